@@ -10,6 +10,7 @@
 
 /* ---- machines ------------------------------------------------------------------------------------------------ */
 
+#define MST_INDEX_GROUP_ROWS 512
 /* The member number under which a machine asks for bytes of the index file (windows). */
 #define MST_MEMBER_INDEX UINT32_MAX
 
@@ -18,7 +19,8 @@ typedef enum mst_step_kind {
   MST_STEP_ROWS,   /* all rows of one row group of the index, all columns but `window` (plan only)     */
   MST_STEP_INPUT,  /* the next partial (collect only); `ended` says that there is none                  */
   MST_STEP_EMIT,   /* bytes: a partial (scan), content (read, export)                                   */
-  MST_STEP_BATCH,  /* an Arrow batch: index rows (collect), records (read as Arrow)                     */
+  MST_STEP_BATCH,  /* an Arrow batch: index rows (collect: MST_INDEX_GROUP_ROWS of them but for the last batch; each
+                      becomes a row group of the index), records (read as Arrow)                        */
   MST_STEP_PART,   /* one slice (plan)                                                                  */
   MST_STEP_DONE    /* nothing more; `facts` from inspect and collect                                    */
 } mst_step_kind;
