@@ -7,6 +7,7 @@
 #include <meseta/arrow_abi.h>
 
 #include "base/base.h"
+#include "column/type.h"
 
 /* ---- schemas ------------------------------------------------------------------------------------------------- */
 
@@ -22,12 +23,48 @@ typedef struct mst_field {
 } mst_field;
 
 /* A "+s" schema with these fields, as record batches have. The result owns copies of everything. */
-mst_status mst_schema_make(const mst_allocator *mem, const mst_field *fields, size_t n, struct ArrowSchema *out, mst_error *err);
-mst_status mst_schema_copy(const mst_allocator *mem, const struct ArrowSchema *from, struct ArrowSchema *out, mst_error *err);
+mst_status mst_schema_make(const mst_allocator *mem, const mst_field *fields, size_t n, struct ArrowSchema *out,
+                           mst_error *err);
+/* Deeper schemas are refused everywhere, so that walking one may recurse. */
+#define MST_SCHEMA_DEPTH_MAX 64
+mst_status mst_schema_copy(const mst_allocator *mem, const struct ArrowSchema *from, struct ArrowSchema *out,
+                           mst_error *err);
+/* One node with room for `n_children` (zeroed, to be filled by the caller through out->children[i]). */
+mst_status mst_schema_node(const mst_allocator *mem, const char *format, const char *name, int64_t flags,
+                           size_t n_children, struct ArrowSchema *out, mst_error *err);
+/* Only for nodes that this module made: replaces the metadata (a copy; NULL removes it), or takes over `values` as the
+ * dictionary of an index node. */
+mst_status mst_schema_set_metadata(struct ArrowSchema *schema, const char *metadata, mst_error *err);
+void mst_schema_set_dictionary(struct ArrowSchema *schema, struct ArrowSchema *values);
+/* Metadata as pairs; texts are borrowed and not NUL-terminated. */
+typedef struct mst_metadata_pair {
+  const char *key;
+  size_t key_size;
+  const char *value;
+  size_t value_size;
+} mst_metadata_pair;
+mst_status mst_schema_set_pairs(struct ArrowSchema *schema, const mst_metadata_pair *pairs, size_t n, mst_error *err);
+bool mst_schema_pair(const struct ArrowSchema *schema, size_t i, mst_metadata_pair *out);
+bool mst_schema_find_pair(const struct ArrowSchema *schema, const char *key, mst_metadata_pair *out);
 /* Releases when there is something to release; fine on zeroed structs. */
 void mst_schema_release(struct ArrowSchema *schema);
 void mst_array_release(struct ArrowArray *array);
 void mst_stream_release(struct ArrowArrayStream *stream);
+
+/* ---- arrays -------------------------------------------------------------------------------------------------- */
+
+/* An array out of its parts, all of which are taken over, also on failure. Buffers may share memory with other owners;
+ * a buffer without data becomes a NULL pointer. `dictionary` may be NULL. */
+typedef struct mst_array_parts {
+  int64_t length;
+  int64_t null_count;
+  mst_bytes *buffers;
+  size_t n_buffers;
+  struct ArrowArray *children;
+  size_t n_children;
+  struct ArrowArray *dictionary;
+} mst_array_parts;
+mst_status mst_array_make(const mst_allocator *mem, const mst_array_parts *parts, struct ArrowArray *out, mst_error *err);
 
 /* ---- builders ------------------------------------------------------------------------------------------------ */
 
@@ -35,7 +72,8 @@ void mst_stream_release(struct ArrowArrayStream *stream);
 typedef struct mst_builder mst_builder;
 mst_status mst_builder_new(const mst_allocator *mem, const mst_field *field, mst_builder **out, mst_error *err);
 /* The same from a schema node (its children with it). */
-mst_status mst_builder_from_schema(const mst_allocator *mem, const struct ArrowSchema *field, mst_builder **out, mst_error *err);
+mst_status mst_builder_from_schema(const mst_allocator *mem, const struct ArrowSchema *field, mst_builder **out,
+                                   mst_error *err);
 void mst_builder_free(mst_builder *b);
 mst_status mst_builder_null(mst_builder *b, mst_error *err);
 mst_status mst_builder_bool(mst_builder *b, bool v, mst_error *err);
@@ -53,21 +91,27 @@ size_t mst_builder_bytes_held(const mst_builder *b);
 /* Moves what was built into `out` and leaves the builder empty, ready for the next batch. */
 mst_status mst_builder_take(mst_builder *b, struct ArrowArray *out, mst_error *err);
 /* A record batch ("+s") of the builders' columns, all of one length; empties them. */
-mst_status mst_batch_take(const mst_allocator *mem, mst_builder *const *columns, size_t n, struct ArrowArray *out, mst_error *err);
+mst_status mst_batch_take(const mst_allocator *mem, mst_builder *const *columns, size_t n, struct ArrowArray *out,
+                          mst_error *err);
 
 /* ---- reading arrays ------------------------------------------------------------------------------------------ */
 
 /* Borrowed access to one column of a batch whose schema the caller has checked (mst_batch_column finds and checks). */
 typedef struct mst_view {
+  const struct ArrowSchema *schema;
   const struct ArrowArray *array;
-  const char *format;
-  int64_t offset, length;
+  mst_type type;
+  int64_t offset, length; /* row i lies at index offset + i of the buffers */
   const uint8_t *valid; /* NULL: no nulls */
   const void *values;   /* fixed-width values, or bytes */
   const void *offsets;  /* int32 or int64 */
 } mst_view;
-/* The column called `name`; MST_E_CORRUPT when it is missing or its format is none of `formats` ("l" or "l,i"). */
-mst_status mst_batch_column(const struct ArrowSchema *schema, const struct ArrowArray *batch, const char *name, const char *formats, mst_view *out, mst_error *err);
+/* The column called `name`; MST_E_CORRUPT when it is missing or its format is none of `formats` ("l" or "l,i"; NULL
+ * allows any). */
+mst_status mst_batch_column(const struct ArrowSchema *schema, const struct ArrowArray *batch, const char *name,
+                            const char *formats, mst_view *out, mst_error *err);
+/* A list's items (i = 0) or a struct's field i; rows of a struct's field are the struct's rows. */
+mst_status mst_view_child(const mst_view *parent, size_t i, const char *formats, mst_view *out, mst_error *err);
 bool mst_view_null(const mst_view *v, int64_t i);
 int64_t mst_view_i64(const mst_view *v, int64_t i); /* any integer or temporal width */
 double mst_view_f64(const mst_view *v, int64_t i);
@@ -85,8 +129,12 @@ typedef struct mst_stream_source {
   void (*close)(void *self);
 } mst_stream_source;
 /* Takes `schema` and `source` over, also on failure. */
-mst_status mst_stream_make(const mst_allocator *mem, struct ArrowSchema *schema, const mst_stream_source *source, struct ArrowArrayStream *out, mst_error *err);
+mst_status mst_stream_make(const mst_allocator *mem, struct ArrowSchema *schema, const mst_stream_source *source,
+                           struct ArrowArrayStream *out, mst_error *err);
 /* The error behind a failed call on a stream of ours, else NULL. */
 const mst_error *mst_stream_error(const struct ArrowArrayStream *stream);
+/* Pull from any stream, ours or foreign, with our errors. At the end out->release is NULL. */
+mst_status mst_stream_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out, mst_error *err);
+mst_status mst_stream_next(struct ArrowArrayStream *stream, struct ArrowArray *out, mst_error *err);
 
 #endif
