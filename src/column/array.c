@@ -26,10 +26,12 @@ static void release_array(struct ArrowArray *array) {
   mst_free(box->own_mem ? &copy : NULL, box);
 }
 
-mst_status mst_array_make(const mst_allocator *mem, const mst_array_parts *parts, struct ArrowArray *out, mst_error *err) {
+mst_status mst_array_make(const mst_allocator *mem, const mst_array_parts *parts, struct ArrowArray *out,
+                          mst_error *err) {
   size_t nb = parts->n_buffers, nc = parts->n_children, i;
-  uint8_t *at = mst_alloc_zero(mem, 1, sizeof(array_box) + nb * (sizeof(mst_bytes) + sizeof(void *)) +
-                                         nc * (sizeof(struct ArrowArray) + sizeof(void *)));
+  uint8_t *at = mst_alloc_zero(mem, 1,
+                               sizeof(array_box) + nb * (sizeof(mst_bytes) + sizeof(void *)) +
+                                   nc * (sizeof(struct ArrowArray) + sizeof(void *)));
   array_box *box = (array_box *)(void *)at;
   if (box == NULL) {
     for (i = 0; i < nb; i++) mst_bytes_release(&parts->buffers[i]);
@@ -60,15 +62,15 @@ mst_status mst_array_make(const mst_allocator *mem, const mst_array_parts *parts
     parts->dictionary->release = NULL;
   }
   *out = (struct ArrowArray){
-    .length = parts->length,
-    .null_count = parts->null_count,
-    .n_buffers = (int64_t)nb,
-    .n_children = (int64_t)nc,
-    .buffers = nb > 0 ? box->buffers : NULL,
-    .children = nc > 0 ? box->pointers : NULL,
-    .dictionary = parts->dictionary != NULL ? &box->dictionary : NULL,
-    .release = release_array,
-    .private_data = box,
+      .length = parts->length,
+      .null_count = parts->null_count,
+      .n_buffers = (int64_t)nb,
+      .n_children = (int64_t)nc,
+      .buffers = nb > 0 ? box->buffers : NULL,
+      .children = nc > 0 ? box->pointers : NULL,
+      .dictionary = parts->dictionary != NULL ? &box->dictionary : NULL,
+      .release = release_array,
+      .private_data = box,
   };
   return MST_OK;
 }

@@ -244,7 +244,8 @@ mst_status mst_builder_bytes(mst_builder *b, const void *data, size_t n, mst_err
   mst_status status = MST_OK;
   if (b->type.kind == MST_KIND_FIXED_BYTES || b->type.kind == MST_KIND_DECIMAL) {
     if (n != b->type.width)
-      return mst_fail(err, MST_E_ARGUMENT, "%zu bytes do not fit column \"%s\" of format \"%s\"", n, b->name, b->format);
+      return mst_fail(err, MST_E_ARGUMENT, "%zu bytes do not fit column \"%s\" of format \"%s\"", n, b->name,
+                      b->format);
     return put_fixed(b, data, err);
   }
   if (b->type.layout != MST_LAYOUT_OFFSETS32 && b->type.layout != MST_LAYOUT_OFFSETS64)
@@ -289,9 +290,9 @@ mst_status mst_builder_close(mst_builder *b, mst_error *err) {
     if (b->type.layout == MST_LAYOUT_FIXED_LIST) want *= b->type.size;
     for (i = 0; i < b->n_children; i++)
       if (b->children[i]->length != want)
-        return mst_fail(err, MST_E_INTERNAL, "row %lld of column \"%s\" was closed with %lld values in child \"%s\", not %lld",
-                        (long long)b->length, b->name, (long long)b->children[i]->length, b->children[i]->name,
-                        (long long)want);
+        return mst_fail(
+            err, MST_E_INTERNAL, "row %lld of column \"%s\" was closed with %lld values in child \"%s\", not %lld",
+            (long long)b->length, b->name, (long long)b->children[i]->length, b->children[i]->name, (long long)want);
     MST_TRY(put_valid(b, err));
   } else {
     return wrong_kind(b, "a list or struct", err);

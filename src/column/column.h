@@ -11,8 +11,8 @@
 
 /* ---- schemas ------------------------------------------------------------------------------------------------- */
 
-/* One field of a flat or nested schema, for tables in code. `format` is the Arrow format string: "c" "C" "s" "S" "i" "I"
- * "l" "L" int8 … uint64; "f" "g" float, double; "b" bool; "u" "U" text, large text; "z" "Z" bytes, large bytes;
+/* One field of a flat or nested schema, for tables in code. `format` is the Arrow format string: "c" "C" "s" "S" "i"
+ * "I" "l" "L" int8 … uint64; "f" "g" float, double; "b" bool; "u" "U" text, large text; "z" "Z" bytes, large bytes;
  * "tdD" date32, "tsu:" timestamp (us, no zone), "tsn:UTC" …; "+l" list with one child; "+s" struct with children. */
 typedef struct mst_field {
   const char *name;
@@ -64,11 +64,13 @@ typedef struct mst_array_parts {
   size_t n_children;
   struct ArrowArray *dictionary;
 } mst_array_parts;
-mst_status mst_array_make(const mst_allocator *mem, const mst_array_parts *parts, struct ArrowArray *out, mst_error *err);
+mst_status mst_array_make(const mst_allocator *mem, const mst_array_parts *parts, struct ArrowArray *out,
+                          mst_error *err);
 
 /* ---- builders ------------------------------------------------------------------------------------------------ */
 
-/* Grows one column of any field; [owned]. Appending a value of a kind that the format does not have is MST_E_INTERNAL. */
+/* Grows one column of any field; [owned]. Appending a value of a kind that the format does not have is MST_E_INTERNAL.
+ */
 typedef struct mst_builder mst_builder;
 mst_status mst_builder_new(const mst_allocator *mem, const mst_field *field, mst_builder **out, mst_error *err);
 /* The same from a schema node (its children with it). */
@@ -77,13 +79,14 @@ mst_status mst_builder_from_schema(const mst_allocator *mem, const struct ArrowS
 void mst_builder_free(mst_builder *b);
 mst_status mst_builder_null(mst_builder *b, mst_error *err);
 mst_status mst_builder_bool(mst_builder *b, bool v, mst_error *err);
-mst_status mst_builder_i64(mst_builder *b, int64_t v, mst_error *err);  /* every integer, date, time, timestamp width */
+mst_status mst_builder_i64(mst_builder *b, int64_t v, mst_error *err); /* every integer, date, time, timestamp width */
 mst_status mst_builder_u64(mst_builder *b, uint64_t v, mst_error *err);
-mst_status mst_builder_f64(mst_builder *b, double v, mst_error *err);   /* "f" and "g" */
+mst_status mst_builder_f64(mst_builder *b, double v, mst_error *err);                     /* "f" and "g" */
 mst_status mst_builder_bytes(mst_builder *b, const void *data, size_t n, mst_error *err); /* text and bytes */
 /* Bulk: n fixed-width values in the column's own layout, all valid. */
 mst_status mst_builder_fixed(mst_builder *b, const void *values, size_t n, mst_error *err);
-/* Lists: append the items to mst_builder_child(b, 0), then close the list. Structs: append to every child, then close. */
+/* Lists: append the items to mst_builder_child(b, 0), then close the list. Structs: append to every child, then close.
+ */
 mst_builder *mst_builder_child(mst_builder *b, size_t i);
 mst_status mst_builder_close(mst_builder *b, mst_error *err);
 size_t mst_builder_length(const mst_builder *b);
@@ -102,9 +105,9 @@ typedef struct mst_view {
   const struct ArrowArray *array;
   mst_type type;
   int64_t offset, length; /* row i lies at index offset + i of the buffers */
-  const uint8_t *valid; /* NULL: no nulls */
-  const void *values;   /* fixed-width values, or bytes */
-  const void *offsets;  /* int32 or int64 */
+  const uint8_t *valid;   /* NULL: no nulls */
+  const void *values;     /* fixed-width values, or bytes */
+  const void *offsets;    /* int32 or int64 */
 } mst_view;
 /* The column called `name`; MST_E_CORRUPT when it is missing or its format is none of `formats` ("l" or "l,i"; NULL
  * allows any). */

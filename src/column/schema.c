@@ -62,13 +62,13 @@ mst_status mst_schema_node(const mst_allocator *mem, const char *format, const c
     for (i = 0; i < n_children; i++) box->pointers[i] = &box->children[i];
   }
   *out = (struct ArrowSchema){
-    .format = box->format,
-    .name = box->name,
-    .flags = flags,
-    .n_children = (int64_t)n_children,
-    .children = box->pointers,
-    .release = release_node,
-    .private_data = box,
+      .format = box->format,
+      .name = box->name,
+      .flags = flags,
+      .n_children = (int64_t)n_children,
+      .children = box->pointers,
+      .release = release_node,
+      .private_data = box,
   };
   return MST_OK;
 done:
@@ -100,7 +100,8 @@ mst_status mst_schema_set_metadata(struct ArrowSchema *schema, const char *metad
   char *copy = NULL;
   size_t size = 0;
   if (metadata != NULL) {
-    if (!metadata_size(metadata, &size)) return mst_fail(err, MST_E_ARGUMENT, "broken metadata of field \"%.60s\"", schema->name);
+    if (!metadata_size(metadata, &size))
+      return mst_fail(err, MST_E_ARGUMENT, "broken metadata of field \"%.60s\"", schema->name);
     copy = mst_alloc(box_mem(box), size);
     if (copy == NULL) return mst_fail_memory(err);
     memcpy(copy, metadata, size);
@@ -154,7 +155,8 @@ bool mst_schema_find_pair(const struct ArrowSchema *schema, const char *key, mst
   return false;
 }
 
-static mst_status make_field(const mst_allocator *mem, const mst_field *field, struct ArrowSchema *out, mst_error *err) {
+static mst_status make_field(const mst_allocator *mem, const mst_field *field, struct ArrowSchema *out,
+                             mst_error *err) {
   mst_status status = MST_OK;
   size_t i;
   struct ArrowSchema made = {0};
@@ -187,8 +189,7 @@ static mst_status copy_node(const mst_allocator *mem, const struct ArrowSchema *
                     from->name != NULL ? from->name : "");
   MST_TRY(mst_schema_node(mem, from->format, from->name, from->flags, (size_t)from->n_children, &made, err));
   MST_TRY(mst_schema_set_metadata(&made, from->metadata, err));
-  for (i = 0; i < from->n_children; i++)
-    MST_TRY(copy_node(mem, from->children[i], depth + 1, made.children[i], err));
+  for (i = 0; i < from->n_children; i++) MST_TRY(copy_node(mem, from->children[i], depth + 1, made.children[i], err));
   if (from->dictionary != NULL) {
     box = made.private_data;
     MST_TRY(copy_node(mem, from->dictionary, depth + 1, &box->dictionary, err));

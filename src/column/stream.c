@@ -81,11 +81,11 @@ mst_status mst_stream_make(const mst_allocator *mem, struct ArrowSchema *schema,
   schema->release = NULL;
   box->source = *source;
   *out = (struct ArrowArrayStream){
-    .get_schema = stream_get_schema,
-    .get_next = stream_get_next,
-    .get_last_error = stream_get_last_error,
-    .release = stream_release,
-    .private_data = box,
+      .get_schema = stream_get_schema,
+      .get_next = stream_get_next,
+      .get_last_error = stream_get_last_error,
+      .release = stream_release,
+      .private_data = box,
   };
   return MST_OK;
 }

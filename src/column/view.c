@@ -30,14 +30,15 @@ static mst_status make_view(const struct ArrowSchema *schema, const struct Arrow
   want = mst_type_buffers(&type);
   if (array->n_buffers < want || array->length < 0 || array->offset < 0 || offset < 0 || length < 0 ||
       array->length - length < offset || array->n_children != schema->n_children)
-    return mst_fail(err, MST_E_CORRUPT, "column \"%.60s\" is no valid Arrow array of format \"%.40s\"", name, schema->format);
+    return mst_fail(err, MST_E_CORRUPT, "column \"%.60s\" is no valid Arrow array of format \"%.40s\"", name,
+                    schema->format);
   *out = (mst_view){
-    .schema = schema,
-    .array = array,
-    .type = type,
-    .offset = array->offset + offset,
-    .length = length,
-    .valid = want > 0 && array->null_count != 0 && type.kind != MST_KIND_UNION ? array->buffers[0] : NULL,
+      .schema = schema,
+      .array = array,
+      .type = type,
+      .offset = array->offset + offset,
+      .length = length,
+      .valid = want > 0 && array->null_count != 0 && type.kind != MST_KIND_UNION ? array->buffers[0] : NULL,
   };
   if (type.layout == MST_LAYOUT_BITS || type.layout == MST_LAYOUT_FIXED) out->values = array->buffers[1];
   if (type.layout == MST_LAYOUT_LIST32 || type.layout == MST_LAYOUT_LIST64) out->offsets = array->buffers[1];
