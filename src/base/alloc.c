@@ -1,0 +1,50 @@
+/* base/alloc.c - the allocator calls, with malloc behind a NULL allocator. Owns nothing. Calls libc only. */
+#include "base/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+
+void *mst_resize(const mst_allocator *mem, void *old, size_t size) {
+  /* An allocator frees at size 0, so that "nothing" must be asked for as one byte. */
+  if (size == 0) size = 1;
+  return mem == NULL ? realloc(old, size) : mem->resize(mem->self, old, size);
+}
+
+void *mst_alloc(const mst_allocator *mem, size_t size) { return mst_resize(mem, NULL, size); }
+
+void *mst_alloc_array(const mst_allocator *mem, size_t count, size_t size) {
+  size_t total;
+  return mst_mul_size(count, size, &total) ? mst_alloc(mem, total) : NULL;
+}
+
+void *mst_alloc_zero(const mst_allocator *mem, size_t count, size_t size) {
+  size_t total;
+  void *block;
+  if (!mst_mul_size(count, size, &total)) return NULL;
+  /* calloc knows which pages are zero already. */
+  if (mem == NULL) return calloc(1, total == 0 ? 1 : total);
+  block = mst_alloc(mem, total);
+  if (block != NULL) memset(block, 0, total);
+  return block;
+}
+
+void mst_free(const mst_allocator *mem, void *block) {
+  if (block == NULL) return;
+  if (mem == NULL) free(block);
+  else mem->resize(mem->self, block, 0);
+}
+
+char *mst_text_copy_n(const mst_allocator *mem, const char *text, size_t n) {
+  size_t size;
+  char *copy;
+  if (!mst_add_size(n, 1, &size)) return NULL;
+  copy = mst_alloc(mem, size);
+  if (copy == NULL) return NULL;
+  if (n > 0) memcpy(copy, text, n);
+  copy[n] = '\0';
+  return copy;
+}
+
+char *mst_text_copy(const mst_allocator *mem, const char *text) { return mst_text_copy_n(mem, text, strlen(text)); }

@@ -1,0 +1,18 @@
+/* base/alloc.h - every allocation of the library goes through an mst_allocator, so that tests can make each one fail.
+ * `mem` may be NULL everywhere: malloc. Handles keep the allocator they were opened with. */
+#ifndef MST_BASE_ALLOC_H
+#define MST_BASE_ALLOC_H
+
+#include <meseta/context.h>
+
+/* NULL when there is no memory; a size of 0 gives a valid pointer. */
+void *mst_alloc(const mst_allocator *mem, size_t size);
+void *mst_alloc_zero(const mst_allocator *mem, size_t count, size_t size); /* NULL also when count * size overflows */
+void *mst_alloc_array(const mst_allocator *mem, size_t count, size_t size);
+/* Grows or shrinks; the old block stays valid when NULL comes back. */
+void *mst_resize(const mst_allocator *mem, void *old, size_t size);
+void mst_free(const mst_allocator *mem, void *block); /* NULL is fine */
+char *mst_text_copy(const mst_allocator *mem, const char *text);            /* NUL-terminated copy */
+char *mst_text_copy_n(const mst_allocator *mem, const char *text, size_t n); /* copies n bytes and adds a NUL */
+
+#endif

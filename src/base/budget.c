@@ -1,0 +1,95 @@
+/* base/budget.c - the memory budget: bytes in flight, handed out in the order of asking, so that a large request is not
+ * starved by small ones. Owns nothing but its counter. Calls pthread, base/context.h, base/error.h. */
+#include "base/budget.h"
+
+#include "base/bits.h"
+#include "base/error.h"
+
+struct mst_budget_waiter {
+  mst_budget_waiter *next; /* lives on the waiting thread's stack */
+};
+
+void mst_budget_init(mst_budget *b, uint64_t max, uint64_t alone) {
+  pthread_mutex_init(&b->lock, NULL);
+  mst_cond_init(&b->freed);
+  b->max = max;
+  b->alone = mst_max_u64(max, alone);
+  b->used = 0;
+  b->first = b->last = NULL;
+}
+
+void mst_budget_end(mst_budget *b) {
+  pthread_cond_destroy(&b->freed);
+  pthread_mutex_destroy(&b->lock);
+}
+
+static bool has_room(const mst_budget *b, uint64_t bytes) {
+  if (b->used == 0) return bytes <= b->alone;
+  return bytes <= b->max && b->used <= b->max - bytes;
+}
+
+bool mst_budget_try(mst_context *ctx, uint64_t bytes) {
+  mst_budget *b = mst_context_budget(ctx);
+  bool room;
+  pthread_mutex_lock(&b->lock);
+  room = b->first == NULL && has_room(b, bytes);
+  if (room) b->used += bytes;
+  pthread_mutex_unlock(&b->lock);
+  return room;
+}
+
+static void queue_up(mst_budget *b, mst_budget_waiter *me) {
+  if (b->last == NULL) b->first = me;
+  else b->last->next = me;
+  b->last = me;
+}
+
+static void leave_queue(mst_budget *b, const mst_budget_waiter *me) {
+  mst_budget_waiter **link = &b->first, *before = NULL;
+  while (*link != me) {
+    before = *link;
+    link = &(*link)->next;
+  }
+  *link = me->next;
+  if (b->last == me) b->last = before;
+}
+
+mst_status mst_budget_take(mst_context *ctx, uint64_t bytes, mst_cancel *cancel, mst_error *err) {
+  mst_budget *b = mst_context_budget(ctx);
+  mst_budget_waiter me = {0};
+  mst_status status = mst_cancel_check(cancel, err);
+  if (status != MST_OK) return status;
+  if (bytes > b->alone)
+    return mst_fail(err, MST_E_LIMIT,
+                    "%llu bytes are needed at once, the memory budget is %llu and one record may take %llu",
+                    (unsigned long long)bytes, (unsigned long long)b->max, (unsigned long long)b->alone);
+  pthread_mutex_lock(&b->lock);
+  queue_up(b, &me);
+  while ((b->first != &me || !has_room(b, bytes)) && !mst_cancelled(cancel)) mst_cond_wait_short(&b->freed, &b->lock);
+  leave_queue(b, &me);
+  /* Room that was there in the end is not taken by a cancelled caller. */
+  status = mst_cancel_check(cancel, err);
+  if (status == MST_OK) b->used += bytes;
+  if (b->first != NULL) pthread_cond_broadcast(&b->freed);
+  pthread_mutex_unlock(&b->lock);
+  return status;
+}
+
+void mst_budget_give(mst_context *ctx, uint64_t bytes) {
+  mst_budget *b = mst_context_budget(ctx);
+  pthread_mutex_lock(&b->lock);
+  /* A child after fork() starts from nothing, and may give back what its parent took. */
+  mst_assert(bytes <= b->used || mst_fork_generation() > 0);
+  b->used -= mst_min_u64(bytes, b->used);
+  if (b->first != NULL) pthread_cond_broadcast(&b->freed);
+  pthread_mutex_unlock(&b->lock);
+}
+
+uint64_t mst_budget_in_use(mst_context *ctx) {
+  mst_budget *b = mst_context_budget(ctx);
+  uint64_t used;
+  pthread_mutex_lock(&b->lock);
+  used = b->used;
+  pthread_mutex_unlock(&b->lock);
+  return used;
+}
