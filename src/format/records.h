@@ -21,7 +21,9 @@ struct mst_scanner { /* embed as the first member */
   const struct mst_record_ops *ops;
 };
 
-/* Where to stop; whichever comes first. */
+/* Where to stop; whichever comes first. A scanner stops in front of a byte that it was given: it never reports a stop with
+ * `*used == n`, because whether something begins there is not known before its first byte is seen. Fed again from where it
+ * stopped, with the same wish, it stops at once (so the wish must be dropped to go on). */
 typedef struct mst_scan_stop {
   bool safe;         /* at the first safe start at or after the position where feeding begins                */
   uint64_t record;   /* at the start of record number `record`, counted from the scanner's opening; UINT64_MAX: no */
@@ -31,12 +33,18 @@ typedef struct mst_scan_stop {
 
 typedef struct mst_record_ops {
   const mst_format *format;       /* name, version, globs, …                                                */
-  unsigned n_states;              /* possible states at any byte; state 0 = the object's beginning          */
+  unsigned n_states;              /* possible states at any byte; state 0 = the object's beginning, only there. At most
+                                     MST_STATES_MAX. A state is all that later feeding depends on: a scanner opened in it must
+                                     go on exactly as one that came to it (what else must be known is `extra`)           */
   unsigned safe_state;            /* the state in which scanning begins at a checkpoint                     */
+  const char *const *units;       /* strategies with a unit of their own ("words"), NULL-ended; may be NULL. The format's first
+                                     strategy is by records; one that is neither is answered by plan_own                 */
 
   /* The dialect from the first plain bytes (`whole`: they are all there are) and the user's options. Sets `*want` to the number
-   * of plain bytes needed when these are too few (a long header). The dialect is a JSON object, small (≤ 300 bytes) but for
-   * keys that begin with "long_", which stay in the index's facts only. Must hold "header_bytes" where a header exists. */
+   * of plain bytes needed when these are too few (a long header). The dialect is a JSON object, small (≤ 250 bytes) but for
+   * keys that begin with "long_", which stay in the index's facts only. Must hold "header_bytes" where a header exists: what is
+   * repeated in front of a slice on request, never part of a record, not fed to `rows_feed` (a BOM belongs to it).
+   * "serial": true says that pieces of this object cannot be scanned alone. */
   mst_status (*sniff)(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect, uint64_t *want, mst_error *err);
 
   /* A scanner in state `state`. `unit`: NULL for records, or a strategy's name with a unit of its own ("words", "residues"). */
@@ -65,19 +73,29 @@ typedef struct mst_record_ops {
   /* Facts of the whole object from the carry over all of it (may be NULL). */
   mst_status (*final_facts)(const mst_bytes *all, json_t *facts, mst_error *err);
 
-  /* Region and other selections of the format's own: machines that answer `plan` and `read` for parts which the generic code
-   * does not know (part["kind"] other than "records" and "cut"). NULL when there are none. */
+  /* Region and other selections of the format's own: machines that answer `plan` (a query with a region, a condition, options or
+   * a strategy of the format's own) and `read` for parts which the generic code does not know (part["kind"] other than "all",
+   * "records" and "cut"). NULL when there are none. `read_own` also gets the schema question: see mst_records_read_schema. */
   mst_status (*plan_own)(const mst_job *job, const mst_plan_query *query, mst_machine **out, mst_error *err);
   mst_status (*read_own)(const mst_job *job, const json_t *part, const mst_read_query *query, mst_machine **out, mst_error *err);
 
-  /* Records to Arrow. `rows_open` gives the schema; `rows_feed` takes plain bytes of whole records in order (any cut; `last` at
-   * the end) and adds to the builders inside; `rows_take` gives a batch when enough rows (or all, at the end) are there. */
+  /* Records to Arrow. `rows_feed` takes plain bytes of whole records in order (any cut; `last` at the end, perhaps with n = 0),
+   * without the header, and adds to the builders inside; `rows_take` gives a batch when enough rows (or all, at the end) are
+   * there, and is asked again until it gives none. NULL when the format has no Arrow form. */
   mst_status (*rows_schema)(const mst_allocator *mem, const json_t *dialect, const json_t *options, struct ArrowSchema *out, mst_error *err);
   mst_status (*rows_open)(const mst_allocator *mem, const json_t *dialect, const json_t *options, uint64_t batch_rows, void **out, mst_error *err);
   mst_status (*rows_feed)(void *rows, const uint8_t *data, size_t n, bool last, mst_error *err);
   mst_status (*rows_take)(void *rows, bool all, struct ArrowArray *out, mst_error *err); /* out->release == NULL: none yet */
   void (*rows_close)(void *rows);
 } mst_record_ops;
+
+/* Index columns of every text-like format, in this order; the format's own follow:
+ *   window  bytes   what decoding from here needs (gzip), else null
+ *   record  int64   records that begin in front of the checkpoint, so the number of the first that begins at or behind it
+ *   plain   int64   plain offset of the checkpoint, a safe start (the first row: 0, the object's beginning)
+ *   at      int64   offset in the object of the first byte to feed; bits int8: low bits of it that are used already
+ *   skip    int64   plain bytes to drop from there to the checkpoint
+ *   crc     int64   CRC-32 of the plain object from its beginning to the checkpoint */
 
 /* The generic machines, which the mst_format of each record format names as its members (they find the record format through
  * job->format): format/records_scan.c, records_collect.c, records_plan.c, records_read.c. */
