@@ -47,7 +47,8 @@ typedef struct mst_record_ops {
    * "serial": true says that pieces of this object cannot be scanned alone. */
   mst_status (*sniff)(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect, uint64_t *want, mst_error *err);
 
-  /* A scanner in state `state`. `unit`: NULL for records, or a strategy's name with a unit of its own ("words", "residues"). */
+  /* A scanner in state `state`. `unit`: NULL for records, or a strategy's name with a unit of its own ("words", "residues").
+   * `*out` stays NULL (and MST_OK) when this dialect never comes into that state: it is then not tried. */
   mst_status (*open)(const mst_allocator *mem, const json_t *dialect, unsigned state, const char *unit, mst_scanner **out, mst_error *err);
   /* Takes consecutive plain bytes; returns the number used in `*used`: n, or fewer when it stopped at `stop`, which is then in
    * front of data[*used]. `*stopped` tells. A broken rule is MST_E_CORRUPT with err->offset counted from the scanner's opening. */
@@ -81,9 +82,10 @@ typedef struct mst_record_ops {
 
   /* Records to Arrow. `rows_feed` takes plain bytes of whole records in order (any cut; `last` at the end, perhaps with n = 0),
    * without the header, and adds to the builders inside; `rows_take` gives a batch when enough rows (or all, at the end) are
-   * there, and is asked again until it gives none. NULL when the format has no Arrow form. */
+   * there, and is asked again until it gives none. A record larger than job->record_max is MST_E_LIMIT. In a slice of a unit
+   * of its own `options` says so: {"unit": "words"}. NULL when the format has no Arrow form. */
   mst_status (*rows_schema)(const mst_allocator *mem, const json_t *dialect, const json_t *options, struct ArrowSchema *out, mst_error *err);
-  mst_status (*rows_open)(const mst_allocator *mem, const json_t *dialect, const json_t *options, uint64_t batch_rows, void **out, mst_error *err);
+  mst_status (*rows_open)(const mst_job *job, const json_t *dialect, const json_t *options, uint64_t batch_rows, void **out, mst_error *err);
   mst_status (*rows_feed)(void *rows, const uint8_t *data, size_t n, bool last, mst_error *err);
   mst_status (*rows_take)(void *rows, bool all, struct ArrowArray *out, mst_error *err); /* out->release == NULL: none yet */
   void (*rows_close)(void *rows);
@@ -95,6 +97,7 @@ typedef struct mst_record_ops {
  *   plain   int64   plain offset of the checkpoint, a safe start (the first row: 0, the object's beginning)
  *   at      int64   offset in the object of the first byte to feed; bits int8: low bits of it that are used already
  *   skip    int64   plain bytes to drop from there to the checkpoint
+ *   starts  bool    a record starts right at the checkpoint (not so inside a long FASTA sequence)
  *   crc     int64   CRC-32 of the plain object from its beginning to the checkpoint */
 
 /* The generic machines, which the mst_format of each record format names as its members (they find the record format through
