@@ -1,0 +1,31 @@
+/* source/slice.h - a slice from the inside. Private to the source module. */
+#ifndef MST_SOURCE_SLICE_H
+#define MST_SOURCE_SLICE_H
+
+#include "source/raw.h"
+
+#define MST_SLICE_TEXT_MAX ((size_t)64 << 10) /* what parsing accepts; slices of ours have 1 KB beyond their URLs */
+
+struct mst_slice {
+  _Atomic uint32_t refs;
+  mst_context *ctx;
+  const mst_allocator *mem;
+  json_t *value; /* the whole envelope; what follows is borrowed from it */
+  char *json;
+  const char *url, *index_url; /* index_url is NULL when the slice needs no index */
+  const json_t *part;
+  json_t *facts;
+  const mst_format *format;
+  mst_pin pin, index_pin;
+  uint64_t records, bytes, number, of;
+  mst_config config;
+  pthread_mutex_t lock;
+  mst_object *object, *index; /* opened when first read; under lock */
+};
+
+/* Checks an envelope (takes the reference over, also on failure) and makes a slice of it. */
+mst_status mst_slice_from_value(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config, mst_slice **out, mst_error *err);
+/* Objects of the slice: references, opened on first use with no request. `index` is NULL when the slice names none. */
+mst_status mst_slice_objects(mst_slice *s, mst_object **object, mst_object **index, mst_error *err);
+
+#endif
