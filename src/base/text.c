@@ -234,7 +234,7 @@ mst_status mst_parse_size(const char *text, const char *what, uint64_t *out, mst
       scale *= 10;
     }
   }
-  if (*unit == ' ') unit++;
+  if (unit[0] == ' ' && unit[1] != '\0') unit++;
   factor = size_unit(unit);
   if (factor == 0 || (factor == 1 && scale > 1))
     return mst_fail(err, MST_E_ARGUMENT, "%s: \"%.64s\" is not a size; write it like 64MiB, 1.5G or 4096", what, text);
