@@ -29,9 +29,7 @@ void mst_owner_ref(mst_owner *o) {
 
 void mst_owner_unref(mst_owner *o) {
   if (o == NULL) return;
-  if (atomic_fetch_sub_explicit(&o->refs, 1, memory_order_release) != 1) return;
-  atomic_thread_fence(memory_order_acquire);
-  o->release(o);
+  if (atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1) o->release(o);
 }
 
 void mst_bytes_release(mst_bytes *b) {
