@@ -9,8 +9,9 @@
 extern "C" {
 #endif
 
-/* `url` and what `info` points to are valid during the call; the URL holds no secret. Anything but MST_OK ends the walk with it. */
-typedef mst_status (*mst_find_fn)(void *arg, const char *url, const mst_object_info *info, mst_error *err);
+/* `below` is what the object is called below the place that was searched: "run1/a.fq" for "s3://b/runs/", the last part of the key
+ * for a single object. All three are valid during the call; the URL holds no secret. Anything but MST_OK ends the walk with it. */
+typedef mst_status (*mst_find_fn)(void *arg, const char *url, const char *below, const mst_object_info *info, mst_error *err);
 
 enum {
   MST_FIND_RECURSIVE = 1, /* a prefix: everything below it; without: one level, with "folders" as entries        */

@@ -16,6 +16,7 @@ typedef struct finder {
   uint32_t flags;
   mst_find_fn each;
   void *arg;
+  size_t base; /* bytes of a key in front of what is below the place searched */
   mst_buf url;
 } finder;
 
@@ -32,10 +33,16 @@ static mst_status found(void *arg, const mst_object_info *info, mst_error *err) 
   if ((f->flags & MST_FIND_SOURCES) != 0 && is_side_car(info->key)) return MST_OK;
   mst_buf_clear(&f->url);
   mst_status status = mst_buf_printf(&f->url, err, "%s/%s", mst_store_url(f->at->store), info->key);
-  return status == MST_OK ? f->each(f->arg, mst_buf_text(&f->url), info, err) : status;
+  return status == MST_OK ? f->each(f->arg, mst_buf_text(&f->url), info->key + f->base, info, err) : status;
 }
 
 static size_t glob_at(const char *key) { return strcspn(key, "*?["); }
+
+/* The length of the folder part of the first n bytes. */
+static size_t folder_of(const char *key, size_t n) {
+  while (n > 0 && key[n - 1] != '/') n--;
+  return n;
+}
 
 static mst_status find_one(finder *f, mst_cancel *cancel, mst_error *err) {
   mst_object_info info = {0};
@@ -43,6 +50,7 @@ static mst_status find_one(finder *f, mst_cancel *cancel, mst_error *err) {
   mst_status status = mst_store_head(f->at->store, f->at->key, &info, etag, cancel, err);
   if (status != MST_OK) return status;
   info.key = f->at->key;
+  f->base = folder_of(info.key, strlen(info.key));
   info.etag = etag;
   return found(f, &info, err);
 }
@@ -53,6 +61,7 @@ static mst_status find_many(finder *f, mst_cancel *cancel, mst_error *err) {
   char *prefix = mst_text_copy_n(f->at->mem, f->at->key, literal);
   if (prefix == NULL) return mst_fail_memory(err);
   f->pattern = glob ? f->at->key : NULL;
+  f->base = folder_of(f->at->key, literal);
   const bool deep = glob || (f->flags & MST_FIND_RECURSIVE) != 0;
   mst_status status = mst_store_list(f->at->store, prefix, deep ? NULL : "/", found, f, cancel, err);
   mst_free(f->at->mem, prefix);

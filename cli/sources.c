@@ -1,0 +1,368 @@
+/* cli/sources.c - the commands index, slices, get, verify and show. */
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const cli_option index_options[] = {
+    CLI_SOURCE_OPTIONS,
+    {"spacing", 0, CLI_SIZE, "SIZE", "plain bytes between checkpoints; default 1 MiB"},
+    {"force", 0, CLI_FLAG, NULL, "index again even where a fresh index is there"},
+    {"dry-run", 0, CLI_FLAG, NULL, "only say what would be read and written"},
+    {"recover", 0, CLI_FLAG, NULL, "index what is whole of a damaged source, and say what is missing"},
+    {"companion", 0, CLI_TEXT, "KIND", "write a companion in the field's own format instead: fai, gzi"},
+    {NULL, 0, CLI_FLAG, NULL, NULL}};
+
+static int print_json(const json_t *value) {
+  char *text = json_dumps(value, JSON_COMPACT | JSON_PRESERVE_ORDER);
+  if (text == NULL) return cli_fail(MST_E_NO_MEMORY, &(mst_error){.message = "out of memory"});
+  int code = cli_write(text, strlen(text));
+  if (code == CLI_DONE) code = cli_write("\n", 1);
+  free(text);
+  return code;
+}
+
+static uint64_t number_of(const json_t *o, const char *key) { return (uint64_t)json_integer_value(json_object_get(o, key)); }
+static const char *text_of(const json_t *o, const char *key) {
+  const char *t = json_string_value(json_object_get(o, key));
+  return t == NULL ? "" : t;
+}
+
+static int say_report(cli *c, const json_t *r) {
+  char a[24], b[24], n[32], k[32];
+  size_t i;
+  json_t *note;
+  const char *done = text_of(r, "done");
+  if (cli_has(c, "json")) return print_json(r);
+  if (cli_has(c, "quiet")) return CLI_DONE;
+  if (strcmp(done, "indexed") == 0)
+    printf("%s: %s records in %s of plain text, %s checkpoints, index of %s at %s\n", text_of(r, "url"), cli_count(number_of(r, "records"), n),
+           cli_size(number_of(r, "plain_bytes"), a), cli_count(number_of(r, "checkpoints"), k), cli_size(number_of(r, "writes"), b), text_of(r, "index"));
+  else if (strcmp(done, "fresh") == 0) printf("%s: the index is fresh, nothing to do (%s records)\n", text_of(r, "url"), cli_count(number_of(r, "records"), n));
+  else if (strcmp(done, "dry-run") == 0)
+    printf("%s: would read %s and write about %s to %s\n", text_of(r, "url"), cli_size(number_of(r, "reads"), a), cli_size(number_of(r, "writes"), b), text_of(r, "index"));
+  else printf("%s: needs no index, %s files hold their own\n", text_of(r, "url"), text_of(r, "format"));
+  json_array_foreach(json_object_get(r, "notes"), i, note) cli_note("note: %s", json_string_value(note) == NULL ? "?" : json_string_value(note));
+  json_array_foreach(json_object_get(r, "damage"), i, note) cli_note("damaged: %s", text_of(note, "what"));
+  return CLI_DONE;
+}
+
+static int index_one(cli *c, const char *url) {
+  mst_error err;
+  mst_source *s = NULL;
+  json_t *report = NULL;
+  mst_status status = cli_open_source(c, url, &s, &err);
+  if (status != MST_OK) return cli_fail(status, &err);
+  int code = CLI_DONE;
+  if (cli_has(c, "companion")) {
+    status = mst_source_export(s, cli_text(c, "companion"), NULL, c->cancel, &err);
+    if (status != MST_OK) code = cli_fail(status, &err);
+    else if (!cli_has(c, "quiet")) printf("%s.%s written\n", mst_source_get_url(s), cli_text(c, "companion"));
+  } else {
+    code = cli_index_one(c, s, &report);
+    if (code == CLI_DONE) code = say_report(c, report);
+  }
+  json_decref(report);
+  mst_source_unref(s);
+  return code;
+}
+
+static int run_index(cli *c) { return cli_each_source(c, index_one); }
+
+const cli_command cli_command_index = {
+    .name = "index", .title = "look at a source once and store where its records lie", .usage = "[options] URL…",
+    .text = "Reads each source once, from beginning to end, and writes one small Parquet file beside it (URL.meseta), or below --index-at. The source is "
+            "never changed. Checksums of compressed sources are verified on the way; damage is an error (exit 6) and leaves no index.\n"
+            "A source whose index is fresh is left alone. URL may be an object, a prefix that ends with '/', or a glob.\n",
+    .examples = "meseta index reads.fastq.gz\tindexes one file\nmeseta index 's3://bucket/runs/*.fastq.gz' -j 8\tindexes many\n"
+                "meseta index s3://public/x.vcf.gz --index-at ./indexes/\tkeeps the index of a read-only bucket at home\n",
+    .options = index_options, .run = run_index};
+
+/* ---- slices ---- */
+
+static const cli_option slices_options[] = {CLI_QUERY_OPTIONS, CLI_SOURCE_OPTIONS, {"table", 't', CLI_FLAG, NULL, "a table for people instead of JSON lines"},
+                                            {NULL, 0, CLI_FLAG, NULL, NULL}};
+
+static void add_table_row(cli_table *t, size_t i, const mst_slice *s) {
+  char number[32], records[32] = "?", bytes[24] = "?";
+  snprintf(number, sizeof number, "%zu", i + 1);
+  if (mst_slice_get_records(s) != MST_UNKNOWN) cli_count(mst_slice_get_records(s), records);
+  if (mst_slice_get_bytes(s) != MST_UNKNOWN) cli_size(mst_slice_get_bytes(s), bytes);
+  cli_table_row(t, (const char *const[]){number, records, bytes, mst_slice_get_format(s), mst_slice_get_url(s)});
+}
+
+static int print_plan(cli *c, const mst_plan *p) {
+  cli_table t;
+  int code = CLI_DONE;
+  const bool table = cli_has(c, "table") && !cli_has(c, "json");
+  cli_table_init(&t, 5, 7);
+  if (table) cli_table_row(&t, (const char *const[]){"slice", "records", "plain size", "format", "source"});
+  for (size_t i = 0; i < mst_plan_get_count(p) && code == CLI_DONE; i++) {
+    mst_slice *s = mst_plan_take(p, i);
+    const char *json = mst_slice_get_json(s);
+    if (table) add_table_row(&t, i, s);
+    else if ((code = cli_write(json, strlen(json))) == CLI_DONE) code = cli_write("\n", 1);
+    mst_slice_unref(s);
+  }
+  if (table && code == CLI_DONE) code = cli_table_print(&t);
+  cli_table_free(&t);
+  return code;
+}
+
+static int slices_one(cli *c, const char *url) {
+  mst_error err;
+  mst_source *s = NULL;
+  mst_plan *p = NULL;
+  mst_status status = cli_open_source(c, url, &s, &err);
+  if (status == MST_OK) status = cli_plan(c, s, &p, &err);
+  const int code = status == MST_OK ? print_plan(c, p) : cli_fail(status, &err);
+  mst_plan_unref(p);
+  mst_source_unref(s);
+  return code;
+}
+
+static int run_slices(cli *c) { return cli_each_source(c, slices_one); }
+
+const cli_command cli_command_slices = {
+    .name = "slices", .title = "cut an indexed source into slices, at no cost", .usage = "[options] URL…",
+    .text = "Prints one slice a line, as JSON: a small, self-sufficient value without secrets that meseta get, or Python's meseta.Slice.from_json, reads anywhere. Nothing of the "
+            "source's data is read. Read in order and joined, the slices of a plan give the plain (decompressed) object.\n",
+    .examples = "meseta slices reads.fastq.gz -n 50\tfifty slices, balanced\nmeseta slices genome.fa -r chr1:1000-2000 | meseta get -\tone region\n",
+    .options = slices_options, .run = run_slices};
+
+/* ---- get ---- */
+
+static const cli_option get_options[] = {
+    {"header", 0, CLI_FLAG, NULL, "repeat the source's header in front"},
+    {"output", 'o', CLI_TEXT, "FILE", "write to FILE, which appears only when it is whole"},
+    {"recover", 0, CLI_FLAG, NULL, "give what is whole and leave out what is damaged"},
+    {NULL, 0, CLI_FLAG, NULL, NULL}};
+
+/* A slice is given as its JSON, as a file that holds it, or on standard input; only its first line counts. */
+static char *slice_text(const char *argument) {
+  if (argument[0] == '{') return strdup(argument);
+  FILE *f = strcmp(argument, "-") == 0 ? stdin : fopen(argument, "re");
+  char *line = NULL;
+  size_t room = 0;
+  if (f == NULL) return NULL;
+  if (getline(&line, &room, f) < 0) {
+    free(line);
+    line = errno == 0 ? strdup("") : NULL;
+  }
+  if (f != stdin) fclose(f);
+  return line;
+}
+
+typedef struct output {
+  FILE *file; /* NULL: standard output */
+  const char *path;
+  char *part;
+} output;
+
+static int output_open(output *o, const char *path) {
+  *o = (output){.path = path};
+  if (path == NULL || strcmp(path, "-") == 0) {
+    o->path = NULL;
+    return CLI_DONE;
+  }
+  const size_t n = strlen(path) + 16;
+  o->part = malloc(n);
+  if (o->part != NULL) {
+    snprintf(o->part, n, "%s.XXXXXX", path);
+    const int fd = mkstemp(o->part);
+    o->file = fd < 0 ? NULL : fdopen(fd, "wb");
+  }
+  if (o->file != NULL) return CLI_DONE;
+  cli_note("cannot write %s: %s", path, strerror(errno));
+  free(o->part);
+  o->part = NULL;
+  return errno == ENOENT ? CLI_NOT_FOUND : CLI_FAILED;
+}
+
+static int output_write(output *o, const void *data, size_t n) {
+  if (o->path == NULL) return cli_write(data, n);
+  if (fwrite(data, 1, n, o->file) == n) return CLI_DONE;
+  cli_note("cannot write %s: %s", o->path, strerror(errno));
+  return CLI_FAILED;
+}
+
+/* All or nothing: the file gets its name when everything is in it. */
+static int output_close(output *o, int code) {
+  if (o->path == NULL) return code == CLI_DONE ? cli_flush() : code;
+  const mode_t mask = umask(0);
+  umask(mask);
+  if (code == CLI_DONE && (fflush(o->file) != 0 || fchmod(fileno(o->file), 0666 & ~mask) != 0 || fsync(fileno(o->file)) != 0)) {
+    cli_note("cannot write %s: %s", o->path, strerror(errno));
+    code = CLI_FAILED;
+  }
+  fclose(o->file);
+  if (code == CLI_DONE && rename(o->part, o->path) != 0) {
+    cli_note("cannot write %s: %s", o->path, strerror(errno));
+    code = CLI_FAILED;
+  }
+  if (code != CLI_DONE) unlink(o->part);
+  free(o->part);
+  return code;
+}
+
+static int pour(cli *c, mst_slice *s, const char *path) {
+  mst_error err;
+  mst_reader *r = NULL;
+  mst_bytes piece = {0};
+  output out;
+  mst_read_options o = MST_READ_OPTIONS_INIT;
+  o.header = cli_has(c, "header");
+  o.recover = cli_has(c, "recover");
+  mst_status status = mst_slice_open(s, &o, &r, c->cancel, &err);
+  if (status == MST_OK) status = mst_reader_next(r, &piece, &err);
+  if (status != MST_OK) {
+    mst_reader_free(r);
+    return cli_fail(status, &err);
+  }
+  int code = output_open(&out, path);
+  if (code != CLI_DONE) {
+    mst_bytes_release(&piece);
+    mst_reader_free(r);
+    return code;
+  }
+  while (code == CLI_DONE && piece.size > 0) {
+    code = output_write(&out, piece.data, piece.size);
+    mst_bytes_release(&piece);
+    if (code == CLI_DONE && (status = mst_reader_next(r, &piece, &err)) != MST_OK) code = cli_fail(status, &err);
+  }
+  mst_bytes_release(&piece);
+  mst_reader_free(r);
+  return output_close(&out, code);
+}
+
+static int run_get(cli *c) {
+  mst_error err;
+  mst_slice *s = NULL;
+  if (c->n_args > 1) return cli_usage(c->command, "one slice at a time");
+  const char *argument = c->n_args == 0 ? "-" : c->args[0];
+  errno = 0;
+  char *text = slice_text(argument);
+  if (text == NULL) {
+    cli_note("cannot read a slice from %s: %s", argument, strerror(errno));
+    return errno == ENOENT ? CLI_NOT_FOUND : CLI_FAILED;
+  }
+  const mst_status status = mst_slice_parse(c->ctx, text, strlen(text), c->storage, c->n_storage, &s, &err);
+  free(text);
+  const int code = status == MST_OK ? pour(c, s, cli_text(c, "output")) : cli_fail(status, &err);
+  mst_slice_unref(s);
+  return code;
+}
+
+const cli_command cli_command_get = {
+    .name = "get", .title = "give a slice's content", .usage = "[options] [SLICE|FILE|-]",
+    .text = "Reads one slice (its JSON, a file that holds it, or standard input) and writes its content: text-like slices give exactly their part of the plain object. A source that "
+            "is no longer the version that was planned is refused (exit 4).\n",
+    .examples = "meseta slices x.csv -n 8 | sed -n 3p | meseta get - --header\tthe third of eight, with the header line\n",
+    .options = get_options, .run = run_get};
+
+/* ---- verify, show ---- */
+
+static const cli_option verify_options[] = {CLI_SOURCE_OPTIONS, {"recover", 0, CLI_FLAG, NULL, "go on behind damage and count it all"}, {NULL, 0, CLI_FLAG, NULL, NULL}};
+
+static int verify_one(cli *c, const char *url) {
+  mst_error err;
+  mst_source *s = NULL;
+  mst_bytes text = {0};
+  cli_progress progress;
+  char n[32], size[24];
+  mst_verify_options o = MST_VERIFY_OPTIONS_INIT;
+  mst_status status = cli_open_source(c, url, &s, &err);
+  if (status != MST_OK) return cli_fail(status, &err);
+  cli_progress_begin(&progress, "verifying");
+  if (cli_has(c, "quiet")) progress.shown = false;
+  o.progress = cli_progress_show;
+  o.progress_arg = &progress;
+  o.recover = cli_has(c, "recover");
+  status = mst_source_verify(s, &o, &text, c->cancel, &err);
+  cli_progress_end(&progress);
+  json_t *r = text.size == 0 ? NULL : json_loadb((const char *)text.data, text.size, 0, NULL);
+  int code = CLI_DONE;
+  if (r != NULL && cli_has(c, "json")) {
+    json_object_set_new(r, "ok", json_boolean(status == MST_OK));
+    if (status != MST_OK) json_object_set_new(r, "error", json_string(err.message));
+    code = print_json(r);
+  } else if (status == MST_OK) {
+    const char *index = text_of(r, "index");
+    printf("%s: undamaged, %s records in %s of plain text; %s\n", url, cli_count(number_of(r, "records"), n), cli_size(number_of(r, "plain_bytes"), size),
+           strcmp(index, "fresh") == 0 ? "the index is fresh and right" : "no index");
+  }
+  if (status != MST_OK) code = cli_fail(status, &err);
+  json_decref(r);
+  mst_bytes_release(&text);
+  mst_source_unref(s);
+  return code;
+}
+
+static int run_verify(cli *c) { return cli_each_source(c, verify_one); }
+
+const cli_command cli_command_verify = {
+    .name = "verify", .title = "is a source undamaged, its index fresh and right?", .usage = "[options] URL…",
+    .text = "Reads the whole source, with every checksum that it holds, and compares what it finds with the index where there is one. Exit 0: all is well; 4: the index is of another "
+            "version; 6: damage.\n",
+    .examples = "meseta verify reads.fastq.gz\tchecks file and index\n", .options = verify_options, .run = run_verify};
+
+static const cli_option show_options[] = {CLI_SOURCE_OPTIONS, {NULL, 0, CLI_FLAG, NULL, NULL}};
+
+static void show_row(cli_table *t, const char *name, const json_t *value) {
+  char text[64];
+  char *dumped = NULL;
+  const char *cell = json_string_value(value);
+  if (json_is_integer(value)) cell = cli_count((uint64_t)json_integer_value(value), text);
+  else if (cell == NULL) cell = dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+  cli_table_row(t, (const char *const[]){name, cell});
+  free(dumped);
+}
+
+static int show_table(const json_t *r) {
+  cli_table t;
+  char name[128];
+  const char *key, *inner;
+  json_t *value, *part;
+  cli_table_init(&t, 2, 0);
+  json_object_foreach((json_t *)(uintptr_t)r, key, value) {
+    if (!json_is_object(value)) {
+      show_row(&t, key, value);
+      continue;
+    }
+    json_object_foreach(value, inner, part) {
+      snprintf(name, sizeof name, "%s.%s", key, inner);
+      if (strncmp(inner, "long_", 5) != 0) show_row(&t, name, part);
+    }
+  }
+  const int code = cli_table_print(&t);
+  cli_table_free(&t);
+  return code;
+}
+
+static int show_one(cli *c, const char *url) {
+  mst_error err;
+  mst_source *s = NULL;
+  mst_bytes text = {0};
+  mst_status status = cli_open_source(c, url, &s, &err);
+  if (status == MST_OK) status = mst_source_show(s, &text, c->cancel, &err);
+  int code = status == MST_OK ? CLI_DONE : cli_fail(status, &err);
+  if (status == MST_OK) {
+    json_t *r = json_loadb((const char *)text.data, text.size, 0, NULL);
+    code = cli_has(c, "json") ? print_json(r) : show_table(r);
+    json_decref(r);
+  }
+  mst_bytes_release(&text);
+  mst_source_unref(s);
+  return code;
+}
+
+static int run_show(cli *c) { return cli_each_source(c, show_one); }
+
+const cli_command cli_command_show = {
+    .name = "show", .title = "what lies there: source, format, index", .usage = "[options] URL…",
+    .text = "Shows what is known of a source without reading it through: size and version, format and dialect, and the state of its index.\n",
+    .examples = "meseta show s3://bucket/reads.fastq.gz --json\tfor machines\n", .options = show_options, .run = run_show};
