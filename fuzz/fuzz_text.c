@@ -1,5 +1,5 @@
-/* fuzz/fuzz_text.c - sizes, globs, times and encodings of base/text.h and base/time.h: whatever they take must come back
- * the same, and what they refuse must leave an error. The first byte chooses the parser. */
+/* fuzz/fuzz_text.c - sizes, globs, times and encodings of base/text.h and base/time.h: whatever they take must come
+ * back the same, and what they refuse must leave an error. The first byte chooses the parser. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,9 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   case 2: try_time(text); break;
   case 3: try_glob(text, size - 1); break;
   case 4: try_message(text, size - 1); break;
-  default:
-    mst_parse_size(text, "size", &number, NULL);
-    mst_text_nearest(text, words, 3);
+  default: mst_parse_size(text, "size", &number, NULL); mst_text_nearest(text, words, 3);
   }
   mst_free(NULL, text);
   return 0;

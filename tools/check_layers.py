@@ -202,7 +202,7 @@ class Checker:
     def run(self):
         self.check_modules()
         self.check_public()
-        self.check_outside("cli", re.compile(r"(?!)"))
+        self.check_outside("cli", re.compile(r"jansson\.h$"))  # it prints JSON; the library takes and gives text
         self.check_python()
         self.check_tests()
         return self.violations

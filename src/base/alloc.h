@@ -11,8 +11,8 @@ void *mst_alloc_zero(const mst_allocator *mem, size_t count, size_t size); /* NU
 void *mst_alloc_array(const mst_allocator *mem, size_t count, size_t size);
 /* Grows or shrinks; the old block stays valid when NULL comes back. */
 void *mst_resize(const mst_allocator *mem, void *old, size_t size);
-void mst_free(const mst_allocator *mem, void *block); /* NULL is fine */
-char *mst_text_copy(const mst_allocator *mem, const char *text);            /* NUL-terminated copy */
+void mst_free(const mst_allocator *mem, void *block);                        /* NULL is fine */
+char *mst_text_copy(const mst_allocator *mem, const char *text);             /* NUL-terminated copy */
 char *mst_text_copy_n(const mst_allocator *mem, const char *text, size_t n); /* copies n bytes and adds a NUL */
 
 #endif

@@ -32,7 +32,8 @@ mst_status mst_buf_reserve(mst_buf *b, size_t extra, mst_error *err) {
   if (!mst_add_size(b->size, extra, &need) || need > b->limit)
     return mst_fail(err, MST_E_LIMIT, "a buffer of %zu bytes would grow by %zu, beyond its limit of %zu bytes", b->size,
                     extra, b->limit);
-  /* Growing by half as much again keeps appending linear and wastes less than doubling; the limit caps the last step. */
+  /* Growing by half as much again keeps appending linear and wastes less than doubling; the limit caps the last step.
+   */
   capacity = mst_max_size(need, b->capacity / 2 + b->capacity);
   capacity = mst_min_size(mst_max_size(capacity, CAPACITY_FIRST), b->limit);
   if (!mst_add_size(capacity, 1, &block)) return mst_fail_memory(err);

@@ -17,8 +17,8 @@ typedef struct mst_buf {
 } mst_buf;
 
 void mst_buf_init(mst_buf *b, const mst_allocator *mem, size_t limit);
-void mst_buf_free(mst_buf *b); /* leaves an empty, usable buffer */
-void mst_buf_clear(mst_buf *b); /* keeps the memory */
+void mst_buf_free(mst_buf *b);                                        /* leaves an empty, usable buffer */
+void mst_buf_clear(mst_buf *b);                                       /* keeps the memory */
 mst_status mst_buf_reserve(mst_buf *b, size_t extra, mst_error *err); /* room for `extra` more bytes */
 mst_status mst_buf_put(mst_buf *b, const void *data, size_t n, mst_error *err);
 mst_status mst_buf_put_text(mst_buf *b, const char *text, mst_error *err);
@@ -31,7 +31,8 @@ const char *mst_buf_text(const mst_buf *b);
 /* Moves the memory into refcounted bytes and leaves `b` empty. */
 mst_status mst_buf_take(mst_buf *b, mst_bytes *out, mst_error *err);
 
-/* A cursor over bytes that it does not own. A read past the end gives zero and sets `failed`; look at it once at the end. */
+/* A cursor over bytes that it does not own. A read past the end gives zero and sets `failed`; look at it once at the
+ * end. */
 typedef struct mst_cursor {
   const uint8_t *data;
   size_t size, at;

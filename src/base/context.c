@@ -1,6 +1,6 @@
 /* base/context.c - the context: what calls share, made anew in a child after fork().
- * Owns the default context and the fork counter, the only globals of the library. Calls libc, pthread, base/budget.h and
- * the other files of base.
+ * Owns the default context and the fork counter, the only globals of the library. Calls libc, pthread, base/budget.h
+ * and the other files of base.
  *
  * After fork() a child has one thread and a copy of locks that other threads may have held. A context notices by the
  * fork counter, makes its locks anew and forgets the parent's slots, whose threads and connections are not its own. */
@@ -54,7 +54,7 @@ struct mst_cancel {
 };
 _Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "a signal handler may request a cancellation");
 
-/* --- fork ------------------------------------------------------------------------------------------------------- */
+/* --- fork --- */
 
 static _Atomic uint64_t fork_count;
 static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows, and the revival of a context */
@@ -99,7 +99,7 @@ static void revive(mst_context *ctx) {
   pthread_mutex_unlock(&global_lock);
 }
 
-/* --- the process's own environment ---------------------------------------------------------------------------------- */
+/* --- the process's own environment --- */
 
 static int64_t clock_us(clockid_t clock) {
   struct timespec t;
@@ -162,7 +162,7 @@ static mst_status take_env(const mst_env *theirs, mst_env *out, mst_error *err) 
   return MST_OK;
 }
 
-/* --- opening and closing -------------------------------------------------------------------------------------------- */
+/* --- opening and closing --- */
 
 static uint32_t cores_allowed(void) {
   cpu_set_t set;
@@ -210,8 +210,7 @@ static mst_status check_options(const mst_context_options *o, mst_allocator *mem
     return mst_fail(err, MST_E_ARGUMENT, "requests_max: %u is more than %d", (unsigned)o->requests_max, REQUESTS_MAX);
   if (o->allocator == NULL) return MST_OK;
   status = mst_options_take(mem, sizeof *mem, o->allocator, "mst_allocator", err);
-  if (status == MST_OK && mem->resize == NULL)
-    return mst_fail(err, MST_E_ARGUMENT, "mst_allocator: resize is missing");
+  if (status == MST_OK && mem->resize == NULL) return mst_fail(err, MST_E_ARGUMENT, "mst_allocator: resize is missing");
   return status;
 }
 
@@ -289,7 +288,7 @@ mst_context *mst_context_or_default(mst_context *ctx) {
 
 mst_context *mst_context_default(void) { return mst_context_or_default(NULL); }
 
-/* --- what it holds -------------------------------------------------------------------------------------------------- */
+/* --- what it holds --- */
 
 const mst_allocator *mst_context_mem(const mst_context *ctx) {
   return ctx == NULL || ctx->mem.resize == NULL ? NULL : &ctx->mem;
@@ -339,7 +338,7 @@ void mst_log(const mst_context *ctx, mst_log_level level, const char *area, cons
   va_end(args);
 }
 
-/* --- cancellation and short waits ------------------------------------------------------------------------------------ */
+/* --- cancellation and short waits --- */
 
 mst_cancel *mst_cancel_new(mst_context *ctx) {
   const mst_allocator *mem = mst_context_mem(ctx);

@@ -21,7 +21,7 @@ typedef enum mst_slot {
   MST_SLOTS
 } mst_slot;
 
-mst_context *mst_context_default(void);           /* borrowed; opened on first use; NULL when that failed */
+mst_context *mst_context_default(void);                /* borrowed; opened on first use; NULL when that failed */
 mst_context *mst_context_or_default(mst_context *ctx); /* borrowed */
 /* The same, and says why there is none (no memory, or MESETA_THREADS or MESETA_MEMORY that make no sense). */
 mst_status mst_context_resolve(mst_context *ctx, mst_context **out, mst_error *err);

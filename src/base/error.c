@@ -108,7 +108,7 @@ mst_status mst_fail_v(mst_error *err, mst_status status, const char *format, va_
   return status;
 }
 
-mst_status (mst_fail)(mst_error *err, mst_status status, const char *format, ...) {
+mst_status(mst_fail)(mst_error *err, mst_status status, const char *format, ...) {
   va_list args;
   va_start(args, format);
   mst_fail_v(err, status, format, args);
@@ -116,7 +116,7 @@ mst_status (mst_fail)(mst_error *err, mst_status status, const char *format, ...
   return status;
 }
 
-mst_status (mst_fail_at)(mst_error *err, mst_status status, uint64_t offset, const char *format, ...) {
+mst_status(mst_fail_at)(mst_error *err, mst_status status, uint64_t offset, const char *format, ...) {
   va_list args;
   va_start(args, format);
   mst_fail_v(err, status, format, args);
@@ -125,7 +125,7 @@ mst_status (mst_fail_at)(mst_error *err, mst_status status, uint64_t offset, con
   return status;
 }
 
-mst_status (mst_fail_memory)(mst_error *err) { return mst_fail(err, MST_E_NO_MEMORY, "out of memory"); }
+mst_status(mst_fail_memory)(mst_error *err) { return mst_fail(err, MST_E_NO_MEMORY, "out of memory"); }
 
 static mst_status status_of_errno(int os_errno) {
   switch (os_errno) {
@@ -176,7 +176,7 @@ static const char *errno_text(int os_errno, char *room, size_t size) {
 #endif
 }
 
-mst_status (mst_fail_errno)(mst_error *err, int os_errno, const char *format, ...) {
+mst_status(mst_fail_errno)(mst_error *err, int os_errno, const char *format, ...) {
   char message[sizeof err->message], room[128];
   const mst_status status = status_of_errno(os_errno);
   va_list args;

@@ -34,24 +34,24 @@ static inline mst_status mst_not_ok(mst_status status) {
   if (status == MST_OK) __builtin_unreachable();
   return status;
 }
-#define mst_fail(...) mst_not_ok(mst_fail(__VA_ARGS__))
-#define mst_fail_at(...) mst_not_ok(mst_fail_at(__VA_ARGS__))
+#define mst_fail(...)        mst_not_ok(mst_fail(__VA_ARGS__))
+#define mst_fail_at(...)     mst_not_ok(mst_fail_at(__VA_ARGS__))
 #define mst_fail_memory(err) mst_not_ok(mst_fail_memory(err))
-#define mst_fail_errno(...) mst_not_ok(mst_fail_errno(__VA_ARGS__))
+#define mst_fail_errno(...)  mst_not_ok(mst_fail_errno(__VA_ARGS__))
 
 /* In a function with `mst_status status = MST_OK;` and a label `done:`. */
-#define MST_TRY(call)                    \
-  do {                                   \
-    status = (call);                     \
-    if (status != MST_OK) goto done;     \
+#define MST_TRY(call)                \
+  do {                               \
+    status = (call);                 \
+    if (status != MST_OK) goto done; \
   } while (0)
 /* `expression` is a fresh allocation. */
-#define MST_TRY_ALLOC(expression)        \
-  do {                                   \
-    if ((expression) == NULL) {          \
-      status = mst_fail_memory(err);     \
-      goto done;                         \
-    }                                    \
+#define MST_TRY_ALLOC(expression)    \
+  do {                               \
+    if ((expression) == NULL) {      \
+      status = mst_fail_memory(err); \
+      goto done;                     \
+    }                                \
   } while (0)
 
 #endif

@@ -1,5 +1,5 @@
-/* base/json.c - jansson behind our limits and errors. Owns nothing between calls. Calls jansson, base/buf.h, base/error.h.
- * jansson's memory comes from malloc: its allocator hook is global to the process and not ours to set. */
+/* base/json.c - jansson behind our limits and errors. Owns nothing between calls. Calls jansson, base/buf.h,
+ * base/error.h. jansson's memory comes from malloc: its allocator hook is global to the process and not ours to set. */
 #include "base/json.h"
 
 #include <string.h>
@@ -13,7 +13,8 @@ mst_status mst_json_parse(const void *text, size_t size, size_t size_max, const 
   json_t *value;
   if (size > size_max)
     return mst_fail(err, MST_E_LIMIT, "%s: JSON text of %zu bytes, at most %zu are read", what, size, size_max);
-  /* jansson bounds the depth by itself (2048) and checks UTF-8; integers beyond 64 bits and trailing text are errors. */
+  /* jansson bounds the depth by itself (2048) and checks UTF-8; integers beyond 64 bits and trailing text are errors.
+   */
   value = json_loadb(size == 0 ? "" : text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
   if (value == NULL && json_error_code(&why) == json_error_out_of_memory) return mst_fail_memory(err);
   if (value == NULL)

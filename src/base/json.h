@@ -8,7 +8,8 @@
 #include "base/buf.h"
 
 /* Hostile text: at most `size_max` bytes, no duplicate keys, valid UTF-8, depth bounded. `what` names it in errors. */
-mst_status mst_json_parse(const void *text, size_t size, size_t size_max, const char *what, json_t **out, mst_error *err);
+mst_status mst_json_parse(const void *text, size_t size, size_t size_max, const char *what, json_t **out,
+                          mst_error *err);
 /* Compact, keys sorted, so that equal values give equal bytes. */
 mst_status mst_json_print(const json_t *value, mst_buf *out, mst_error *err);
 /* Typed access; absent or null leaves `*out` as it is. A wrong type is MST_E_CORRUPT naming `what` and the key. */
@@ -16,8 +17,10 @@ mst_status mst_json_get_u64(const json_t *object, const char *key, const char *w
 mst_status mst_json_get_i64(const json_t *object, const char *key, const char *what, int64_t *out, mst_error *err);
 mst_status mst_json_get_bool(const json_t *object, const char *key, const char *what, bool *out, mst_error *err);
 mst_status mst_json_get_text(const json_t *object, const char *key, const char *what, const char **out, mst_error *err);
-mst_status mst_json_get_object(const json_t *object, const char *key, const char *what, json_t **out, mst_error *err); /* borrowed */
-mst_status mst_json_get_array(const json_t *object, const char *key, const char *what, json_t **out, mst_error *err);  /* borrowed */
+mst_status mst_json_get_object(const json_t *object, const char *key, const char *what, json_t **out,
+                               mst_error *err); /* borrowed */
+mst_status mst_json_get_array(const json_t *object, const char *key, const char *what, json_t **out,
+                              mst_error *err); /* borrowed */
 /* Sets a key; steals nothing: takes over `value` (may be NULL: no memory). */
 mst_status mst_json_set(json_t *object, const char *key, json_t *value, mst_error *err);
 mst_status mst_json_set_u64(json_t *object, const char *key, uint64_t value, mst_error *err); /* up to INT64_MAX */

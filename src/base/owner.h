@@ -17,7 +17,8 @@ void mst_owner_init(mst_owner *o, void (*release)(mst_owner *self)); /* with one
 void mst_owner_ref(mst_owner *o);
 void mst_owner_unref(mst_owner *o); /* NULL is fine */
 
-/* Fresh, writable, uninitialised memory of exactly `size` bytes with one reference; write to `*writable` before sharing. */
+/* Fresh, writable, uninitialised memory of exactly `size` bytes with one reference; write to `*writable` before
+ * sharing. */
 mst_status mst_bytes_new(const mst_allocator *mem, size_t size, mst_bytes *out, uint8_t **writable, mst_error *err);
 mst_status mst_bytes_copy(const mst_allocator *mem, const void *data, size_t size, mst_bytes *out, mst_error *err);
 /* [at, at + n) of `b`, with a reference of its own. The part must lie inside. */

@@ -1,10 +1,10 @@
 /* base/pool.c - worker threads and task groups. Owns the threads of a context, which end with it.
  * Calls pthread and base/{alloc,context,error}.h.
  *
- * One lock guards the pool and all its groups: tasks are coarse, so that it is held for a moment only. Groups with tasks
- * that have not begun stand in a ring; a worker takes the next task of the first group that may run one more. Detached
- * calls have threads of their own, because they block, and would keep tasks from the cores. Threads are started when
- * there is work and nobody idle, and sleep otherwise. */
+ * One lock guards the pool and all its groups: tasks are coarse, so that it is held for a moment only. Groups with
+ * tasks that have not begun stand in a ring; a worker takes the next task of the first group that may run one more.
+ * Detached calls have threads of their own, because they block, and would keep tasks from the cores. Threads are
+ * started when there is work and nobody idle, and sleep otherwise. */
 #include "base/pool.h"
 
 #include <pthread.h>
@@ -17,8 +17,8 @@
 
 typedef struct task {
   struct task *next;
-  mst_task_fn run;               /* of a group */
-  void (*run_detached)(void *);  /* of none    */
+  mst_task_fn run;              /* of a group */
+  void (*run_detached)(void *); /* of none    */
   void *arg;
   uint64_t number; /* in the order of adding */
 } task;
@@ -61,7 +61,7 @@ struct mst_group {
 
 static const mst_allocator *pool_mem(const mst_pool *p) { return p->mem.resize == NULL ? NULL : &p->mem; }
 
-/* --- queues ----------------------------------------------------------------------------------------------------------- */
+/* --- queues --- */
 
 static void queue_init(task_queue *q) {
   q->first = NULL;
@@ -107,7 +107,7 @@ static void ring_leave(mst_pool *p, mst_group *g) {
   g->next->before = g->before;
 }
 
-/* --- running one task, the lock held on entry and on return ------------------------------------------------------------ */
+/* --- running one task, the lock held on entry and on return --- */
 
 static bool may_run(const mst_group *g) { return g->waiting > 0 && g->running < g->width && !g->failed; }
 
@@ -118,8 +118,8 @@ static void drop_waiting(mst_group *g) {
   g->waiting = 0;
 }
 
-/* Of several failures the one of the task added first counts. Tasks begin in order, so that whatever runs beside it, the
- * error is the one that a single thread would have met. */
+/* Of several failures the one of the task added first counts. Tasks begin in order, so that whatever runs beside it,
+ * the error is the one that a single thread would have met. */
 static void note_failure(mst_group *g, uint64_t number, mst_status status, const mst_error *why) {
   if (g->failed && g->failed_number < number) return;
   g->failed = true;
@@ -161,7 +161,7 @@ static mst_group *next_group(mst_pool *p) {
   return NULL;
 }
 
-/* --- threads ------------------------------------------------------------------------------------------------------------ */
+/* --- threads --- */
 
 static void pool_unref(mst_pool *p) {
   const mst_allocator copy = p->mem, *mem = copy.resize == NULL ? NULL : &copy;
@@ -280,9 +280,10 @@ static mst_pool *pool_of(mst_context *ctx, mst_error *err) {
   return mst_context_slot(ctx, MST_SLOT_POOL, pool_make, pool_drop, err);
 }
 
-/* --- groups ------------------------------------------------------------------------------------------------------------- */
+/* --- groups --- */
 
-/* A group that was made before a fork() is out of reach in the child: its threads, and whoever held its lock, are gone. */
+/* A group that was made before a fork() is out of reach in the child: its threads, and whoever held its lock, are gone.
+ */
 static bool is_foreign(const mst_group *g) { return g->generation != mst_fork_generation(); }
 
 static mst_status fail_foreign(mst_error *err) {
@@ -380,7 +381,7 @@ void mst_group_free(mst_group *g) {
   mst_context_unref(ctx);
 }
 
-/* --- detached calls ------------------------------------------------------------------------------------------------------ */
+/* --- detached calls --- */
 
 mst_status mst_pool_run_detached(mst_context *ctx, void (*run)(void *arg), void *arg, mst_error *err) {
   mst_pool *p;

@@ -123,9 +123,7 @@ static bool match_one(const char **pattern, const char **text) {
     if (*p == '\0') p--;
     matched = c == next_char(&p);
     break;
-  default:
-    p = *pattern;
-    matched = c == next_char(&p);
+  default: p = *pattern; matched = c == next_char(&p);
   }
   if (!matched) return false;
   *pattern = p;
@@ -326,8 +324,8 @@ mst_status mst_base64_encode(mst_buf *out, const uint8_t *data, size_t n, mst_er
   mst_status status = MST_OK;
   for (size_t i = 0; i < n && status == MST_OK; i += 3) {
     const size_t left = n - i;
-    const uint32_t bits = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
-                          (left > 2 ? (uint32_t)data[i + 2] : 0);
+    const uint32_t bits =
+        (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) | (left > 2 ? (uint32_t)data[i + 2] : 0);
     char four[4] = {base64_digits[bits >> 18], base64_digits[bits >> 12 & 63], '=', '='};
     if (left > 1) four[2] = base64_digits[bits >> 6 & 63];
     if (left > 2) four[3] = base64_digits[bits & 63];
@@ -368,7 +366,8 @@ mst_status mst_base64_decode(mst_buf *out, const char *text, size_t n, mst_error
 
 enum { WORD_MAX = 48 };
 
-/* Edit distance where swapping two neighbours counts once, without regard to case. Three rows of the table are alive. */
+/* Edit distance where swapping two neighbours counts once, without regard to case. Three rows of the table are alive.
+ */
 static size_t edit_distance(const char *a, size_t n, const char *b, size_t m) {
   uint8_t rows[3][WORD_MAX + 1];
   for (size_t j = 0; j <= m; j++) rows[0][j] = (uint8_t)j;

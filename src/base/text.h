@@ -6,8 +6,8 @@
 
 /* true when all n bytes are valid UTF-8 (no surrogates, no overlong forms); `*bad_at` = first wrong byte otherwise. */
 bool mst_utf8_valid(const void *data, size_t n, size_t *bad_at);
-bool mst_text_equal(const char *a, const char *b);            /* NULL equals NULL only */
-bool mst_text_equal_nocase(const char *a, const char *b);     /* ASCII letters only    */
+bool mst_text_equal(const char *a, const char *b);        /* NULL equals NULL only */
+bool mst_text_equal_nocase(const char *a, const char *b); /* ASCII letters only    */
 bool mst_text_starts(const char *text, const char *prefix);
 bool mst_text_ends(const char *text, const char *suffix);
 bool mst_text_ends_nocase(const char *text, const char *suffix);
@@ -22,7 +22,7 @@ char *mst_format_size(uint64_t bytes, char out[24]);
 mst_status mst_percent_encode(mst_buf *out, const char *text, size_t n, const char *keep, mst_error *err);
 /* A wrong escape is MST_E_ARGUMENT. */
 mst_status mst_percent_decode(mst_buf *out, const char *text, size_t n, mst_error *err);
-void mst_hex(const uint8_t *data, size_t n, char *out); /* 2 * n lower-case digits and a NUL */
+void mst_hex(const uint8_t *data, size_t n, char *out);   /* 2 * n lower-case digits and a NUL */
 bool mst_unhex(const char *text, size_t n, uint8_t *out); /* n digits, even */
 mst_status mst_base64_encode(mst_buf *out, const uint8_t *data, size_t n, mst_error *err);
 mst_status mst_base64_decode(mst_buf *out, const char *text, size_t n, mst_error *err);

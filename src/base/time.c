@@ -1,4 +1,5 @@
-/* base/time.c - times as text by hand: libc's calls read the locale and the time zone. Owns nothing. Calls libc only. */
+/* base/time.c - times as text by hand: libc's calls read the locale and the time zone. Owns nothing. Calls libc only.
+ */
 #include "base/time.h"
 
 #include <inttypes.h>
@@ -48,7 +49,9 @@ static bool civil_to_us(const civil *c, int64_t *us) {
   /* 60 is a leap second; it counts as the first of the next minute. */
   if (c->hour > 23 || c->minute > 59 || c->second > 60) return false;
   *us = (mst_days_from_civil(c->year, c->month, c->day) * seconds_per_day + (int64_t)c->hour * 3600 +
-         (int64_t)c->minute * 60 + c->second) * us_per_second + c->us;
+         (int64_t)c->minute * 60 + c->second) *
+            us_per_second +
+        c->us;
   return true;
 }
 

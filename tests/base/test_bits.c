@@ -1,4 +1,5 @@
-/* tests/base/test_bits.c - checked arithmetic refuses what does not fit; unaligned access has the byte order it says. */
+/* tests/base/test_bits.c - checked arithmetic refuses what does not fit; unaligned access has the byte order it says.
+ */
 #include "support/support.h"
 
 #include "base/base.h"

@@ -1,4 +1,5 @@
-/* tests/base/test_budget.c - the memory budget is never exceeded, serves waiters in order, and lets go within 100 ms. */
+/* tests/base/test_budget.c - the memory budget is never exceeded, serves waiters in order, and lets go within 100 ms.
+ */
 #include "support/support.h"
 
 #include <pthread.h>

@@ -42,8 +42,12 @@ static void options_win_over_the_environment(void **state) {
   assert_null(mst_context_getenv(ctx, "EMPTY"));
   assert_null(mst_context_getenv(ctx, "HOME"));
   mst_context_unref(ctx);
-  ctx = open_with((mst_context_options){.struct_size = sizeof(mst_context_options), .env = &e.env, .cpu_threads = 7,
-                                        .memory_bytes_max = 9, .record_bytes_max = 10, .requests_max = 11});
+  ctx = open_with((mst_context_options){.struct_size = sizeof(mst_context_options),
+                                        .env = &e.env,
+                                        .cpu_threads = 7,
+                                        .memory_bytes_max = 9,
+                                        .record_bytes_max = 10,
+                                        .requests_max = 11});
   assert_int_equal(mst_context_threads(ctx), 7);
   assert_int_equal(mst_context_memory_max(ctx), 9);
   assert_int_equal(mst_context_record_max(ctx), 10);
@@ -53,7 +57,7 @@ static void options_win_over_the_environment(void **state) {
 
 static void nonsense_in_the_environment_is_an_error_that_names_it(void **state) {
   static const mst_pair cases[][2] = {
-      {{"MESETA_THREADS", "many"}, {NULL, NULL}}, {{"MESETA_THREADS", "0"}, {NULL, NULL}},
+      {{"MESETA_THREADS", "many"}, {NULL, NULL}},  {{"MESETA_THREADS", "0"}, {NULL, NULL}},
       {{"MESETA_THREADS", "99999"}, {NULL, NULL}}, {{"MESETA_MEMORY", "64 parrots"}, {NULL, NULL}},
       {{"MESETA_MEMORY", "0"}, {NULL, NULL}},
   };
@@ -209,8 +213,8 @@ static void note_log(void *arg, mst_log_level level, const char *area, const cha
 
 static void the_log_is_the_callers(void **state) {
   log_seen seen = {0};
-  mst_context *ctx = open_with(
-      (mst_context_options){.struct_size = sizeof(mst_context_options), .log = note_log, .log_arg = &seen});
+  mst_context *ctx =
+      open_with((mst_context_options){.struct_size = sizeof(mst_context_options), .log = note_log, .log_arg = &seen});
   (void)state;
   mst_log(ctx, MST_LOG_INFO, "store", "%d requests", 3);
   assert_int_equal(seen.n, 1);

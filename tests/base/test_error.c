@@ -179,9 +179,11 @@ static void errno_decides_the_status(void **state) {
     mst_status status;
     bool retryable;
   } cases[] = {
-      {ENOENT, MST_E_NOT_FOUND, false}, {EEXIST, MST_E_EXISTS, false},      {EACCES, MST_E_DENIED, false},
-      {ENOSPC, MST_E_IO, false},        {EIO, MST_E_IO, false},             {ENOMEM, MST_E_NO_MEMORY, true},
-      {ETIMEDOUT, MST_E_TIMEOUT, true}, {EOPNOTSUPP, MST_E_UNSUPPORTED, false}, {EMFILE, MST_E_IO, true},
+      {ENOENT, MST_E_NOT_FOUND, false}, {EEXIST, MST_E_EXISTS, false},
+      {EACCES, MST_E_DENIED, false},    {ENOSPC, MST_E_IO, false},
+      {EIO, MST_E_IO, false},           {ENOMEM, MST_E_NO_MEMORY, true},
+      {ETIMEDOUT, MST_E_TIMEOUT, true}, {EOPNOTSUPP, MST_E_UNSUPPORTED, false},
+      {EMFILE, MST_E_IO, true},
   };
   mst_error err;
   (void)state;

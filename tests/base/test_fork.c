@@ -210,8 +210,8 @@ static void forking_at_any_moment_is_safe(void **state) {
   mst_context_unref(i.ctx);
 }
 
-/* The sanitizers' own malloc keeps locks across fork() that another thread may hold: a child that allocates hangs there,
- * in no code of ours. glibc's malloc is safe. */
+/* The sanitizers' own malloc keeps locks across fork() that another thread may hold: a child that allocates hangs
+ * there, in no code of ours. glibc's malloc is safe. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define MALLOC_HANGS_AFTER_FORK 1

@@ -1,4 +1,5 @@
-/* tests/base/test_json.c - hostile JSON is refused by rule and place; values are read by type and printed canonically. */
+/* tests/base/test_json.c - hostile JSON is refused by rule and place; values are read by type and printed canonically.
+ */
 #include "support/support.h"
 
 #include <string.h>
@@ -16,8 +17,9 @@ static void values_of_every_type_are_read(void **state) {
   bool b = false;
   const char *text = NULL;
   (void)state;
-  assert_int_equal(parse("{\"u\":9223372036854775807,\"i\":-5,\"b\":true,\"t\":\"\xC3\xA9\",\"o\":{},\"a\":[1]}", &root,
-                         NULL), MST_OK);
+  assert_int_equal(
+      parse("{\"u\":9223372036854775807,\"i\":-5,\"b\":true,\"t\":\"\xC3\xA9\",\"o\":{},\"a\":[1]}", &root, NULL),
+      MST_OK);
   assert_int_equal(mst_json_get_u64(root, "u", "slice", &u, NULL), MST_OK);
   assert_int_equal(mst_json_get_i64(root, "i", "slice", &i, NULL), MST_OK);
   assert_int_equal(mst_json_get_bool(root, "b", "slice", &b, NULL), MST_OK);
@@ -71,8 +73,19 @@ static void wrong_types_name_the_key_and_what_was_found(void **state) {
 
 static void broken_text_is_corrupt_with_its_place(void **state) {
   static const char *const cases[] = {
-      "",        "{",          "{\"a\":1,\"a\":2}", "[1,]",  "{\"a\":\"\xFF\"}", "[1] x",     "nul",
-      "[\"\\u0000\"]", "[99999999999999999999]", "[1e999]", "{'a':1}", "[\"\\ud800\"]", "\xEF\xBB\xBF{}",
+      "",
+      "{",
+      "{\"a\":1,\"a\":2}",
+      "[1,]",
+      "{\"a\":\"\xFF\"}",
+      "[1] x",
+      "nul",
+      "[\"\\u0000\"]",
+      "[99999999999999999999]",
+      "[1e999]",
+      "{'a':1}",
+      "[\"\\ud800\"]",
+      "\xEF\xBB\xBF{}",
   };
   mst_error err;
   (void)state;

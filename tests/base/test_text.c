@@ -73,21 +73,61 @@ static void globs_match_as_shells_do(void **state) {
     const char *pattern, *text;
     bool matches;
   } cases[] = {
-      {"", "", true},           {"", "a", false},           {"*", "", true},          {"*", "abc", true},
-      {"*", "a/b", false},      {"**", "a/b/c", true},      {"**", "", true},         {"a*c", "abbbc", true},
-      {"a*c", "abbb", false},   {"*.fq.gz", "x.fq.gz", true},  {"*.fq.gz", "d/x.fq.gz", false},
-      {"d/*.gz", "d/x.gz", true}, {"d/*.gz", "d/e/x.gz", false}, {"d/**/x", "d/x", true}, {"d/**/x", "d/e/f/x", true},
-      {"d/**/x", "d/ex", false}, {"d/**/x", "dx", false},   {"**/x", "x", true},      {"**/x", "a/b/x", true},
-      {"**/x", "a/bx", false},  {"d/**", "d/a/b", true},    {"a**b", "a/x/b", true},  {"a**b", "ab", true},
-      {"?", "a", true},         {"?", "/", false},          {"?", "", false},         {"?", "\xE2\x82\xAC", true},
-      {"[abc]", "b", true},     {"[abc]", "d", false},      {"[a-c]x", "bx", true},   {"[!a-c]", "d", true},
-      {"[^a-c]", "b", false},   {"[!a]", "/", false},       {"[]]", "]", true},       {"[]-a]", "a", true},
-      {"[a-]", "-", true},      {"[", "[", true},           {"[a", "[a", true},       {"[a", "a", false},
-      {"[\\]]", "]", true},     {"\\*", "*", true},         {"\\*", "a", false},      {"\\", "\\", true},
-      {"[\xC3\xA0-\xC3\xBF]", "\xC3\xA9", true},            {"*a*b*c*", "xxaxxbxxcxx", true},
-      {"*a*b*c*", "xxcxxbxxaxx", false},                    {"*/a*b", "x/ab", true},  {"**/a*/b", "x/a/y/aa/b", true},
-      {"**/*.gz", "x.gz", true}, {"**/*.gz", "a/b/x.gz", true}, {"*/*", "a/b", true}, {"*/*", "a/b/c", false},
-      {"a/**/b/**/c", "a/b/c", true}, {"a/**/b/**/c", "a/x/b/y/z/c", true}, {"a/**/b/**/c", "a/x/y/c", false},
+      {"", "", true},
+      {"", "a", false},
+      {"*", "", true},
+      {"*", "abc", true},
+      {"*", "a/b", false},
+      {"**", "a/b/c", true},
+      {"**", "", true},
+      {"a*c", "abbbc", true},
+      {"a*c", "abbb", false},
+      {"*.fq.gz", "x.fq.gz", true},
+      {"*.fq.gz", "d/x.fq.gz", false},
+      {"d/*.gz", "d/x.gz", true},
+      {"d/*.gz", "d/e/x.gz", false},
+      {"d/**/x", "d/x", true},
+      {"d/**/x", "d/e/f/x", true},
+      {"d/**/x", "d/ex", false},
+      {"d/**/x", "dx", false},
+      {"**/x", "x", true},
+      {"**/x", "a/b/x", true},
+      {"**/x", "a/bx", false},
+      {"d/**", "d/a/b", true},
+      {"a**b", "a/x/b", true},
+      {"a**b", "ab", true},
+      {"?", "a", true},
+      {"?", "/", false},
+      {"?", "", false},
+      {"?", "\xE2\x82\xAC", true},
+      {"[abc]", "b", true},
+      {"[abc]", "d", false},
+      {"[a-c]x", "bx", true},
+      {"[!a-c]", "d", true},
+      {"[^a-c]", "b", false},
+      {"[!a]", "/", false},
+      {"[]]", "]", true},
+      {"[]-a]", "a", true},
+      {"[a-]", "-", true},
+      {"[", "[", true},
+      {"[a", "[a", true},
+      {"[a", "a", false},
+      {"[\\]]", "]", true},
+      {"\\*", "*", true},
+      {"\\*", "a", false},
+      {"\\", "\\", true},
+      {"[\xC3\xA0-\xC3\xBF]", "\xC3\xA9", true},
+      {"*a*b*c*", "xxaxxbxxcxx", true},
+      {"*a*b*c*", "xxcxxbxxaxx", false},
+      {"*/a*b", "x/ab", true},
+      {"**/a*/b", "x/a/y/aa/b", true},
+      {"**/*.gz", "x.gz", true},
+      {"**/*.gz", "a/b/x.gz", true},
+      {"*/*", "a/b", true},
+      {"*/*", "a/b/c", false},
+      {"a/**/b/**/c", "a/b/c", true},
+      {"a/**/b/**/c", "a/x/b/y/z/c", true},
+      {"a/**/b/**/c", "a/x/y/c", false},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -151,10 +191,24 @@ static void sizes_are_read_exactly(void **state) {
     const char *text;
     uint64_t size;
   } cases[] = {
-      {"0", 0},          {"17", 17},           {"17B", 17},       {"100k", 100000},       {"100kB", 100000},
-      {"64MiB", 64 << 20}, {"64 MiB", 64 << 20}, {"1.5G", 1500000000}, {"1.5GiB", 1610612736}, {"2T", 2000000000000},
-      {"0.5Ti", 549755813888}, {"1Ki", 1024},  {"1KI", 1024},     {"3m", 3000000},        {"0.001k", 1},
-      {"1.123456789T", 1123456789000}, {"18446744073709551615", UINT64_MAX}, {"16777215Ti", 18446742974197923840u},
+      {"0", 0},
+      {"17", 17},
+      {"17B", 17},
+      {"100k", 100000},
+      {"100kB", 100000},
+      {"64MiB", 64 << 20},
+      {"64 MiB", 64 << 20},
+      {"1.5G", 1500000000},
+      {"1.5GiB", 1610612736},
+      {"2T", 2000000000000},
+      {"0.5Ti", 549755813888},
+      {"1Ki", 1024},
+      {"1KI", 1024},
+      {"3m", 3000000},
+      {"0.001k", 1},
+      {"1.123456789T", 1123456789000},
+      {"18446744073709551615", UINT64_MAX},
+      {"16777215Ti", 18446742974197923840u},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -165,8 +219,10 @@ static void sizes_are_read_exactly(void **state) {
 }
 
 static void what_is_no_size_is_refused_by_name(void **state) {
-  static const char *const cases[] = {"",    "k",    "-1",   "+1",   " 1",  "1 ",   "1.5", "1.5B", "1x",  "1KiBs",
-                                      "1e3", "0x10", "1..5k", "1,5k", "NaN", "18446744073709551616", "20000000Ti", "1iB"};
+  static const char *const cases[] = {
+      "",           "k",     "-1",  "+1",   " 1",    "1 ",   "1.5", "1.5B",
+      "1x",         "1KiBs", "1e3", "0x10", "1..5k", "1,5k", "NaN", "18446744073709551616",
+      "20000000Ti", "1iB"};
   mst_error err;
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -194,8 +250,14 @@ static void sizes_are_written_for_people(void **state) {
   static const struct {
     uint64_t size;
     const char *text;
-  } cases[] = {{0, "0 B"},           {1023, "1023 B"},        {1024, "1.0 KiB"},      {1536, "1.5 KiB"},
-               {1048524, "1023.9 KiB"}, {1048575, "1.0 MiB"}, {1288490188, "1.2 GiB"}, {UINT64_MAX, "16.0 EiB"}};
+  } cases[] = {{0, "0 B"},
+               {1023, "1023 B"},
+               {1024, "1.0 KiB"},
+               {1536, "1.5 KiB"},
+               {1048524, "1023.9 KiB"},
+               {1048575, "1.0 MiB"},
+               {1288490188, "1.2 GiB"},
+               {UINT64_MAX, "16.0 EiB"}};
   char out[24];
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -249,8 +311,13 @@ static void hex_comes_back(void **state) {
 }
 
 static void base64_agrees_with_rfc_4648(void **state) {
-  static const char *const cases[][2] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-                                         {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+  static const char *const cases[][2] = {{"", ""},
+                                         {"f", "Zg=="},
+                                         {"fo", "Zm8="},
+                                         {"foo", "Zm9v"},
+                                         {"foob", "Zm9vYg=="},
+                                         {"fooba", "Zm9vYmE="},
+                                         {"foobar", "Zm9vYmFy"},
                                          {"\xFB\xFF\xBF", "+/+/"}};
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -266,7 +333,7 @@ static void base64_agrees_with_rfc_4648(void **state) {
 }
 
 static void broken_base64_is_refused(void **state) {
-  static const char *const cases[] = {"Z",    "Zg",   "Zg=",  "Zh==", "Zm9=", "Z===", "====",     "Zg==Zg==",
+  static const char *const cases[] = {"Z",      "Zg",   "Zg=",  "Zh==", "Zm9=", "Z===",     "====", "Zg==Zg==",
                                       "Zm9v\n", "Zm 9", "Zm-_", "=Zg=", "Z=g=", "Zm8=Zm8=", "Zm9vZ"};
   mst_error err;
   (void)state;

@@ -29,12 +29,12 @@
 typedef struct mst_test_allocator {
   mst_allocator allocator;
   atomic_long live_blocks;
-  atomic_long calls;      /* allocations and growths so far       */
+  atomic_long calls; /* allocations and growths so far       */
   atomic_llong live_bytes;
   atomic_llong peak_bytes;
   long fail_at;
   bool persistent;
-  atomic_bool failed;     /* at least one allocation was refused  */
+  atomic_bool failed; /* at least one allocation was refused  */
 } mst_test_allocator;
 void mst_test_allocator_init(mst_test_allocator *a, long fail_at, bool persistent);
 
@@ -54,8 +54,8 @@ void mst_test_env_advance(mst_test_env *e, int64_t us);
  * when it is not there. `out` has PATH_MAX bytes. */
 bool mst_test_shared(const char *relative, char out[PATH_MAX]);
 /* In a cmocka test: skips the test when the file is not there. */
-#define MST_TEST_NEED_SHARED(relative, out) \
-  do {                                      \
+#define MST_TEST_NEED_SHARED(relative, out)      \
+  do {                                           \
     if (!mst_test_shared(relative, out)) skip(); \
   } while (0)
 /* The source tree's root. */
