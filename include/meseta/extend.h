@@ -22,9 +22,11 @@ typedef struct mst_pin {
 
 typedef enum mst_op_kind {
   MST_OP_HEAD = 1,     /* key → info                                                                        */
-  MST_OP_GET,          /* key, offset, size, pin → into, got, info (with the whole object's size)           */
+  /* key, offset, size, pin → into, got, info (with the whole object's size). Fewer bytes where the object ends; from its end
+   * on: no error, got = 0, and info may hold nothing but the size. */
+  MST_OP_GET,
   MST_OP_PUT,          /* key, data, put_mode, pin → info                                                   */
-  MST_OP_DELETE,       /* keys, n_keys; what is not there is no error                                       */
+  MST_OP_DELETE,       /* keys, n_keys (any number); what is not there is no error                          */
   MST_OP_LIST,         /* prefix, delimiter, token → page                                                   */
   MST_OP_UPLOAD_OPEN,  /* key → upload_id                                                                   */
   MST_OP_UPLOAD_PART,  /* key, upload, part (from 1), offset, data → part_tag                               */
@@ -41,12 +43,13 @@ typedef struct mst_op mst_op;
 struct mst_op {
   size_t struct_size;
   mst_op_kind kind;
+  mst_context *ctx;   /* the store's own, borrowed; set when the operation is started                       */
   /* Asked for; borrowed until completion. */
   const char *key;
   uint64_t offset;    /* GET; UPLOAD_PART: where the part begins in the object                              */
   uint64_t size;      /* GET: bytes wanted, > 0, `into` has that many; UPLOAD_CLOSE: size of the whole      */
   bool from_end;      /* GET: the last `size` bytes (all of them when the object is smaller)                */
-  bool exact;         /* GET: fewer bytes than asked for is MST_E_CORRUPT, MST_E_CHANGED with a pin         */
+  bool exact;         /* GET: fewer bytes than asked for is MST_E_CORRUPT; the starter of the operation checks it, too */
   uint8_t *into;
   const mst_pin *pin; /* GET: must still be this version; PUT, UPLOAD_CLOSE with IF_MATCH: replace only this */
   const uint8_t *data;

@@ -14,12 +14,14 @@
 
 /* ---- pins -------------------------------------------------------------------------------------------------------- */
 
-bool mst_pin_known(const mst_pin *pin);                          /* anything but the size                        */
-bool mst_pin_same(const mst_pin *expected, const mst_pin *seen); /* compares what both know; the size always     */
-/* May a read be made conditional on it: a strong ETag, a version, a date or an inode. */
+/* Something that tells this version from another one: a strong ETag, a version, a date or an inode. A weak ETag is compared
+ * where there is one, but nothing is made conditional on it. */
+bool mst_pin_known(const mst_pin *pin);
 bool mst_pin_etag_strong(const mst_pin *pin);
-/* Fills err with what differs. Always gives MST_E_CHANGED. */
-mst_status mst_pin_fail_changed(const mst_pin *expected, const mst_pin *seen, mst_error *err);
+bool mst_pin_same(const mst_pin *expected, const mst_pin *seen); /* compares what both know; the size always */
+/* MST_E_CHANGED, saying what differs, when `seen` is another version than `expected`, and also when `seen` tells nothing
+ * that could be compared although `expected` is known. */
+mst_status mst_pin_check(const mst_pin *expected, const mst_pin *seen, mst_error *err);
 mst_status mst_pin_to_json(const mst_pin *pin, json_t **out, mst_error *err);
 mst_status mst_pin_from_json(const json_t *value, const char *what, mst_pin *out, mst_error *err);
 
@@ -45,6 +47,9 @@ void mst_page_clear(mst_page *p); /* keeps the memory */
 void mst_page_free(mst_page *p);
 
 /* ---- stores and operations --------------------------------------------------------------------------------------- */
+
+/* Names in `err` the object that a failed operation was about, if none is named yet. */
+void mst_store_name_error(const mst_store *s, const mst_op *op, mst_error *err);
 
 mst_op mst_op_make(mst_op_kind kind, const char *key);
 const char *mst_op_name(mst_op_kind kind); /* "GET"; never NULL */
@@ -111,8 +116,17 @@ mst_status mst_store_latency(mst_store *inner, uint64_t us_per_op, uint64_t ns_p
 /* At most this many operations in flight; more wait in order. */
 mst_status mst_store_limit(mst_store *inner, uint32_t in_flight, mst_store **out, mst_error *err);
 
-/* ---- uploads in parts (behind mst_upload_…) ---------------------------------------------------------------------- */
+/* ---- several operations as one ----------------------------------------------------------------------------------- */
 
-enum { MST_PART_MIN = 5 << 20, MST_PARTS_MAX = 10000 };
+/* The machinery behind the calls of meseta/store.h, without their checks of arguments. */
+mst_status mst_store_open_url(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config, mst_store **out, mst_error *err);
+/* All pages, the next one asked for while this one is handed out. */
+mst_status mst_list_run(mst_store *s, const char *prefix, const char *delimiter, mst_list_fn each, void *arg, mst_cancel *cancel, mst_error *err);
+/* One object in parts: a small one becomes one PUT, a large one an upload with several parts in flight within the budget.
+ * [owned]; mst_upload_end without mst_upload_finish aborts. `pin`: for MST_PUT_IF_MATCH. `info` may be NULL. */
+mst_status mst_upload_begin(mst_store *s, const char *key, mst_cancel *cancel, mst_upload **out, mst_error *err);
+mst_status mst_upload_write(mst_upload *u, const void *data, size_t size, mst_error *err);
+mst_status mst_upload_finish(mst_upload *u, mst_put_mode mode, const mst_pin *pin, mst_pin *info, mst_error *err);
+void mst_upload_end(mst_upload *u);
 
 #endif
