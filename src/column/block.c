@@ -42,6 +42,16 @@ mst_status mst_block_grow(mst_block *b, size_t capacity, mst_error *err) {
   return MST_OK;
 }
 
+mst_status mst_block_shrink(mst_block *b, mst_error *err) {
+  block_head *head;
+  if (b->data == NULL) return MST_OK;
+  head = mst_resize(b->mem, head_of(b->data), sizeof *head + b->size);
+  if (head == NULL) return mst_fail_memory(err);
+  b->data = (uint8_t *)head + sizeof *head;
+  b->capacity = b->size;
+  return MST_OK;
+}
+
 void mst_block_take(mst_block *b, mst_bytes *out) {
   block_head *head;
   if (b->data == NULL) {

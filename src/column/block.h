@@ -18,6 +18,8 @@ void mst_block_init(mst_block *b, const mst_allocator *mem);
 void mst_block_free(mst_block *b); /* leaves an empty, usable block */
 /* Capacity of at least `capacity` bytes, exactly that when the block was empty. */
 mst_status mst_block_grow(mst_block *b, size_t capacity, mst_error *err);
+/* Gives back what lies behind `size`. */
+mst_status mst_block_shrink(mst_block *b, mst_error *err);
 /* Moves the memory into refcounted bytes and leaves `b` empty; an empty block gives valid bytes of size 0. */
 void mst_block_take(mst_block *b, mst_bytes *out);
 

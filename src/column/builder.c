@@ -274,6 +274,124 @@ done:
   return status;
 }
 
+/* Validity of the n rows that are being appended; lengths and null counts stay as they are. */
+static mst_status put_valid_rows(mst_builder *b, const uint8_t *valid, size_t n, size_t nulls, mst_error *err) {
+  mst_status status = MST_OK;
+  if (b->nulls + (int64_t)nulls == 0 || n == 0) return MST_OK;
+  if (b->nulls == 0) MST_TRY(put_invalid(b, err)); /* makes the bits of all rows in front */
+  MST_TRY(grow_bits(&b->valid, b->length + (int64_t)n - 1, err));
+  for (size_t i = 0; i < n; i++) {
+    const int64_t row = b->length + (int64_t)i;
+    b->valid.data[row >> 3] |= (uint8_t)((valid == NULL || valid[i] != 0 ? 1u : 0u) << (row & 7));
+  }
+done:
+  return status;
+}
+
+static size_t count_nulls(const uint8_t *valid, size_t n) {
+  size_t nulls = 0;
+  for (size_t i = 0; valid != NULL && i < n; i++) nulls += valid[i] == 0;
+  return nulls;
+}
+
+mst_status mst_builder_values(mst_builder *b, const void *values, const uint8_t *valid, size_t n, mst_error *err) {
+  mst_status status = MST_OK;
+  const size_t nulls = count_nulls(valid, n);
+  const uint8_t *bytes = values;
+  size_t size;
+  if (n == 0) return MST_OK;
+  if (b->type.layout == MST_LAYOUT_BITS) {
+    MST_TRY(grow_bits(&b->values, b->length + (int64_t)n - 1, err));
+    MST_TRY(put_valid_rows(b, valid, n, nulls, err));
+    for (size_t i = 0; i < n; i++)
+      if (bytes[i] != 0 && (valid == NULL || valid[i] != 0)) set_bit(&b->values, b->length + (int64_t)i);
+  } else if (b->type.layout == MST_LAYOUT_FIXED) {
+    if (!mst_mul_size(n, b->type.width, &size)) return mst_fail_memory(err);
+    MST_TRY(mst_block_reserve(&b->values, size, err));
+    MST_TRY(put_valid_rows(b, valid, n, nulls, err));
+    MST_TRY(mst_block_put(&b->values, values, size, err));
+  } else {
+    return wrong_kind(b, "a run of values", err);
+  }
+  b->nulls += (int64_t)nulls;
+  b->length += (int64_t)n;
+done:
+  return status;
+}
+
+/* Room for n more ends, behind a leading zero. */
+static mst_status reserve_offsets(mst_builder *b, size_t n, mst_error *err) {
+  mst_status status = MST_OK;
+  const size_t width = wide_offsets(b) ? 8 : 4;
+  if (b->offsets.size == 0) MST_TRY(mst_block_put_zero(&b->offsets, width, err));
+  MST_TRY(mst_block_reserve(&b->offsets, n * width, err));
+done:
+  return status;
+}
+
+/* Room was reserved, and the end fits. */
+static inline void push_offset(mst_builder *b, uint64_t end) {
+  const int32_t narrow = (int32_t)end;
+  if (wide_offsets(b))
+    memcpy(b->offsets.data + b->offsets.size, &end, sizeof end);
+  else
+    memcpy(b->offsets.data + b->offsets.size, &narrow, sizeof narrow);
+  b->offsets.size += wide_offsets(b) ? sizeof end : sizeof narrow;
+}
+
+static mst_status too_wide(const mst_builder *b, mst_error *err) {
+  return mst_fail(err, MST_E_LIMIT, "column \"%s\" outgrows 32-bit offsets in one batch", b->name);
+}
+
+mst_status mst_builder_spans(mst_builder *b, const mst_span *items, size_t n, mst_error *err) {
+  mst_status status = MST_OK;
+  size_t size = 0, nulls = 0, i;
+  uint8_t *to;
+  if (b->type.layout != MST_LAYOUT_OFFSETS32 && b->type.layout != MST_LAYOUT_OFFSETS64)
+    return wrong_kind(b, "a run of byte strings", err);
+  for (i = 0; i < n; i++) {
+    nulls += items[i].data == NULL;
+    if (items[i].data != NULL && !mst_add_size(size, items[i].size, &size)) return mst_fail_memory(err);
+  }
+  if (!wide_offsets(b) && size > INT32_MAX - mst_min_size(b->values.size, INT32_MAX)) return too_wide(b, err);
+  MST_TRY(mst_block_reserve(&b->values, size + 16, err)); /* so that short items may be copied 16 bytes at a time */
+  MST_TRY(reserve_offsets(b, n, err));
+  for (i = 0; i < n && (nulls > 0 || b->nulls > 0); i++) {
+    if (items[i].data != NULL)
+      MST_TRY(put_valid(b, err));
+    else
+      MST_TRY(put_invalid(b, err));
+    b->nulls += items[i].data == NULL;
+    b->length++;
+  }
+  if (nulls == 0 && b->nulls == 0) b->length += (int64_t)n;
+  to = b->values.data + b->values.size;
+  for (i = 0; i < n; i++) {
+    if (items[i].data != NULL) {
+      memcpy(to, items[i].data, items[i].size);
+      to += items[i].size;
+    }
+    push_offset(b, (uint64_t)(to - b->values.data));
+  }
+  b->values.size = (size_t)(to - b->values.data);
+done:
+  return status;
+}
+
+mst_status mst_builder_lists(mst_builder *b, const uint64_t *ends, const uint8_t *valid, size_t n, mst_error *err) {
+  mst_status status = MST_OK;
+  const size_t nulls = count_nulls(valid, n);
+  if (!is_list(b)) return wrong_kind(b, "a run of lists", err);
+  if (n > 0 && !wide_offsets(b) && ends[n - 1] > INT32_MAX) return too_wide(b, err);
+  MST_TRY(reserve_offsets(b, n, err));
+  MST_TRY(put_valid_rows(b, valid, n, nulls, err));
+  for (size_t i = 0; i < n; i++) push_offset(b, ends[i]);
+  b->nulls += (int64_t)nulls;
+  b->length += (int64_t)n;
+done:
+  return status;
+}
+
 mst_builder *mst_builder_child(mst_builder *b, size_t i) {
   mst_assert(i < b->n_children);
   return b->children[i];

@@ -67,6 +67,11 @@ typedef struct mst_array_parts {
 mst_status mst_array_make(const mst_allocator *mem, const mst_array_parts *parts, struct ArrowArray *out,
                           mst_error *err);
 
+/* Whether an array from outside fits its schema: counts, lengths, children, missing buffers. `*bytes` is about what its
+ * values take. MST_E_ARGUMENT names the column. */
+mst_status mst_array_check(const struct ArrowSchema *schema, const struct ArrowArray *array, uint64_t *bytes,
+                           mst_error *err);
+
 /* ---- builders ------------------------------------------------------------------------------------------------ */
 
 /* Grows one column of any field; [owned]. Appending a value of a kind that the format does not have is MST_E_INTERNAL.
@@ -85,6 +90,17 @@ mst_status mst_builder_f64(mst_builder *b, double v, mst_error *err);           
 mst_status mst_builder_bytes(mst_builder *b, const void *data, size_t n, mst_error *err); /* text and bytes */
 /* Bulk: n fixed-width values in the column's own layout, all valid. */
 mst_status mst_builder_fixed(mst_builder *b, const void *values, size_t n, mst_error *err);
+/* Bulk, with nulls: `valid` has one byte a value, 0 for null (whose value is ignored); NULL: all valid. `values` of a
+ * bool column has one byte a value. */
+mst_status mst_builder_values(mst_builder *b, const void *values, const uint8_t *valid, size_t n, mst_error *err);
+/* Bulk: n byte strings; one with data == NULL is null. */
+typedef struct mst_span {
+  const void *data;
+  size_t size;
+} mst_span;
+mst_status mst_builder_spans(mst_builder *b, const mst_span *items, size_t n, mst_error *err);
+/* Bulk: n lists whose items are in the child already: item i ends at the child's length `ends[i]`. `valid` as above. */
+mst_status mst_builder_lists(mst_builder *b, const uint64_t *ends, const uint8_t *valid, size_t n, mst_error *err);
 /* Lists: append the items to mst_builder_child(b, 0), then close the list. Structs: append to every child, then close.
  */
 mst_builder *mst_builder_child(mst_builder *b, size_t i);

@@ -1,5 +1,5 @@
-/* parquet/parquet.h - Parquet files out of Arrow batches and back (apache/parquet-format 2.x). Machines: the reader asks for
- * ranges and the writer hands out bytes; neither does I/O.
+/* parquet/parquet.h - Parquet files out of Arrow batches and back (apache/parquet-format 2.x). Machines: the reader
+ * asks for ranges and the writer hands out bytes; neither does I/O.
  *
  * Owns: footers, pages, encodings, statistics. May call: base, codec, column, expr. */
 #ifndef MST_PARQUET_PARQUET_H
@@ -8,7 +8,15 @@
 #include "base/base.h"
 #include "column/column.h"
 
-typedef enum mst_parquet_codec { MST_PARQUET_NONE = 0, MST_PARQUET_SNAPPY = 1, MST_PARQUET_GZIP = 2, MST_PARQUET_BROTLI = 4, MST_PARQUET_LZ4 = 5, MST_PARQUET_ZSTD = 6, MST_PARQUET_LZ4_RAW = 7 } mst_parquet_codec;
+typedef enum mst_parquet_codec {
+  MST_PARQUET_NONE = 0,
+  MST_PARQUET_SNAPPY = 1,
+  MST_PARQUET_GZIP = 2,
+  MST_PARQUET_BROTLI = 4,
+  MST_PARQUET_LZ4 = 5,
+  MST_PARQUET_ZSTD = 6,
+  MST_PARQUET_LZ4_RAW = 7
+} mst_parquet_codec;
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
@@ -19,38 +27,42 @@ typedef struct mst_parquet_column_options {
   const char *name;
   mst_parquet_codec codec; /* used when `codec_set` */
   bool codec_set;
-  bool plain;              /* no dictionary, no other encoding than PLAIN: value positions can be asked for */
+  bool plain; /* no dictionary, no other encoding than PLAIN: value positions can be asked for */
   bool no_statistics;
 } mst_parquet_column_options;
 
 typedef struct mst_parquet_writer_options {
   const mst_allocator *mem;
-  mst_parquet_codec codec;      /* of the columns that name none */
-  int level;                    /* 0: the codec's default */
-  uint64_t row_group_rows;      /* 0: 1 Mi rows */
-  uint64_t row_group_bytes;     /* 0: 64 MiB    */
-  uint64_t page_bytes;          /* 0: 1 MiB     */
+  mst_parquet_codec codec;  /* of the columns that name none */
+  int level;                /* 0: the codec's default */
+  uint64_t row_group_rows;  /* 0: 1 Mi rows */
+  uint64_t row_group_bytes; /* 0: 64 MiB    */
+  uint64_t page_bytes;      /* 0: 1 MiB     */
   const mst_parquet_column_options *columns;
   size_t n_columns;
 } mst_parquet_writer_options;
 
-/* Bytes leave through `put`, in file order; what it is given may be kept (a reference is handed over). */
+/* Bytes leave through `put`, in file order. It takes over the reference in `bytes`, also on failure, so that it may
+ * keep them without a copy. */
 typedef struct mst_parquet_sink {
   void *self;
   mst_status (*put)(void *self, mst_bytes *bytes, mst_error *err);
 } mst_parquet_sink;
 
-mst_status mst_parquet_writer_open(const struct ArrowSchema *schema, const mst_parquet_writer_options *options, const mst_parquet_sink *sink, mst_parquet_writer **out, mst_error *err);
+mst_status mst_parquet_writer_open(const struct ArrowSchema *schema, const mst_parquet_writer_options *options,
+                                   const mst_parquet_sink *sink, mst_parquet_writer **out, mst_error *err);
 /* Takes `batch` over, also on failure. */
 mst_status mst_parquet_writer_put(mst_parquet_writer *w, struct ArrowArray *batch, mst_error *err);
 /* Ends the row group that is being filled; rows written so far are out. */
 mst_status mst_parquet_writer_flush(mst_parquet_writer *w, mst_error *err);
 /* Only for columns with `plain` and no codec, in a row group that is still open and whose earlier columns are complete:
- * writes one row group at once from `batch` whose column `binary_column` (the first) is such a column, and gives for each
- * row the file offset and length of its bytes in positions[2*i], positions[2*i+1]; the caller fills the batch's columns
- * `at_column` and `size_column` (int64, int64; writable, zeroed) from them before they are written: `positions` callback. */
+ * writes one row group at once from `batch` whose column `binary_column` (the first) is such a column, and gives for
+ * each row the file offset and length of its bytes in positions[2*i], positions[2*i+1]; the caller fills the batch's
+ * columns `at_column` and `size_column` (int64, int64; writable, zeroed) from them before they are written: `positions`
+ * callback. */
 typedef mst_status (*mst_parquet_positions_fn)(void *arg, const uint64_t *positions, size_t rows, mst_error *err);
-mst_status mst_parquet_writer_put_group(mst_parquet_writer *w, struct ArrowArray *batch, int binary_column, mst_parquet_positions_fn positions, void *arg, mst_error *err);
+mst_status mst_parquet_writer_put_group(mst_parquet_writer *w, struct ArrowArray *batch, int binary_column,
+                                        mst_parquet_positions_fn positions, void *arg, mst_error *err);
 /* Key-value metadata of the footer; may be called any time before closing; later values win. */
 mst_status mst_parquet_writer_metadata(mst_parquet_writer *w, const char *key, const char *value, mst_error *err);
 /* Writes the footer. The writer must still be freed. */
@@ -65,29 +77,35 @@ typedef struct mst_parquet_file mst_parquet_file;
 
 /* How many bytes at the end of a file are worth asking for first. */
 #define MST_PARQUET_TAIL ((size_t)64 << 10)
-/* `tail` = the last `n` bytes of a file of `size` bytes. When the footer begins before them, `*need` is set to the number of
- * tail bytes that are needed and `*out` stays NULL (status MST_OK). Errors name the offset in the file. */
-mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail, size_t n, uint64_t size, mst_parquet_file **out, uint64_t *need, mst_error *err);
+/* `tail` = the last `n` bytes of a file of `size` bytes. When the footer begins before them, `*need` is set to the
+ * number of tail bytes that are needed and `*out` stays NULL (status MST_OK). Errors name the offset in the file. */
+mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail, size_t n, uint64_t size,
+                                  mst_parquet_file **out, uint64_t *need, mst_error *err);
 mst_parquet_file *mst_parquet_file_ref(mst_parquet_file *f);
 void mst_parquet_file_unref(mst_parquet_file *f);
 uint64_t mst_parquet_file_rows(const mst_parquet_file *f);
 size_t mst_parquet_file_groups(const mst_parquet_file *f);
 uint64_t mst_parquet_group_rows(const mst_parquet_file *f, size_t group);
-/* The value of a key of the footer's metadata, NULL when absent; where its bytes lie in the file when `at` is not NULL. */
+/* The value of a key of the footer's metadata, NULL when absent; where its bytes lie in the file when `at` is not NULL.
+ */
 const char *mst_parquet_file_metadata(const mst_parquet_file *f, const char *key, uint64_t *at);
 mst_status mst_parquet_file_schema(const mst_parquet_file *f, struct ArrowSchema *out, mst_error *err);
 /* Exact minimum and maximum of an integer column in a row group; false when the footer does not tell. */
-bool mst_parquet_group_bounds_i64(const mst_parquet_file *f, size_t group, const char *column, int64_t *min, int64_t *max);
+bool mst_parquet_group_bounds_i64(const mst_parquet_file *f, size_t group, const char *column, int64_t *min,
+                                  int64_t *max);
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
 /* A machine that reads row groups [first, first + count), the named columns (NULL: all), in order. */
 typedef struct mst_parquet_reader mst_parquet_reader; /* [owned] */
-mst_status mst_parquet_reader_open(mst_parquet_file *f, const char *const *columns, size_t n_columns, size_t first_group, size_t groups, mst_parquet_reader **out, mst_error *err);
+mst_status mst_parquet_reader_open(mst_parquet_file *f, const char *const *columns, size_t n_columns,
+                                   size_t first_group, size_t groups, mst_parquet_reader **out, mst_error *err);
 mst_status mst_parquet_reader_schema(const mst_parquet_reader *r, struct ArrowSchema *out, mst_error *err);
-/* One step: either `*n_need` ranges are needed (borrowed until the next call; hand their bytes in, in the same order, with
- * the next call's `given`), or a batch came (out->release != NULL), or it is done (neither). `given` is borrowed. */
-mst_status mst_parquet_reader_step(mst_parquet_reader *r, const mst_bytes *given, size_t n_given, const mst_range **need, size_t *n_need, struct ArrowArray *out, mst_error *err);
+/* One step: either `*n_need` ranges are needed (borrowed until the next call; hand their bytes in, in the same order,
+ * with the next call's `given`), or a batch came (out->release != NULL), or it is done (neither). `given` is borrowed.
+ */
+mst_status mst_parquet_reader_step(mst_parquet_reader *r, const mst_bytes *given, size_t n_given,
+                                   const mst_range **need, size_t *n_need, struct ArrowArray *out, mst_error *err);
 void mst_parquet_reader_free(mst_parquet_reader *r);
 
 #endif

@@ -1,0 +1,54 @@
+/* parquet/column_out.h - encodes one leaf column of one row group into pages.
+ *
+ * Owns: the pages until they are handed out. May call: base, codec, column. */
+#ifndef MST_PARQUET_COLUMN_OUT_H
+#define MST_PARQUET_COLUMN_OUT_H
+
+#include "codec/block.h"
+#include "parquet/shape.h"
+#include "parquet/stats.h"
+
+typedef struct mst_pq_column_config {
+  mst_block_codec codec;
+  int level;
+  bool plain; /* PLAIN only */
+  bool statistics;
+  bool checksums;
+  size_t page_bytes;
+} mst_pq_column_config;
+
+/* Rows [first, first + count) of one batch's column. */
+typedef struct mst_pq_piece {
+  const struct ArrowArray *column;
+  int64_t first, count;
+} mst_pq_piece;
+
+typedef struct mst_pq_page_out {
+  mst_bytes bytes;     /* header and body, until it is handed out                                                     */
+  uint32_t values_at;  /* where the values begin in `bytes`, when they are not packed         */
+  uint32_t head_size;  /* of the header                                                       */
+  uint64_t size;       /* of both, packed                                     */
+  uint64_t plain_size; /* header and unpacked body                                            */
+  uint64_t first_row;  /* in the row group                                                    */
+  uint64_t rows;
+  uint64_t levels; /* values and nulls                                                    */
+  bool dictionary;
+  mst_pq_stats stats;
+} mst_pq_page_out;
+
+typedef struct mst_pq_chunk_out {
+  mst_pq_page_out *pages;
+  size_t n_pages, pages_capacity;
+  mst_pq_stats stats;
+  uint64_t levels;
+  uint64_t packed_size, plain_size; /* with headers */
+  uint32_t encodings;               /* bit e: encoding e occurs */
+  bool has_dictionary;
+} mst_pq_chunk_out;
+
+mst_status mst_pq_column_write(const mst_allocator *mem, const mst_pq_leaf *leaf, const mst_pq_column_config *config,
+                               mst_block_coder *coder, const mst_pq_piece *pieces, size_t n_pieces,
+                               mst_pq_chunk_out *out, mst_error *err);
+void mst_pq_chunk_out_free(const mst_allocator *mem, mst_pq_chunk_out *chunk);
+
+#endif

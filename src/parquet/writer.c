@@ -1,0 +1,397 @@
+/* parquet/writer.c - the writer: batches in, bytes of the file out, row group by row group.
+ *
+ * Owns: batches until their row group is out, and the facts for the footer. May call: base, codec, column. */
+#include "codec/codec.h"
+#include "parquet/footer_out.h"
+#include "parquet/parquet.h"
+#include "parquet/values_out.h"
+
+/* A batch of which the rows before `done` are already written. */
+typedef struct pending_batch {
+  struct ArrowArray batch;
+  int64_t done;
+} pending_batch;
+
+struct mst_parquet_writer {
+  const mst_allocator *mem;
+  mst_pq_shape shape;
+  mst_pq_column_config *configs; /* one for each leaf */
+  uint64_t row_group_rows, row_group_bytes;
+  mst_parquet_sink sink;
+  mst_block_coder coder;
+  uint64_t at;
+  pending_batch *pending;
+  size_t n_pending, pending_capacity;
+  uint64_t pending_rows, pending_bytes;
+  mst_pq_file_meta meta;
+  bool closed, failed;
+};
+
+/* ---- opening ------------------------------------------------------------------------------------------------- */
+
+static mst_status block_codec(mst_parquet_codec codec, mst_block_codec *out, mst_error *err) {
+  switch (codec) {
+  case MST_PARQUET_NONE: *out = MST_BLOCK_NONE; return MST_OK;
+  case MST_PARQUET_SNAPPY: *out = MST_BLOCK_SNAPPY; return MST_OK;
+  case MST_PARQUET_GZIP: *out = MST_BLOCK_GZIP; return MST_OK;
+  case MST_PARQUET_BROTLI: *out = MST_BLOCK_BROTLI; return MST_OK;
+  case MST_PARQUET_LZ4: *out = MST_BLOCK_LZ4_HADOOP; return MST_OK;
+  case MST_PARQUET_ZSTD: *out = MST_BLOCK_ZSTD; return MST_OK;
+  case MST_PARQUET_LZ4_RAW: *out = MST_BLOCK_LZ4; return MST_OK;
+  }
+  return mst_fail(err, MST_E_ARGUMENT, "Parquet knows no codec number %d", (int)codec);
+}
+
+static const mst_parquet_column_options *options_of(const mst_parquet_writer_options *o, const char *name) {
+  size_t i;
+  for (i = 0; i < o->n_columns; i++)
+    if (mst_text_equal(o->columns[i].name, name)) return &o->columns[i];
+  return NULL;
+}
+
+static mst_status configure(mst_parquet_writer *w, const mst_parquet_writer_options *o, mst_error *err) {
+  mst_status status = MST_OK;
+  uint32_t i;
+  MST_TRY_ALLOC(w->configs = mst_alloc_zero(w->mem, w->shape.n_leaves + 1u, sizeof *w->configs));
+  for (i = 0; i < w->shape.n_leaves; i++) {
+    mst_pq_column_config *c = &w->configs[i];
+    const mst_parquet_column_options *own = options_of(o, w->shape.leaves[i].path[0]);
+    bool own_codec = own != NULL && own->codec_set;
+    MST_TRY(block_codec(own_codec ? own->codec : o->codec, &c->codec, err));
+    c->level = own_codec && own->codec != o->codec ? 0 : o->level;
+    c->plain = own != NULL && own->plain;
+    c->statistics = own == NULL || !own->no_statistics;
+    c->checksums = true;
+    c->page_bytes = o->page_bytes != 0 ? (size_t)o->page_bytes : (size_t)1 << 20;
+  }
+done:
+  return status;
+}
+
+static mst_status put_out(mst_parquet_writer *w, mst_bytes *bytes, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_bytes given = *bytes;
+  size_t size = bytes->size;
+  *bytes = (mst_bytes){0};
+  MST_TRY(w->sink.put(w->sink.self, &given, err));
+  w->at += size;
+done:
+  if (status != MST_OK) w->failed = true;
+  return status;
+}
+
+mst_status mst_parquet_writer_open(const struct ArrowSchema *schema, const mst_parquet_writer_options *options,
+                                   const mst_parquet_sink *sink, mst_parquet_writer **out, mst_error *err) {
+  mst_status status = MST_OK;
+  static const mst_parquet_writer_options defaults;
+  const mst_parquet_writer_options *o = options != NULL ? options : &defaults;
+  mst_bytes magic = mst_bytes_borrow("PAR1", 4);
+  mst_parquet_writer *w = mst_alloc_zero(o->mem, 1, sizeof *w);
+  if (w == NULL) return mst_fail_memory(err);
+  w->mem = o->mem;
+  w->coder.mem = o->mem;
+  w->sink = *sink;
+  w->row_group_rows = o->row_group_rows != 0 ? o->row_group_rows : (uint64_t)1 << 20;
+  w->row_group_bytes = o->row_group_bytes != 0 ? o->row_group_bytes : (uint64_t)64 << 20;
+  MST_TRY(mst_pq_shape_make(w->mem, schema, &w->shape, err));
+  w->meta.shape = &w->shape;
+  MST_TRY(configure(w, o, err));
+  MST_TRY(put_out(w, &magic, err));
+  *out = w;
+  w = NULL;
+done:
+  mst_parquet_writer_free(w);
+  return status;
+}
+
+static void free_group(mst_parquet_writer *w, mst_pq_group_meta *g) {
+  uint32_t i;
+  for (i = 0; g->chunks != NULL && i < w->shape.n_leaves; i++) {
+    mst_buf_free(&g->chunks[i].column_index);
+    mst_buf_free(&g->chunks[i].offset_index);
+  }
+  mst_free(w->mem, g->chunks);
+}
+
+void mst_parquet_writer_free(mst_parquet_writer *w) {
+  size_t i;
+  mst_pq_pair *p;
+  if (w == NULL) return;
+  for (i = 0; i < w->n_pending; i++) mst_array_release(&w->pending[i].batch);
+  mst_free(w->mem, w->pending);
+  for (i = 0; i < w->meta.n_groups; i++) free_group(w, &w->meta.groups[i]);
+  mst_free(w->mem, w->meta.groups);
+  for (p = w->meta.pairs; p != NULL; p = w->meta.pairs) {
+    w->meta.pairs = p->next;
+    mst_free(w->mem, p->key);
+    mst_free(w->mem, p->value);
+    mst_free(w->mem, p);
+  }
+  mst_free(w->mem, w->configs);
+  mst_pq_shape_free(&w->shape);
+  mst_block_coder_close(&w->coder);
+  mst_free(w->mem, w);
+}
+
+/* ---- row groups ---------------------------------------------------------------------------------------------- */
+
+static mst_status begin_group(mst_parquet_writer *w, mst_pq_group_meta **out, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_group_meta *g;
+  uint32_t i;
+  if (w->meta.n_groups == w->meta.groups_capacity) {
+    size_t capacity = w->meta.groups_capacity == 0 ? 4 : 2 * w->meta.groups_capacity;
+    MST_TRY_ALLOC(g = mst_resize(w->mem, w->meta.groups, capacity * sizeof *g));
+    w->meta.groups = g;
+    w->meta.groups_capacity = capacity;
+  }
+  g = &w->meta.groups[w->meta.n_groups];
+  *g = (mst_pq_group_meta){.at = w->at};
+  MST_TRY_ALLOC(g->chunks = mst_alloc_zero(w->mem, w->shape.n_leaves + 1u, sizeof *g->chunks));
+  for (i = 0; i < w->shape.n_leaves; i++) {
+    mst_buf_init(&g->chunks[i].column_index, w->mem, INT32_MAX);
+    mst_buf_init(&g->chunks[i].offset_index, w->mem, INT32_MAX);
+  }
+  w->meta.n_groups++;
+  *out = g;
+done:
+  return status;
+}
+
+static mst_status put_chunk(mst_parquet_writer *w, uint32_t leaf, mst_pq_chunk_out *chunk, mst_pq_group_meta *g,
+                            mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_chunk_meta *m = &g->chunks[leaf];
+  size_t i;
+  m->codec = w->configs[leaf].codec;
+  m->packed_size = chunk->packed_size;
+  m->plain_size = chunk->plain_size;
+  m->levels = chunk->levels;
+  m->encodings = chunk->encodings;
+  m->data_pages = (uint32_t)(chunk->n_pages - (chunk->has_dictionary ? 1 : 0));
+  m->data_encoding = chunk->has_dictionary ? MST_PQ_RLE_DICTIONARY : MST_PQ_PLAIN;
+  m->statistics = w->configs[leaf].statistics;
+  m->stats = chunk->stats;
+  m->data_at = w->at;
+  if (chunk->has_dictionary) {
+    m->dictionary_at = w->at;
+    m->data_at = w->at + chunk->pages[0].size;
+  }
+  MST_TRY(mst_pq_index_put(&w->shape.leaves[leaf], chunk, w->at, m, err));
+  for (i = 0; i < chunk->n_pages; i++) MST_TRY(put_out(w, &chunk->pages[i].bytes, err));
+  g->packed_size += chunk->packed_size;
+  g->plain_size += chunk->plain_size;
+done:
+  return status;
+}
+
+/* What put_group wants beyond the pages of one column. */
+typedef struct position_want {
+  uint32_t leaf;
+  mst_parquet_positions_fn call;
+  void *arg;
+} position_want;
+
+/* Walks the PLAIN values of the pages, which begin at `at` in the file. */
+static mst_status tell_positions(mst_parquet_writer *w, const position_want *want, const mst_pq_chunk_out *chunk,
+                                 uint64_t at, const mst_pq_piece *piece, mst_error *err) {
+  mst_status status = MST_OK;
+  const mst_pq_leaf *leaf = &w->shape.leaves[want->leaf];
+  const struct ArrowArray *array = piece->column;
+  const uint8_t *valid = array->null_count != 0 ? array->buffers[0] : NULL;
+  uint64_t *positions = mst_alloc_zero(w->mem, (size_t)piece->count * 2 + 1, sizeof *positions), value = 0;
+  size_t i, n;
+  uint64_t row = 0;
+  if (positions == NULL) return mst_fail_memory(err);
+  for (i = 0; i < chunk->n_pages; i++) {
+    const mst_pq_page_out *page = &chunk->pages[i];
+    uint64_t end = row + page->rows;
+    for (value = at + page->values_at; row < end; row++) {
+      int64_t k = array->offset + piece->first + (int64_t)row;
+      if (valid != NULL && (valid[k >> 3] >> (k & 7) & 1) == 0) continue;
+      mst_pq_text_at(&leaf->type, array, k, &n);
+      positions[2 * row] = value + 4;
+      positions[2 * row + 1] = n;
+      value += 4 + n;
+    }
+    at += page->size;
+  }
+  MST_TRY(want->call(want->arg, positions, (size_t)piece->count, err));
+done:
+  mst_free(w->mem, positions);
+  return status;
+}
+
+/* Writes `n` pieces as one row group. The pieces are of whole batches' structs; each leaf looks at its own column. */
+static mst_status write_group(mst_parquet_writer *w, const struct ArrowArray *const *batches, const int64_t *first,
+                              const int64_t *count, size_t n, const position_want *want, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_group_meta *g = NULL;
+  mst_pq_chunk_out chunk = {0};
+  mst_pq_piece *pieces = NULL;
+  uint32_t leaf;
+  size_t i;
+  MST_TRY(begin_group(w, &g, err));
+  MST_TRY_ALLOC(pieces = mst_alloc_array(w->mem, n + 1, sizeof *pieces));
+  for (i = 0; i < n; i++) g->rows += (uint64_t)count[i];
+  for (leaf = 0; leaf < w->shape.n_leaves; leaf++) {
+    uint64_t at = w->at;
+    for (i = 0; i < n; i++)
+      pieces[i] =
+          (mst_pq_piece){batches[i]->children[w->shape.leaves[leaf].top], batches[i]->offset + first[i], count[i]};
+    MST_TRY(mst_pq_column_write(w->mem, &w->shape.leaves[leaf], &w->configs[leaf], &w->coder, pieces, n, &chunk, err));
+    MST_TRY(put_chunk(w, leaf, &chunk, g, err));
+    if (want != NULL && want->leaf == leaf) MST_TRY(tell_positions(w, want, &chunk, at, &pieces[0], err));
+    mst_pq_chunk_out_free(w->mem, &chunk);
+  }
+  w->meta.rows += g->rows;
+done:
+  if (status != MST_OK) w->failed = true;
+  mst_pq_chunk_out_free(w->mem, &chunk);
+  mst_free(w->mem, pieces);
+  return status;
+}
+
+/* Writes the first `rows` pending rows as one row group. */
+static mst_status write_pending(mst_parquet_writer *w, uint64_t rows, mst_error *err) {
+  mst_status status = MST_OK;
+  size_t n = 0, left;
+  uint64_t need = rows;
+  const struct ArrowArray **batches = NULL;
+  int64_t *first = NULL, *count = NULL;
+  MST_TRY_ALLOC(batches = mst_alloc_array(w->mem, w->n_pending + 1, sizeof *batches));
+  MST_TRY_ALLOC(first = mst_alloc_array(w->mem, w->n_pending + 1, sizeof *first));
+  MST_TRY_ALLOC(count = mst_alloc_array(w->mem, w->n_pending + 1, sizeof *count));
+  for (; need > 0; n++) {
+    pending_batch *p = &w->pending[n];
+    batches[n] = &p->batch;
+    first[n] = p->done;
+    count[n] = (int64_t)mst_min_u64(need, (uint64_t)(p->batch.length - p->done));
+    p->done += count[n];
+    need -= (uint64_t)count[n];
+  }
+  MST_TRY(write_group(w, batches, first, count, n, NULL, err));
+  for (left = 0; left < w->n_pending && w->pending[left].done == w->pending[left].batch.length; left++)
+    mst_array_release(&w->pending[left].batch);
+  memmove(w->pending, w->pending + left, (w->n_pending - left) * sizeof *w->pending);
+  w->n_pending -= left;
+  w->pending_bytes -= (uint64_t)((double)w->pending_bytes * ((double)rows / (double)w->pending_rows));
+  w->pending_rows -= rows;
+done:
+  mst_free(w->mem, batches);
+  mst_free(w->mem, first);
+  mst_free(w->mem, count);
+  return status;
+}
+
+/* ---- batches in ---------------------------------------------------------------------------------------------- */
+
+static mst_status usable(const mst_parquet_writer *w, mst_error *err) {
+  if (w->closed) return mst_fail(err, MST_E_ARGUMENT, "this Parquet file is already closed");
+  if (w->failed) return mst_fail(err, MST_E_ARGUMENT, "this Parquet file failed before and cannot be continued");
+  return MST_OK;
+}
+
+mst_status mst_parquet_writer_put(mst_parquet_writer *w, struct ArrowArray *batch, mst_error *err) {
+  mst_status status = MST_OK;
+  uint64_t bytes = 0;
+  pending_batch *grown;
+  MST_TRY(usable(w, err));
+  MST_TRY(mst_array_check(&w->shape.schema, batch, &bytes, err));
+  if (batch->length == 0) goto done;
+  if (w->n_pending == w->pending_capacity) {
+    size_t capacity = w->pending_capacity == 0 ? 4 : 2 * w->pending_capacity;
+    MST_TRY_ALLOC(grown = mst_resize(w->mem, w->pending, capacity * sizeof *grown));
+    w->pending = grown;
+    w->pending_capacity = capacity;
+  }
+  w->pending[w->n_pending++] = (pending_batch){.batch = *batch};
+  w->pending_rows += (uint64_t)batch->length;
+  w->pending_bytes += bytes;
+  batch->release = NULL;
+  while (w->pending_rows > 0) {
+    uint64_t each = w->pending_bytes / w->pending_rows + 1;
+    uint64_t rows = mst_min_u64(w->row_group_rows, mst_max_u64(1, w->row_group_bytes / each));
+    if (w->pending_rows < rows) break;
+    MST_TRY(write_pending(w, rows, err));
+  }
+done:
+  mst_array_release(batch);
+  return status;
+}
+
+mst_status mst_parquet_writer_flush(mst_parquet_writer *w, mst_error *err) {
+  mst_status status = MST_OK;
+  MST_TRY(usable(w, err));
+  if (w->pending_rows > 0) MST_TRY(write_pending(w, w->pending_rows, err));
+done:
+  return status;
+}
+
+mst_status mst_parquet_writer_put_group(mst_parquet_writer *w, struct ArrowArray *batch, int binary_column,
+                                        mst_parquet_positions_fn positions, void *arg, mst_error *err) {
+  mst_status status = MST_OK;
+  position_want want = {.call = positions, .arg = arg};
+  const struct ArrowArray *batches[1] = {batch};
+  int64_t first = 0, count;
+  uint64_t bytes;
+  uint32_t leaf;
+  MST_TRY(mst_parquet_writer_flush(w, err));
+  MST_TRY(mst_array_check(&w->shape.schema, batch, &bytes, err));
+  count = batch->length;
+  for (leaf = 0; leaf < w->shape.n_leaves; leaf++)
+    if (binary_column >= 0 && w->shape.leaves[leaf].top == (uint32_t)binary_column) break;
+  if (leaf == w->shape.n_leaves || w->shape.leaves[leaf].map != MST_PQ_MAP_TEXT || w->shape.leaves[leaf].n_steps != 1 ||
+      !w->configs[leaf].plain || w->configs[leaf].codec != MST_BLOCK_NONE) {
+    status = mst_fail(err, MST_E_ARGUMENT,
+                      "positions need a flat column of bytes that is written plain and without a codec");
+    goto done;
+  }
+  want.leaf = leaf;
+  if (count > 0) MST_TRY(write_group(w, batches, &first, &count, 1, &want, err));
+done:
+  mst_array_release(batch);
+  return status;
+}
+
+/* ---- metadata and the end ------------------------------------------------------------------------------------ */
+
+mst_status mst_parquet_writer_metadata(mst_parquet_writer *w, const char *key, const char *value, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_pair **at = &w->meta.pairs, *made = NULL;
+  char *copy = mst_text_copy(w->mem, value);
+  if (copy == NULL) return mst_fail_memory(err);
+  while (*at != NULL && !mst_text_equal((*at)->key, key)) at = &(*at)->next;
+  if (*at != NULL) {
+    mst_free(w->mem, (*at)->value);
+    (*at)->value = copy;
+    return MST_OK;
+  }
+  MST_TRY_ALLOC(made = mst_alloc_zero(w->mem, 1, sizeof *made));
+  MST_TRY_ALLOC(made->key = mst_text_copy(w->mem, key));
+  made->value = copy;
+  *at = made;
+  return MST_OK;
+done:
+  mst_free(w->mem, copy);
+  mst_free(w->mem, made);
+  return status;
+}
+
+mst_status mst_parquet_writer_close(mst_parquet_writer *w, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_buf footer;
+  mst_bytes bytes = {0};
+  mst_buf_init(&footer, w->mem, SIZE_MAX / 4);
+  MST_TRY(mst_parquet_writer_flush(w, err));
+  MST_TRY(mst_pq_footer_put(&w->meta, w->at, &footer, err));
+  MST_TRY(mst_buf_take(&footer, &bytes, err));
+  MST_TRY(put_out(w, &bytes, err));
+  w->closed = true;
+done:
+  mst_bytes_release(&bytes);
+  mst_buf_free(&footer);
+  return status;
+}
+
+uint64_t mst_parquet_writer_size(const mst_parquet_writer *w) { return w->at; }
