@@ -29,7 +29,9 @@ typedef struct task_queue {
 
 typedef struct lane {
   pthread_cond_t work;
-  uint32_t idle, started, max;
+  uint32_t idle;   /* asleep, or called and not yet awake */
+  uint32_t called; /* of those: the ones called            */
+  uint32_t started, max;
   pthread_t *threads;
 } lane;
 
@@ -178,6 +180,7 @@ static void rest(mst_pool *p, lane *l) {
   l->idle++;
   pthread_cond_wait(&l->work, &p->lock);
   l->idle--;
+  if (l->called > 0) l->called--;
 }
 
 static void *work_on_tasks(void *arg) {
@@ -223,10 +226,13 @@ static void start_thread(mst_pool *p, lane *l, void *(*body)(void *)) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Whoever sleeps is woken; when nobody does and there may be one more, it is started. */
+/* One more thing is to be done. Whoever sleeps is called, once: two calls that block must not wait for one thread. When
+ * nobody is left to call and there may be one more, it is started. */
 static void call_for_work(mst_pool *p, lane *l, void *(*body)(void *)) {
-  if (l->idle > 0) pthread_cond_signal(&l->work);
-  else if (l->started < l->max) start_thread(p, l, body);
+  if (l->idle > l->called) {
+    l->called++;
+    pthread_cond_signal(&l->work);
+  } else if (l->started < l->max) start_thread(p, l, body);
 }
 
 /* A thread of ours that drops the last reference to its context cannot wait for itself. */
@@ -314,7 +320,8 @@ void mst_group_set_width(mst_group *g, uint32_t limit) {
   if (is_foreign(g)) return;
   pthread_mutex_lock(&g->pool->lock);
   g->width = limit == 0 ? mst_context_threads(g->ctx) : limit;
-  if (may_run(g)) pthread_cond_broadcast(&g->pool->cpu.work);
+  for (size_t i = g->running; i < g->width && i - g->running < g->waiting; i++)
+    call_for_work(g->pool, &g->pool->cpu, work_on_tasks);
   pthread_mutex_unlock(&g->pool->lock);
 }
 
@@ -357,6 +364,8 @@ mst_status mst_group_wait_left(mst_group *g, size_t left, mst_cancel *cancel, ms
     else if (cancel != NULL) mst_cond_wait_short(&g->ended, &p->lock);
     else pthread_cond_wait(&g->ended, &p->lock);
   }
+  /* Workers that found the group at its width while this thread worked have gone to sleep again. */
+  if (may_run(g)) call_for_work(p, &p->cpu, work_on_tasks);
   status = g->failed ? g->status : MST_OK;
   if (status != MST_OK && err != NULL) *err = g->why;
   pthread_mutex_unlock(&p->lock);

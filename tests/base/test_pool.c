@@ -178,6 +178,50 @@ static void feeding_in_bounded_memory_never_holds_more(void **state) {
   assert_int_equal(a.live_blocks, 0);
 }
 
+static void what_is_left_runs_while_nobody_waits(void **state) {
+  mst_context *ctx = context_of(2);
+  (void)state;
+  for (int round = 0; round < 20; round++) {
+    mst_group *g = group_of(ctx);
+    tally all = {0};
+    job jobs[6];
+    mst_group_set_width(g, 1);
+    for (int i = 0; i < 6; i++) {
+      jobs[i] = (job){.all = &all, .sleep_ms = 2};
+      assert_int_equal(mst_group_add(g, work, &jobs[i], NULL), MST_OK);
+    }
+    assert_int_equal(mst_group_wait_left(g, 4, NULL, NULL), MST_OK);
+    for (int k = 0; k < 1000 && all.begun < 6; k++) sleep_ms(1);
+    assert_int_equal(all.begun, 6);
+    assert_int_equal(all.most, 1);
+    assert_int_equal(mst_group_wait(g, NULL, NULL), MST_OK);
+    mst_group_free(g);
+  }
+  mst_context_unref(ctx);
+}
+
+static void a_wider_group_uses_more_threads_at_once(void **state) {
+  mst_context *ctx = context_of(3);
+  mst_group *g = group_of(ctx);
+  tally all = {0};
+  job jobs[6];
+  (void)state;
+  mst_group_set_width(g, 1);
+  for (int i = 0; i < 6; i++) {
+    jobs[i] = (job){.all = &all, .sleep_ms = 60};
+    assert_int_equal(mst_group_add(g, work, &jobs[i], NULL), MST_OK);
+  }
+  sleep_ms(10);
+  assert_int_equal(all.most, 1);
+  mst_group_set_width(g, 3);
+  sleep_ms(40);
+  assert_int_equal(all.most, 3);
+  assert_int_equal(mst_group_wait(g, NULL, NULL), MST_OK);
+  assert_int_equal(all.most, 3);
+  mst_group_free(g);
+  mst_context_unref(ctx);
+}
+
 typedef struct nest {
   mst_context *ctx;
   int depth;
@@ -218,6 +262,7 @@ static void groups_inside_tasks_never_starve(void **state) {
 
 typedef struct waiting_job {
   mst_cancel *cancel;
+  int64_t requested_ms;
   atomic_int begun;
 } waiting_job;
 
@@ -229,8 +274,10 @@ static mst_status until_cancelled(void *arg, mst_error *err) {
 }
 
 static void *cancel_soon(void *arg) {
+  waiting_job *w = arg;
   sleep_ms(50);
-  mst_cancel_request(arg);
+  w->requested_ms = tick_ms();
+  mst_cancel_request(w->cancel);
   return NULL;
 }
 
@@ -238,16 +285,17 @@ static void cancelling_ends_a_wait_within_100_ms(void **state) {
   mst_context *ctx = context_of(2);
   mst_group *g = group_of(ctx);
   waiting_job w = {.cancel = mst_cancel_new(ctx)};
-  const int64_t begin = tick_ms();
+  int64_t ended_ms;
   pthread_t thread;
   mst_error err;
   (void)state;
   for (int i = 0; i < 50; i++) assert_int_equal(mst_group_add(g, until_cancelled, &w, NULL), MST_OK);
-  assert_int_equal(pthread_create(&thread, NULL, cancel_soon, w.cancel), 0);
+  assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &w), 0);
   assert_int_equal(mst_group_wait(g, w.cancel, &err), MST_E_CANCELLED);
-  assert_true(tick_ms() - begin < 50 + 100);
-  assert_true(w.begun <= 2);
+  ended_ms = tick_ms();
   pthread_join(thread, NULL);
+  assert_true(ended_ms - w.requested_ms < 100);
+  assert_true(w.begun <= 2);
   mst_group_free(g);
   mst_cancel_unref(w.cancel);
   mst_context_unref(ctx);
@@ -314,6 +362,40 @@ static void detached_calls_all_run_even_when_the_context_ends(void **state) {
     if (threads == 1) assert_int_equal(d.most, 1);
     else assert_in_range(d.most, 8, 32);
   }
+}
+
+typedef struct handshake {
+  atomic_bool told, heard;
+} handshake;
+
+static void hear(void *arg) {
+  handshake *h = arg;
+  for (int i = 0; i < 1000 && !atomic_load(&h->told); i++) sleep_ms(5);
+  atomic_store(&h->heard, atomic_load(&h->told));
+}
+
+static void tell(void *arg) { atomic_store(&((handshake *)arg)->told, true); }
+
+static void calls_that_block_never_wait_for_each_others_thread(void **state) {
+  mst_context *ctx = context_of(2);
+  (void)state;
+  for (int i = 0; i < 50; i++) {
+    handshake h = {0};
+    detached d = {0};
+    /* Now exactly one thread sleeps, or is about to. */
+    assert_int_equal(mst_pool_run_detached(ctx, call, &d, NULL), MST_OK);
+    while (d.done < 1) sleep_ms(1);
+    if (i % 2 == 0) sleep_ms(1);
+    assert_int_equal(mst_pool_run_detached(ctx, hear, &h, NULL), MST_OK);
+    assert_int_equal(mst_pool_run_detached(ctx, tell, &h, NULL), MST_OK);
+    for (int k = 0; k < 1000 && !h.heard; k++) sleep_ms(1);
+    assert_true(h.heard);
+    if (i % 10 == 9) {
+      mst_context_unref(ctx);
+      ctx = context_of(2);
+    }
+  }
+  mst_context_unref(ctx);
 }
 
 static void end_the_context(void *arg) {
@@ -388,11 +470,14 @@ int main(void) {
       cmocka_unit_test(tasks_run_beside_each_other),
       cmocka_unit_test(the_error_is_that_of_the_earliest_task),
       cmocka_unit_test(feeding_in_bounded_memory_never_holds_more),
+      cmocka_unit_test(what_is_left_runs_while_nobody_waits),
+      cmocka_unit_test(a_wider_group_uses_more_threads_at_once),
       cmocka_unit_test(groups_inside_tasks_never_starve),
       cmocka_unit_test(cancelling_ends_a_wait_within_100_ms),
       cmocka_unit_test(a_wait_that_was_cancelled_before_runs_nothing),
       cmocka_unit_test(freeing_skips_what_waits_and_awaits_what_runs),
       cmocka_unit_test(detached_calls_all_run_even_when_the_context_ends),
+      cmocka_unit_test(calls_that_block_never_wait_for_each_others_thread),
       cmocka_unit_test(a_detached_call_may_end_its_own_context),
       cmocka_unit_test(every_allocation_may_fail),
   };
