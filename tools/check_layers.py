@@ -189,6 +189,8 @@ class Checker:
             for line, _, name in self.includes(text, CYTHON_EXTERN):
                 if name == "*" or self.is_system(name) or python_headers.match(name):
                     continue
+                if any(self.is_below(self.root / folder / name, "python") for folder in (path.parent, "python")):
+                    continue
                 if not name.startswith("meseta/"):
                     self.report(path, line, f"{name}: the package sees the public headers only")
                 else:
