@@ -13,7 +13,7 @@
 #include "format/container.h"
 #include "format/format.h"
 
-#define MST_STATES_MAX 8
+#define MST_STATES_MAX 10
 
 typedef struct mst_scanner mst_scanner; /* [owned]; each record format's own */
 struct mst_record_ops;
@@ -112,6 +112,7 @@ mst_status mst_records_read(const mst_job *job, const json_t *part, const mst_re
 mst_status mst_records_read_schema(const mst_job *job, const json_t *part, const mst_read_query *query, struct ArrowSchema *out, mst_error *err);
 mst_status mst_records_slice_facts(const mst_job *job, json_t **out, mst_error *err);
 
+extern const mst_format mst_format_text, mst_format_csv, mst_format_fasta, mst_format_fastq, mst_format_vcf;
 extern const mst_record_ops mst_records_text, mst_records_csv, mst_records_fasta, mst_records_fastq, mst_records_vcf;
 const mst_record_ops *mst_record_ops_find(const char *name);
 
