@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* ---- portable ------------------------------------------------------------------------------------------------- */
 
 #define ONES  UINT64_C(0x0101010101010101)
@@ -49,6 +51,28 @@ static inline uint64_t range64(const uint8_t *p, uint8_t low, uint8_t high) {
   uint64_t mask = 0;
   for (unsigned i = 0; i < 8; i++) mask |= gather8(in_range8(load8(p + 8 * i), low, high)) << (8 * i);
   return mask;
+}
+
+/* One block of delimited text. `inside` bit j: byte j lies between quotes, or is the quote that opened them. */
+typedef struct quoted_block {
+  uint64_t quotes, delimiters, lines, inside;
+} quoted_block;
+
+/* Whether each opening quote stands where one may; then takes over what the next block must know. */
+static inline bool quoted_usual(const quoted_block *b, const mst_scan_quoted *q) {
+  const uint64_t before = (b->delimiters | b->lines | b->quotes) << 1 | (q->opens ? 1 : 0);
+  return (b->quotes & b->inside & ~before) == 0;
+}
+
+static inline void quoted_pass(const quoted_block *b, mst_scan_quoted *q) {
+  const uint64_t outside = ~b->inside;
+  q->inside = b->inside >> 63;
+  q->fresh = (b->lines & outside) >> 63;
+  q->opens = ((b->delimiters | b->lines | b->quotes) & outside) >> 63;
+}
+
+static inline uint64_t quoted_begins(const quoted_block *b, bool fresh) {
+  return ((b->lines & ~b->inside) << 1 | (fresh ? 1 : 0)) & ~b->lines;
 }
 
 /* The last, short word of a run in a buffer of full width. */
@@ -115,6 +139,41 @@ static size_t portable_count_range(const uint8_t *data, size_t n, uint8_t low, u
   return count;
 }
 
+static bool portable_utf8(const uint8_t *data, size_t n) { return mst_utf8_valid(data, n, NULL); }
+
+/* false when the block must be looked at byte by byte. */
+static bool portable_block(const uint8_t *p, const mst_scan_quoted *q, quoted_block *b) {
+  if (q->has_escape && equal64(p, ONES * q->escape) != 0) return false;
+  b->quotes = q->has_quote ? equal64(p, ONES * q->quote) : 0;
+  b->delimiters = equal64(p, ONES * q->delimiter);
+  b->lines = equal64(p, ONES * '\n') | equal64(p, ONES * '\r');
+  b->inside = mst_mask_parity(b->quotes) ^ (0 - (uint64_t)q->inside);
+  return quoted_usual(b, q);
+}
+
+static size_t portable_quoted_starts(const uint8_t *data, size_t n, mst_scan_quoted *q, uint64_t max,
+                                     uint64_t *starts) {
+  quoted_block b;
+  size_t at = 0;
+  for (; at + 64 <= n && portable_block(data + at, q, &b); at += 64) {
+    const unsigned here = mst_mask_count(quoted_begins(&b, q->fresh));
+    if (*starts + here > max) break;
+    *starts += here;
+    quoted_pass(&b, q);
+  }
+  return at;
+}
+
+static size_t portable_quoted_ends(const uint8_t *data, size_t n, mst_scan_quoted *q, uint64_t *ends) {
+  quoted_block b;
+  size_t at = 0;
+  for (; at + 64 <= n && portable_block(data + at, q, &b); at += 64) {
+    *ends++ = (b.delimiters | b.lines) & ~b.inside;
+    quoted_pass(&b, q);
+  }
+  return at;
+}
+
 static const mst_scan_kernels portable = {
     .name = "portable",
     .mask = portable_mask,
@@ -123,6 +182,9 @@ static const mst_scan_kernels portable = {
     .mask_range = portable_mask_range,
     .count = portable_count,
     .count_range = portable_count_range,
+    .utf8 = portable_utf8,
+    .quoted_starts = portable_quoted_starts,
+    .quoted_ends = portable_quoted_ends,
 };
 
 /* ---- AVX2 ----------------------------------------------------------------------------------------------------- */
@@ -131,8 +193,8 @@ static const mst_scan_kernels portable = {
 #define HAVE_AVX2 1
 #include <immintrin.h>
 
-#define AVX2        __attribute__((target("avx2,popcnt")))
-#define AVX2_INLINE static inline __attribute__((target("avx2,popcnt"), always_inline))
+#define AVX2        __attribute__((target("avx2,popcnt,pclmul")))
+#define AVX2_INLINE static inline __attribute__((target("avx2,popcnt,pclmul"), always_inline))
 
 /* 64 bytes in two registers. */
 typedef struct pair {
@@ -241,6 +303,136 @@ AVX2 static size_t avx2_count(const uint8_t *data, size_t n, uint8_t byte) {
   return avx2_count_range(data, n, byte, byte);
 }
 
+/* UTF-8 by three table look-ups for each pair of neighbouring bytes (Keiser and Lemire, "Validating UTF-8 in less than one
+ * instruction per byte", 2020): each bit stands for one way to be wrong, and is set where both bytes allow it. */
+enum {
+  SHORT_LEAD = 1,       /* lead byte, then no continuation      */
+  LONE_CONT = 2,        /* ASCII, then a continuation           */
+  OVERLONG_3 = 4,       /* e0, then 80-9f                       */
+  TOO_LARGE = 8,        /* f4, then 90-bf; f5-ff, then 90-bf    */
+  SURROGATE = 16,       /* ed, then a0-bf                       */
+  OVERLONG_2 = 32,      /* c0 or c1                             */
+  OVERLONG_4 = 64,      /* f0, then 80-8f; also f5-ff, then 80-8f */
+  TWO_CONTS = 128,      /* fine only as the third or fourth byte */
+  ANY_LOW = SHORT_LEAD | LONE_CONT | TWO_CONTS
+};
+
+AVX2_INLINE __m256i lookup16(__m256i index, const uint8_t table[16]) {
+  const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)table);
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(half), index);
+}
+
+/* Bytes `back` places in front of each byte of `v`; `before` are the 32 bytes in front of it. */
+#define BYTES_BEFORE(v, before, back) _mm256_alignr_epi8(v, _mm256_permute2x128_si256(before, v, 0x21), 16 - (back))
+
+AVX2_INLINE __m256i utf8_errors(__m256i v, __m256i before) {
+  static const uint8_t first_high[16] = {
+      LONE_CONT, LONE_CONT, LONE_CONT, LONE_CONT, LONE_CONT, LONE_CONT, LONE_CONT, LONE_CONT,
+      TWO_CONTS, TWO_CONTS, TWO_CONTS, TWO_CONTS, SHORT_LEAD | OVERLONG_2, SHORT_LEAD,
+      SHORT_LEAD | OVERLONG_3 | SURROGATE, SHORT_LEAD | TOO_LARGE | OVERLONG_4};
+  static const uint8_t first_low[16] = {
+      ANY_LOW | OVERLONG_2 | OVERLONG_3 | OVERLONG_4, ANY_LOW | OVERLONG_2, ANY_LOW, ANY_LOW, ANY_LOW | TOO_LARGE,
+      ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4,
+      ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4,
+      ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4 | SURROGATE,
+      ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4};
+  static const uint8_t second_high[16] = {
+      SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD,
+      LONE_CONT | TWO_CONTS | OVERLONG_2 | OVERLONG_3 | OVERLONG_4, LONE_CONT | TWO_CONTS | OVERLONG_2 | OVERLONG_3 | TOO_LARGE,
+      LONE_CONT | TWO_CONTS | OVERLONG_2 | SURROGATE | TOO_LARGE, LONE_CONT | TWO_CONTS | OVERLONG_2 | SURROGATE | TOO_LARGE,
+      SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD};
+  const __m256i nibble = _mm256_set1_epi8(15), one = BYTES_BEFORE(v, before, 1);
+  const __m256i wrong =
+      _mm256_and_si256(_mm256_and_si256(lookup16(_mm256_and_si256(_mm256_srli_epi16(one, 4), nibble), first_high),
+                                        lookup16(_mm256_and_si256(one, nibble), first_low)),
+                       lookup16(_mm256_and_si256(_mm256_srli_epi16(v, 4), nibble), second_high));
+  /* The third byte behind e0-ef and the fourth behind f0-f7 must be continuations: there two in a row are right. */
+  const __m256i third = _mm256_subs_epu8(BYTES_BEFORE(v, before, 2), _mm256_set1_epi8(0x60));
+  const __m256i fourth = _mm256_subs_epu8(BYTES_BEFORE(v, before, 3), _mm256_set1_epi8(0x70));
+  return _mm256_xor_si256(_mm256_and_si256(_mm256_or_si256(third, fourth), _mm256_set1_epi8((char)0x80)), wrong);
+}
+
+AVX2 static bool avx2_utf8(const uint8_t *data, size_t n) {
+  __m256i before = _mm256_setzero_si256(), errors = before;
+  uint8_t tail[64] = {0};
+  for (; n >= 64; data += 64, n -= 64) {
+    const pair v = load64(data);
+    if (_mm256_movemask_epi8(_mm256_or_si256(v.low, v.high)) == 0 && _mm256_movemask_epi8(before) == 0) {
+      before = v.high;
+      continue;
+    }
+    errors = _mm256_or_si256(errors, utf8_errors(v.low, before));
+    errors = _mm256_or_si256(errors, utf8_errors(v.high, v.low));
+    before = v.high;
+  }
+  /* At least one byte behind the end is zero, so that a character cut short shows; with 62 or 63 bytes left it shows in
+   * the zeros that follow. */
+  memcpy(tail, data, n);
+  const pair v = load64(tail);
+  errors = _mm256_or_si256(errors, utf8_errors(v.low, before));
+  errors = _mm256_or_si256(errors, utf8_errors(v.high, v.low));
+  errors = _mm256_or_si256(errors, utf8_errors(_mm256_setzero_si256(), v.high));
+  return _mm256_testz_si256(errors, errors);
+}
+
+/* The parity of all bits up to each one, by one carry-less product. */
+AVX2_INLINE uint64_t parity64(uint64_t mask) {
+  const __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)mask), _mm_set1_epi8(-1), 0);
+  return (uint64_t)_mm_cvtsi128_si64(product);
+}
+
+typedef struct quoted_patterns {
+  __m256i quote, delimiter, escape, lf, cr;
+  uint64_t quote_on;
+} quoted_patterns;
+
+AVX2_INLINE quoted_patterns quoted_spread(const mst_scan_quoted *q) {
+  return (quoted_patterns){spread(q->quote), spread(q->delimiter), spread(q->escape),
+                           spread('\n'),     spread('\r'),         0 - (uint64_t)q->has_quote};
+}
+
+AVX2_INLINE bool avx2_block(const uint8_t *p, const quoted_patterns *k, const mst_scan_quoted *q, quoted_block *b) {
+  const pair v = load64(p);
+  if (q->has_escape && match64(v, k->escape) != 0) return false;
+  b->quotes = match64(v, k->quote) & k->quote_on;
+  b->delimiters = match64(v, k->delimiter);
+  b->lines = bits64(_mm256_or_si256(_mm256_cmpeq_epi8(v.low, k->lf), _mm256_cmpeq_epi8(v.low, k->cr)),
+                    _mm256_or_si256(_mm256_cmpeq_epi8(v.high, k->lf), _mm256_cmpeq_epi8(v.high, k->cr)));
+  b->inside = parity64(b->quotes) ^ (0 - (uint64_t)q->inside);
+  return quoted_usual(b, q);
+}
+
+AVX2 static size_t avx2_quoted_starts(const uint8_t *data, size_t n, mst_scan_quoted *state, uint64_t max,
+                                      uint64_t *starts) {
+  mst_scan_quoted q = *state;
+  const quoted_patterns k = quoted_spread(&q);
+  uint64_t total = *starts;
+  quoted_block b;
+  size_t at = 0;
+  for (; at + 64 <= n && avx2_block(data + at, &k, &q, &b); at += 64) {
+    const uint64_t sum = total + mst_mask_count(quoted_begins(&b, q.fresh));
+    if (sum > max) break;
+    total = sum;
+    quoted_pass(&b, &q);
+  }
+  *state = q;
+  *starts = total;
+  return at;
+}
+
+AVX2 static size_t avx2_quoted_ends(const uint8_t *data, size_t n, mst_scan_quoted *state, uint64_t *ends) {
+  mst_scan_quoted q = *state;
+  const quoted_patterns k = quoted_spread(&q);
+  quoted_block b;
+  size_t at = 0;
+  for (; at + 64 <= n && avx2_block(data + at, &k, &q, &b); at += 64) {
+    *ends++ = (b.delimiters | b.lines) & ~b.inside;
+    quoted_pass(&b, &q);
+  }
+  *state = q;
+  return at;
+}
+
 static const mst_scan_kernels avx2 = {
     .name = "avx2",
     .mask = avx2_mask,
@@ -249,6 +441,9 @@ static const mst_scan_kernels avx2 = {
     .mask_range = avx2_mask_range,
     .count = avx2_count,
     .count_range = avx2_count_range,
+    .utf8 = avx2_utf8,
+    .quoted_starts = avx2_quoted_starts,
+    .quoted_ends = avx2_quoted_ends,
 };
 #endif
 
@@ -256,7 +451,8 @@ static const mst_scan_kernels avx2 = {
 
 static const mst_scan_kernels *fastest(void) {
 #ifdef HAVE_AVX2
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt")) return &avx2;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("pclmul"))
+    return &avx2;
 #endif
   return &portable;
 }

@@ -16,6 +16,16 @@
 /* A good number of bytes to ask masks for at once: text and masks stay in the first-level cache. */
 #define MST_SCAN_BATCH 8192
 
+/* Delimited text with quotes, read up to some byte: what the next block must know of the bytes before it. */
+typedef struct mst_scan_quoted {
+  uint8_t quote, delimiter, escape;
+  bool has_quote, has_escape; /* without one, its byte is text like any other                              */
+  bool inside;                /* the next byte lies between quotes                                          */
+  bool fresh;                 /* outside: the last byte was a line end, so that a record may start here     */
+  bool opens;                 /* outside: the last byte was a delimiter, line end or closing quote, so that a quote here
+                                 opens a cell or, behind a closing quote, stands for a quote                */
+} mst_scan_quoted;
+
 /* In a mask, bit j of word i stands for data[64 * i + j]; bits behind data[n - 1] are zero. No kernel reads behind n.
  */
 typedef struct mst_scan_kernels {
@@ -27,6 +37,15 @@ typedef struct mst_scan_kernels {
                      uint64_t *mask); /* low <= byte <= high */
   size_t (*count)(const uint8_t *data, size_t n, uint8_t byte);
   size_t (*count_range)(const uint8_t *data, size_t n, uint8_t low, uint8_t high);
+  /* Whether all of it is valid UTF-8 (as mst_utf8_valid, which also says where it is not). */
+  bool (*utf8)(const uint8_t *data, size_t n);
+  /* Delimited text, in whole blocks of 64 bytes; both return the number of bytes used, and stop in front of the first block
+   * that holds an escape or a quote where none is expected (within a bare cell), which only a look at each byte can judge.
+   * Line ends are LF and CR; a record starts at a byte that is none, behind one, outside quotes. */
+  /* Adds the number of records that start to `*starts`; also stops in front of a block that would take it beyond `max`. */
+  size_t (*quoted_starts)(const uint8_t *data, size_t n, mst_scan_quoted *q, uint64_t max, uint64_t *starts);
+  /* One mask word a block: the delimiters and line ends outside quotes, where cells end. */
+  size_t (*quoted_ends)(const uint8_t *data, size_t n, mst_scan_quoted *q, uint64_t *ends);
 } mst_scan_kernels;
 
 /* The fastest set for this processor; MESETA_KERNELS=portable in the environment asks for the plain one. */

@@ -274,16 +274,30 @@ done:
   return status;
 }
 
+/* Sets bit at + i for each byte i that is not 0 (all of them when `bytes` is NULL); whole bytes of bits are made in one go. */
+static void or_bits(uint8_t *bits, size_t at, const uint8_t *bytes, size_t n) {
+  size_t i = 0;
+  for (; i < n && (at + i) % 8 != 0; i++)
+    if (bytes == NULL || bytes[i] != 0) bits[(at + i) / 8] |= (uint8_t)(1u << ((at + i) % 8));
+  for (; n - i >= 8; i += 8) {
+    uint64_t eight = UINT64_MAX;
+    if (bytes != NULL) {
+      eight = mst_le64(bytes + i);
+      eight |= (eight & 0x7f7f7f7f7f7f7f7f) + 0x7f7f7f7f7f7f7f7f; /* the high bit of each byte: not 0 */
+    }
+    bits[(at + i) / 8] = (uint8_t)(((eight >> 7 & 0x0101010101010101) * 0x0102040810204080) >> 56);
+  }
+  for (; i < n; i++)
+    if (bytes == NULL || bytes[i] != 0) bits[(at + i) / 8] |= (uint8_t)(1u << ((at + i) % 8));
+}
+
 /* Validity of the n rows that are being appended; lengths and null counts stay as they are. */
 static mst_status put_valid_rows(mst_builder *b, const uint8_t *valid, size_t n, size_t nulls, mst_error *err) {
   mst_status status = MST_OK;
   if (b->nulls + (int64_t)nulls == 0 || n == 0) return MST_OK;
   if (b->nulls == 0) MST_TRY(put_invalid(b, err)); /* makes the bits of all rows in front */
   MST_TRY(grow_bits(&b->valid, b->length + (int64_t)n - 1, err));
-  for (size_t i = 0; i < n; i++) {
-    const int64_t row = b->length + (int64_t)i;
-    b->valid.data[row >> 3] |= (uint8_t)((valid == NULL || valid[i] != 0 ? 1u : 0u) << (row & 7));
-  }
+  or_bits(b->valid.data, (size_t)b->length, valid, n);
 done:
   return status;
 }
@@ -303,8 +317,7 @@ mst_status mst_builder_values(mst_builder *b, const void *values, const uint8_t 
   if (b->type.layout == MST_LAYOUT_BITS) {
     MST_TRY(grow_bits(&b->values, b->length + (int64_t)n - 1, err));
     MST_TRY(put_valid_rows(b, valid, n, nulls, err));
-    for (size_t i = 0; i < n; i++)
-      if (bytes[i] != 0 && (valid == NULL || valid[i] != 0)) set_bit(&b->values, b->length + (int64_t)i);
+    or_bits(b->values.data, (size_t)b->length, bytes, n);
   } else if (b->type.layout == MST_LAYOUT_FIXED) {
     if (!mst_mul_size(n, b->type.width, &size)) return mst_fail_memory(err);
     MST_TRY(mst_block_reserve(&b->values, size, err));
@@ -317,6 +330,29 @@ mst_status mst_builder_values(mst_builder *b, const void *values, const uint8_t 
   b->length += (int64_t)n;
 done:
   return status;
+}
+
+/* Most texts are short, and a call costs more than they do. */
+static inline void copy_short(uint8_t *to, const uint8_t *from, size_t n) {
+  if (n > 16) {
+    memcpy(to, from, n);
+  } else if (n >= 8) {
+    uint64_t first, last;
+    memcpy(&first, from, 8);
+    memcpy(&last, from + n - 8, 8);
+    memcpy(to, &first, 8);
+    memcpy(to + n - 8, &last, 8);
+  } else if (n >= 4) {
+    uint32_t first, last;
+    memcpy(&first, from, 4);
+    memcpy(&last, from + n - 4, 4);
+    memcpy(to, &first, 4);
+    memcpy(to + n - 4, &last, 4);
+  } else if (n > 0) {
+    to[0] = from[0];
+    to[n / 2] = from[n / 2];
+    to[n - 1] = from[n - 1];
+  }
 }
 
 /* Room for n more ends, behind a leading zero. */
@@ -354,7 +390,7 @@ mst_status mst_builder_spans(mst_builder *b, const mst_span *items, size_t n, ms
     if (items[i].data != NULL && !mst_add_size(size, items[i].size, &size)) return mst_fail_memory(err);
   }
   if (!wide_offsets(b) && size > INT32_MAX - mst_min_size(b->values.size, INT32_MAX)) return too_wide(b, err);
-  MST_TRY(mst_block_reserve(&b->values, size + 16, err)); /* so that short items may be copied 16 bytes at a time */
+  MST_TRY(mst_block_reserve(&b->values, size, err));
   MST_TRY(reserve_offsets(b, n, err));
   for (i = 0; i < n && (nulls > 0 || b->nulls > 0); i++) {
     if (items[i].data != NULL)
@@ -368,7 +404,7 @@ mst_status mst_builder_spans(mst_builder *b, const mst_span *items, size_t n, ms
   to = b->values.data + b->values.size;
   for (i = 0; i < n; i++) {
     if (items[i].data != NULL) {
-      memcpy(to, items[i].data, items[i].size);
+      copy_short(to, items[i].data, items[i].size);
       to += items[i].size;
     }
     push_offset(b, (uint64_t)(to - b->values.data));
