@@ -19,7 +19,6 @@ typedef struct fasta_scanner {
   mst_buf hashes; /* of the names that are done with */
 } fasta_scanner;
 
-
 mst_status mst_fasta_scanner_open(const mst_allocator *mem, const json_t *dialect, unsigned state, const char *unit,
                                   mst_scanner **out, mst_error *err) {
   fasta_scanner *s;
@@ -123,18 +122,13 @@ static void advance(fasta_scanner *s, feeding *f, size_t to) {
  * mark. */
 static mst_status feed_lead(fasta_scanner *s, feeding *f, mst_error *err) {
   const uint8_t c = f->data[f->at];
-  if (s->state == MST_FASTA_BEGIN && c == 0xef)
-    s->state = MST_FASTA_BOM;
-  else if (s->state == MST_FASTA_BOM && (c == 0xbb || c == 0xbf))
-    s->state = c == 0xbf ? MST_FASTA_LEAD : MST_FASTA_BOM;
-  else if (s->state != MST_FASTA_BOM && c == '\n')
-    s->state = MST_FASTA_LEAD;
-  else if (s->state != MST_FASTA_BOM && mst_fasta_blank(c))
-    s->state = MST_FASTA_LEAD_BLANK;
+  if (s->state == MST_FASTA_BEGIN && c == 0xef) s->state = MST_FASTA_BOM;
+  else if (s->state == MST_FASTA_BOM && (c == 0xbb || c == 0xbf)) s->state = c == 0xbf ? MST_FASTA_LEAD : MST_FASTA_BOM;
+  else if (s->state != MST_FASTA_BOM && c == '\n') s->state = MST_FASTA_LEAD;
+  else if (s->state != MST_FASTA_BOM && mst_fasta_blank(c)) s->state = MST_FASTA_LEAD_BLANK;
   else if ((s->state == MST_FASTA_BEGIN || s->state == MST_FASTA_LEAD) && (c == ';' || c == '#' || c == '!'))
     s->state = MST_FASTA_LEAD_COMMENT;
-  else
-    return fail_lead(s, f->data + f->at, f->n - f->at, err);
+  else return fail_lead(s, f->data + f->at, f->n - f->at, err);
   advance(s, f, f->at + 1);
   return MST_OK;
 }
@@ -143,12 +137,12 @@ static mst_status feed_lead(fasta_scanner *s, feeding *f, mst_error *err) {
 static void feed_line(fasta_scanner *s, feeding *f) {
   const uint8_t *begin = f->data + f->at, *lf = memchr(begin, '\n', f->n - f->at);
   const size_t end = lf == NULL ? f->n : (size_t)(lf - f->data);
-  if (s->state == MST_FASTA_HEADER)
-    mst_fasta_name_feed(s->span.begun > 0 ? &s->span.tail : &s->span.head, s->span.begun > 0, begin, end - f->at);
-  if (lf != NULL) {
-    if (s->state == MST_FASTA_HEADER && s->span.begun == 0) s->span.head.phase = MST_FASTA_NAME_DONE;
-    s->state = s->state == MST_FASTA_LEAD_COMMENT ? MST_FASTA_LEAD : MST_FASTA_LINE;
+  if (s->state == MST_FASTA_HEADER) {
+    mst_fasta_name *name = s->span.begun > 0 ? &s->span.tail : &s->span.head;
+    mst_fasta_name_feed(name, s->span.begun > 0, begin, end - f->at);
+    if (lf != NULL) name->phase = MST_FASTA_NAME_DONE;
   }
+  if (lf != NULL) s->state = s->state == MST_FASTA_LEAD_COMMENT ? MST_FASTA_LEAD : MST_FASTA_LINE;
   advance(s, f, lf == NULL ? end : end + 1);
 }
 
@@ -160,6 +154,7 @@ static mst_status begin_record(fasta_scanner *s, feeding *f, mst_error *err) {
   s->span.last_header = s->at - s->since;
   s->span.tail_residues = 0;
   s->span.tail.phase = MST_FASTA_NAME_BEFORE;
+  s->span.tail.blank = false;
   s->span.tail.size = 0;
   s->span.tail.hash = MST_FASTA_HASH_EMPTY;
   s->state = MST_FASTA_HEADER;
@@ -179,10 +174,8 @@ static mst_status feed_residues(fasta_scanner *s, feeding *f, size_t to, mst_err
     if (bad < n) return fail_bad_byte(begin[bad], s->at + bad, err);
   }
   s->span.residues += graph;
-  if (s->span.begun > 0)
-    s->span.tail_residues += graph;
-  else
-    s->span.head_residues += graph;
+  if (s->span.begun > 0) s->span.tail_residues += graph;
+  else s->span.head_residues += graph;
   s->state = f->data[to - 1] == '\n' ? MST_FASTA_LINE : MST_FASTA_SEQUENCE;
   advance(s, f, to);
   return MST_OK;

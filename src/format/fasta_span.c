@@ -13,10 +13,8 @@ uint32_t mst_fasta_hash(uint32_t hash, const uint8_t *bytes, size_t n) {
 
 static void name_add(mst_fasta_name *name, bool hashed, const uint8_t *token, size_t n) {
   const size_t room = MST_FASTA_NAME_HASHED - (size_t)name->size, taken = n < room ? n : room;
-  if (hashed)
-    name->hash = mst_fasta_hash(name->hash, token, taken);
-  else if (taken > 0)
-    memcpy(name->text + name->size, token, taken);
+  if (hashed) name->hash = mst_fasta_hash(name->hash, token, taken);
+  else if (taken > 0) memcpy(name->text + name->size, token, taken);
   name->size = (uint8_t)(name->size + taken);
 }
 
@@ -196,10 +194,8 @@ mst_status mst_fasta_put_columns(const mst_allocator *mem, const mst_bytes *befo
     MST_TRY(mst_builder_null(columns[0], err));
     MST_TRY(mst_builder_null(columns[1], err));
   }
-  if (here.n_hashes == here.begun)
-    MST_TRY(mst_builder_bytes(columns[2], here.hashes, (size_t)here.n_hashes * 4, err));
-  else
-    MST_TRY(mst_builder_null(columns[2], err));
+  if (here.n_hashes == here.begun) MST_TRY(mst_builder_bytes(columns[2], here.hashes, (size_t)here.n_hashes * 4, err));
+  else MST_TRY(mst_builder_null(columns[2], err));
 done:
   return status;
 }

@@ -36,7 +36,7 @@ static int probe(const char *name, uint64_t size, const uint8_t *head, size_t n)
 
 /* ---- dialect -------------------------------------------------------------------------------------------------- */
 
-/* How much of the head this dialect explains: the scan's end, or where it fails. */
+/* How many reads of the head this dialect explains; UINT64_MAX: all of it. */
 static mst_status explained(const mst_allocator *mem, const json_t *dialect, const uint8_t *head, size_t n, bool whole,
                             uint64_t *out, mst_error *err) {
   mst_error trial = {0};
@@ -47,11 +47,9 @@ static mst_status explained(const mst_allocator *mem, const json_t *dialect, con
   MST_TRY(mst_fastq_scanner_open(mem, dialect, MST_FASTQ_BEGIN, NULL, &s, err));
   status = mst_fastq_scanner_feed(s, head, n, NULL, &used, &stopped, &trial);
   if (status == MST_OK && whole) status = mst_fastq_scanner_end(s, &trial);
-  *out = status == MST_OK ? UINT64_MAX : (uint64_t)trial.offset;
-  if (status == MST_E_CORRUPT)
-    status = MST_OK;
-  else if (status != MST_OK && err != NULL)
-    *err = trial;
+  *out = status == MST_OK ? UINT64_MAX : mst_fastq_scanner_records(s);
+  if (status == MST_E_CORRUPT) status = MST_OK;
+  else if (status != MST_OK && err != NULL) *err = trial;
 done:
   mst_fastq_scanner_close(s);
   return status;
@@ -83,15 +81,13 @@ static mst_status sniff(const mst_job *job, const uint8_t *head, size_t n, bool 
   json_t *j = NULL;
   (void)want;
   MST_TRY_ALLOC(j = json_object());
-  if (mst_fastq_dialect_read(job->options, &asked, err) != MST_OK)
+  if (job->options != NULL && mst_fastq_dialect_read(job->options, &asked, err) != MST_OK)
     return json_decref(j), mst_fail(err, MST_E_ARGUMENT,
                                     "the FASTQ option \"lines\" is 4 or \"multi\", "
                                     "\"interleaved\" is true or false");
   if (asked.interleaved) MST_TRY(mst_json_set(j, "interleaved", json_true(), err));
-  if (json_object_get(job->options, "lines") != NULL)
-    MST_TRY(set_lines(j, asked.multi, err));
-  else
-    MST_TRY(find_lines(job->mem, j, head, n, whole, err));
+  if (json_object_get(job->options, "lines") != NULL) MST_TRY(set_lines(j, asked.multi, err));
+  else MST_TRY(find_lines(job->mem, j, head, n, whole, err));
   MST_TRY(mst_fastq_dialect_read(j, &asked, err));
   if (asked.multi || asked.interleaved) MST_TRY(mst_json_set(j, "serial", json_true(), err));
   *dialect = j;

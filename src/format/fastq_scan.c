@@ -38,8 +38,7 @@ mst_status mst_fastq_dialect_read(const json_t *dialect, mst_fastq_dialect *out,
   mst_fastq_dialect d = {0};
   const mst_status status = mst_json_get_bool(dialect, "interleaved", "FASTQ dialect", &d.interleaved, err);
   if (status != MST_OK) return status;
-  if (mst_text_equal(json_string_value(lines), "multi"))
-    d.multi = true;
+  if (mst_text_equal(json_string_value(lines), "multi")) d.multi = true;
   else if (lines != NULL && json_integer_value(lines) != 4 && !mst_text_equal(json_string_value(lines), "4"))
     return mst_fail(err, MST_E_CORRUPT, "\"lines\" of the FASTQ dialect is neither 4 nor \"multi\"");
   *out = d;
@@ -115,17 +114,17 @@ static mst_status fail_byte(fastq_scanner *s, uint64_t at, uint8_t byte, const c
   return fail_read(s, at, err, "has byte 0x%02x %s", byte, where);
 }
 
+static bool between_reads(const fastq_scanner *s) { return s->state == MST_FASTQ_READ || s->state == MST_FASTQ_BLANK; }
+
 mst_status mst_fastq_scanner_end(mst_scanner *base, mst_error *err) {
   fastq_scanner *s = (fastq_scanner *)base;
   static const char *const where[MST_FASTQ_STATES] = {[MST_FASTQ_TITLE] = "in its title",
                                                       [MST_FASTQ_BASES] = "in its bases",
                                                       [MST_FASTQ_BASES_RETURN] = "in its bases",
-                                                      [MST_FASTQ_PLUS] = "in front of its '+'",
-                                                      [MST_FASTQ_AGAIN] = "in the line of its '+'"};
+                                                      [MST_FASTQ_PLUS] = "in front of its '+'"};
   char text[160];
   if (where[s->state] != NULL) return fail_read(s, s->at, err, "is cut off %s: the object ends there", where[s->state]);
-  if ((s->state == MST_FASTQ_QUALITIES || s->state == MST_FASTQ_QUALITIES_RETURN) && s->known &&
-      mst_fastq_fault(&s->read, text) != NULL)
+  if (s->known && !between_reads(s) && mst_fastq_fault(&s->read, text) != NULL)
     return fail_read(s, s->at, err, "is cut off: it %s where the object ends", text);
   if (s->d.interleaved && s->reads % 2 != 0) return fail_read(s, s->at, err, "has no mate: pairs are interleaved here");
   return MST_OK;
@@ -148,10 +147,8 @@ static mst_fastq_part part_since(const fastq_scanner *s) {
 
 /* The read that a span began with, or that it ends with, as far as it lies in the span. */
 static void note_part(fastq_scanner *s) {
-  if (s->span.begun == 0)
-    s->span.head = part_since(s);
-  else
-    s->span.tail = s->read;
+  if (s->span.begun == 0) s->span.head = part_since(s);
+  else s->span.tail = s->read;
 }
 
 mst_status mst_fastq_scanner_take_extra(mst_scanner *base, mst_buf *out, mst_error *err) {
@@ -197,8 +194,9 @@ static inline size_t next_mark(feeding *f) {
   return f->batch + 64 * f->word + mst_mask_first(f->marks);
 }
 
-/* Goes behind the mark at `place`. */
+/* Goes behind the mark at `place`, which is the next one. */
 static inline void pass_mark(feeding *f, size_t place) {
+  if (f->marks == 0) (void)next_mark(f);
   f->marks = mst_mask_rest(f->marks);
   f->at = place + 1;
 }
@@ -276,17 +274,30 @@ static void begin_read(fastq_scanner *s) {
   s->state = MST_FASTQ_TITLE;
 }
 
+/* The line behind '+' has ended. What was found the same in both titles need not be compared again when spans are
+ * joined, unless an earlier span holds part of it. */
+static mst_status end_again(fastq_scanner *s, mst_error *err) {
+  const mst_fastq_part titles = {
+      .title = s->read.title, .title_crc = s->read.title_crc, .again = s->read.again, .again_crc = s->read.again_crc};
+  char text[160];
+  s->state = MST_FASTQ_QUALITIES;
+  if (!s->known) return MST_OK;
+  if (mst_fastq_fault(&titles, text) != NULL) return fail_read(s, s->read_at, err, "%s", text);
+  if (s->span.begun > 0) {
+    s->read.title = s->read.again = 0;
+    s->read.title_crc = s->read.again_crc = 0;
+  }
+  return MST_OK;
+}
+
 /* A read's last line has ended. */
 static mst_status end_read(fastq_scanner *s, mst_error *err) {
   char text[160];
-  if (s->known && s->read.bases == s->read.qualities && s->read.again == 0) {
-    s->state = MST_FASTQ_READ;
-    s->title_here = false;
-    return MST_OK;
-  }
-  keep_title(s);
-  if (s->known && mst_fastq_fault(&s->read, text) != NULL) return fail_read(s, s->read_at, err, "%s", text);
+  if (s->known && s->read.bases != s->read.qualities)
+    return fail_read(s, s->read_at, err, "%s", mst_fastq_fault(&s->read, text));
   s->state = MST_FASTQ_READ;
+  s->title_here = false;
+  if (s->span.begun > 0) s->read = (mst_fastq_part){0};
   return MST_OK;
 }
 
@@ -335,7 +346,7 @@ static mst_status feed_return(fastq_scanner *s, feeding *f, mst_error *err) {
 }
 
 /* The rest of a line behind '@' or '+'. */
-static void feed_text(fastq_scanner *s, feeding *f) {
+static mst_status feed_text(fastq_scanner *s, feeding *f, mst_error *err) {
   const bool title = s->state == MST_FASTQ_TITLE;
   const size_t begin = f->at, end = next_line_end(f);
   const bool ended = end < f->batch_end;
@@ -343,11 +354,13 @@ static void feed_text(fastq_scanner *s, feeding *f) {
   s->text_begun = s->text_begun || end > begin;
   s->at += end - begin;
   f->at = end;
-  if (!ended) return;
+  if (!ended) return MST_OK;
   pass_mark(f, end);
   s->at++;
   s->line_start = true;
-  s->state = title ? MST_FASTQ_BASES : MST_FASTQ_QUALITIES;
+  if (!title) return end_again(s, err);
+  s->state = MST_FASTQ_BASES;
+  return MST_OK;
 }
 
 /* Blank lines between reads. */
@@ -399,7 +412,7 @@ static mst_status feed_multi(fastq_scanner *s, feeding *f, mst_error *err) {
 static mst_status feed_some(fastq_scanner *s, feeding *f, const mst_scan_stop *stop, bool *stopped, mst_error *err) {
   switch (s->state) {
   case MST_FASTQ_TITLE:
-  case MST_FASTQ_AGAIN: feed_text(s, f); return MST_OK;
+  case MST_FASTQ_AGAIN: return feed_text(s, f, err);
   case MST_FASTQ_BASES:
   case MST_FASTQ_QUALITIES: return s->d.multi ? feed_multi(s, f, err) : feed_letters(s, f, err);
   case MST_FASTQ_BASES_RETURN:

@@ -12,8 +12,7 @@ const char *mst_fastq_fault(const mst_fastq_part *read, char text[160]) {
   else if (read->again > 0 && (read->again != read->title || read->again_crc != read->title_crc))
     snprintf(text, 160, "has another title behind '+' (%llu bytes) than behind '@' (%llu bytes)",
              (unsigned long long)read->again, (unsigned long long)read->title);
-  else
-    return NULL;
+  else return NULL;
   return text;
 }
 
