@@ -197,18 +197,18 @@ static mst_status export_to(mst_source *s, mst_engine *engine, const char *url, 
   mst_upload *upload = NULL;
   mst_step step = {0};
   MST_TRY(mst_location_open(s->ctx, url, s->config.pairs, s->config.n, &at, err));
-  MST_TRY(mst_upload_open(at.store, at.key, &upload, cancel, err));
+  MST_TRY(mst_upload_begin(at.store, at.key, cancel, &upload, err));
   for (;;) {
     MST_TRY(mst_engine_next(engine, NULL, &step, cancel, err));
     if (step.kind == MST_STEP_DONE) break;
-    MST_TRY(mst_upload_put(upload, step.bytes.data, step.bytes.size, err));
+    MST_TRY(mst_upload_write(upload, step.bytes.data, step.bytes.size, err));
     mst_step_clear(&step);
   }
   MST_TRY(mst_object_check(s->object, cancel, err));
-  MST_TRY(mst_upload_close(upload, MST_PUT_REPLACE, NULL, NULL, err));
+  MST_TRY(mst_upload_finish(upload, MST_PUT_REPLACE, NULL, NULL, err));
 done:
   mst_step_clear(&step);
-  mst_upload_free(upload);
+  mst_upload_end(upload);
   mst_location_close(&at);
   return status;
 }

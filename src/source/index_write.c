@@ -16,7 +16,7 @@ struct mst_index_writer {
 static mst_status put_bytes(void *self, mst_bytes *bytes, mst_error *err) {
   mst_index_writer *w = self;
   if (w->keep != NULL) return w->keep->put(w->keep->self, bytes, err);
-  mst_status status = mst_upload_put(w->upload, bytes->data, bytes->size, err);
+  mst_status status = mst_upload_write(w->upload, bytes->data, bytes->size, err);
   mst_bytes_release(bytes);
   return status;
 }
@@ -67,7 +67,7 @@ mst_status mst_index_writer_open(mst_source *s, const struct ArrowSchema *schema
   }
   if (keep == NULL) {
     MST_TRY(mst_location_open(s->ctx, s->index_url, s->config.pairs, s->config.n, &w->at, err));
-    MST_TRY(mst_upload_open(w->at.store, w->at.key, &w->upload, cancel, err));
+    MST_TRY(mst_upload_begin(w->at.store, w->at.key, cancel, &w->upload, err));
   }
   MST_TRY(open_parquet(w, schema, err));
   *out = w;
@@ -184,7 +184,7 @@ mst_status mst_index_writer_close(mst_index_writer *w, const json_t *facts, mst_
   MST_TRY(put_json(w, "meseta.pins", pins, err));
   MST_TRY(put_json(w, "meseta.facts", facts, err));
   MST_TRY(mst_parquet_writer_close(w->parquet, err));
-  if (w->upload != NULL) MST_TRY(mst_upload_close(w->upload, MST_PUT_REPLACE, NULL, NULL, err));
+  if (w->upload != NULL) MST_TRY(mst_upload_finish(w->upload, MST_PUT_REPLACE, NULL, NULL, err));
 done:
   json_decref(pins);
   return status;
@@ -196,7 +196,7 @@ uint64_t mst_index_writer_rows(const mst_index_writer *w) { return w->rows; }
 void mst_index_writer_free(mst_index_writer *w) {
   if (w == NULL) return;
   mst_parquet_writer_free(w->parquet);
-  mst_upload_free(w->upload);
+  mst_upload_end(w->upload);
   mst_location_close(&w->at);
   mst_free(w->mem, w);
 }
