@@ -40,8 +40,8 @@ mst_status mst_object_check(mst_object *o, mst_cancel *cancel, mst_error *err);
 typedef struct mst_readahead mst_readahead;
 typedef struct mst_readahead_options {
   size_t chunk;     /* bytes a chunk; 0: 1 MiB locally, 8 MiB elsewhere (less when the budget is small)          */
-  uint32_t ahead;   /* chunks in flight beyond the one being used; 0: by budget and store; grows from 1          */
-  uint64_t memory;  /* at most this many bytes of chunks at once; 0: a quarter of the context's budget           */
+  uint32_t ahead;   /* chunks in flight beyond the one being used; 0: by budget and store, beginning with 1      */
+  uint64_t memory;  /* at most this many bytes of chunks at once; 0: half of the context's budget                */
 } mst_readahead_options;
 mst_status mst_readahead_open(mst_object *o, uint64_t begin, uint64_t end, const mst_readahead_options *options, mst_readahead **out, mst_error *err);
 /* The next chunk, empty at the end. The reader owns it; its memory counts until it is released. */

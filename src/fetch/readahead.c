@@ -161,7 +161,7 @@ static size_t choose_chunk(const mst_readahead *r, const mst_readahead_options *
 
 static mst_status prepare(mst_readahead *r, const mst_readahead_options *o, mst_error *err) {
   mst_status status = MST_OK;
-  r->memory = o->memory != 0 ? o->memory : mst_context_memory_max(r->ctx) / 4;
+  r->memory = o->memory != 0 ? o->memory : mst_context_memory_max(r->ctx) / 2;
   r->chunk_size = choose_chunk(r, o);
   uint64_t most = r->memory / r->chunk_size;
   most = most > 1 ? most - 1 : 0;
