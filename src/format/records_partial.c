@@ -376,7 +376,7 @@ static mst_status append_path(merger *m, size_t to, size_t from, mst_error *err)
     const size_t index = w.point - 1;
     if (!any && !p->checkpoint) {
       status = place_first(m, c, p, err);
-    } else if (at->known && index >= at->first) {
+    } else if (at->known && at->chain != to && index >= at->first) {
       c->joined = true;
       c->to_chain = at->chain;
       c->to_point = at->point + (index - at->first);

@@ -246,15 +246,27 @@ static bool have_met(scan *s, const live *a, const live *b) {
          x->points[x->n - 1].checkpoint == y->points[y->n - 1].checkpoint;
 }
 
+/* The newest point of chain `from` is that of chain `to`, for all that lead there. */
+static void join_chain(mst_piece *p, size_t from, size_t to) {
+  mst_chain *c = &p->chains[from];
+  const size_t newest = c->n - 1, point = p->chains[to].n - 1;
+  mst_point_clear(&c->points[newest]);
+  c->n--;
+  c->joined = true;
+  c->to_chain = from;
+  c->to_point = newest;
+  for (size_t i = 0; i < p->n_chains; i++) {
+    if (!p->chains[i].joined || p->chains[i].to_chain != from || p->chains[i].to_point != newest) continue;
+    p->chains[i].to_chain = to;
+    p->chains[i].to_point = point;
+  }
+}
+
 static void join_met(scan *s) {
   for (size_t a = 0; a < s->n_lives; a++)
     for (size_t b = a + 1; b < s->n_lives; b++) {
-      mst_chain *to = chain_of(s, &s->lives[a]), *c = chain_of(s, &s->lives[b]);
       if (!have_met(s, &s->lives[a], &s->lives[b])) continue;
-      mst_point_clear(&c->points[--c->n]);
-      c->joined = true;
-      c->to_chain = s->lives[a].chain;
-      c->to_point = to->n - 1;
+      join_chain(&s->piece, s->lives[b].chain, s->lives[a].chain);
       s->lives[b].gone = true;
     }
 }
