@@ -23,13 +23,13 @@ typedef struct level {
 } level;
 
 struct mst_walk {
-  uint64_t id;
+  uint64_t age;       /* of parking */
   const mst_allocator *mem;
   level *levels;
   size_t n_levels, capacity;
   char *prefix;
   bool folded;        /* with the delimiter "/" */
-  char *after;        /* keys up to this one are left out; "" for none */
+  char *after;        /* keys up to this one are left out: the last that was given; "" for none */
   bool after_folded;  /* `after` is a common prefix: all below it is left out, too */
   size_t n_root;      /* where keys begin in `path` */
   char path[MST_PATH_MAX];
@@ -55,12 +55,14 @@ void mst_file_list_end(mst_file_store *s) {
   for (size_t i = 0; i < MST_FILE_PARKED; i++) walk_free(s->parked[i]);
 }
 
-static mst_walk *unpark(mst_file_store *s, uint64_t id, const mst_op *op) {
+/* The walk that stands behind this key. */
+static mst_walk *unpark(mst_file_store *s, const mst_op *op, const char *after, bool after_folded) {
   mst_walk *w = NULL;
   pthread_mutex_lock(&s->lock);
   for (size_t i = 0; i < MST_FILE_PARKED && w == NULL; i++) {
     mst_walk *p = s->parked[i];
-    if (p == NULL || p->id != id || strcmp(p->prefix, op->prefix) != 0 || p->folded != (op->delimiter != NULL)) continue;
+    if (p == NULL || strcmp(p->prefix, op->prefix) != 0 || p->folded != (op->delimiter != NULL)) continue;
+    if (strcmp(p->after, after) != 0 || p->after_folded != after_folded) continue;
     w = p;
     s->parked[i] = NULL;
   }
@@ -72,8 +74,9 @@ static mst_walk *unpark(mst_file_store *s, uint64_t id, const mst_op *op) {
 static void park(mst_file_store *s, mst_walk *w) {
   size_t place = 0;
   pthread_mutex_lock(&s->lock);
+  w->age = ++s->parkings;
   for (size_t i = 0; i < MST_FILE_PARKED && s->parked[place] != NULL; i++)
-    if (s->parked[i] == NULL || s->parked[i]->id < s->parked[place]->id) place = i;
+    if (s->parked[i] == NULL || s->parked[i]->age < s->parked[place]->age) place = i;
   mst_walk *old = s->parked[place];
   s->parked[place] = w;
   pthread_mutex_unlock(&s->lock);
@@ -282,15 +285,22 @@ static mst_status step(mst_walk *w, mst_op *op, mst_error *err) {
   return enter(w, n_path + n, "", err);
 }
 
-/* Each page gives the walk a new number: an old token, used twice, must not meet a walk that has gone on. */
-static mst_status end_page(mst_file_store *s, mst_walk *w, mst_op *op, mst_error *err) {
+/* The token is "k" and the last key, or "p" and the last common prefix. */
+static mst_status end_page(mst_walk *w, mst_op *op, mst_error *err) {
   const mst_entry *last = &op->page->entries[op->page->n - 1];
   const char *key = (const char *)op->page->text.data + (uintptr_t)last->key;
   mst_buf token;
   mst_buf_init(&token, w->mem, 1 << 16);
-  w->id = atomic_fetch_add_explicit(&s->walks, 1, memory_order_relaxed);
-  mst_status status = mst_buf_printf(&token, err, "%c%llx:%s", last->is_prefix ? 'p' : 'k', (unsigned long long)w->id, key);
+  bool folded = last->is_prefix;
+  mst_status status = mst_buf_printf(&token, err, "%c%s", folded ? 'p' : 'k', key);
   if (status == MST_OK) status = mst_page_end(op->page, mst_buf_text(&token), err);
+  char *after = status == MST_OK ? mst_text_copy(w->mem, mst_buf_text(&token) + 1) : NULL;
+  if (status == MST_OK && after == NULL) status = mst_fail_memory(err);
+  if (status == MST_OK) {
+    mst_free(w->mem, w->after);
+    w->after = after;
+    w->after_folded = folded;
+  }
   mst_buf_free(&token);
   return status;
 }
@@ -304,15 +314,12 @@ static mst_status fill_page(mst_walk *w, mst_op *op, uint32_t page_max, mst_erro
   return MST_OK;
 }
 
-/* "k12:last key", or "p12:common/prefix/": 12 is the walk's number. */
 static mst_status continue_walk(mst_file_store *s, const mst_op *op, mst_walk **out, mst_error *err) {
   if (op->token == NULL) return walk_new(s, op, op->start_after != NULL ? op->start_after : "", false, out, err);
-  char *end = NULL;
-  uint64_t id = strtoull(op->token + (op->token[0] != '\0'), &end, 16);
-  if ((op->token[0] != 'k' && op->token[0] != 'p') || *end != ':')
+  if (op->token[0] != 'k' && op->token[0] != 'p')
     return mst_fail(err, MST_E_ARGUMENT, "the listing's token is not one of this store");
-  *out = unpark(s, id, op);
-  return *out != NULL ? MST_OK : walk_new(s, op, end + 1, op->token[0] == 'p', out, err);
+  *out = unpark(s, op, op->token + 1, op->token[0] == 'p');
+  return *out != NULL ? MST_OK : walk_new(s, op, op->token + 1, op->token[0] == 'p', out, err);
 }
 
 mst_status mst_file_list(mst_file_store *s, mst_op *op, mst_error *err) {
@@ -326,7 +333,7 @@ mst_status mst_file_list(mst_file_store *s, mst_op *op, mst_error *err) {
   if (w->n_levels == 0) {
     MST_TRY(mst_page_end(op->page, NULL, err));
   } else {
-    MST_TRY(end_page(s, w, op, err));
+    MST_TRY(end_page(w, op, err));
     park(s, w);
     w = NULL;
   }
