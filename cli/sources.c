@@ -137,6 +137,8 @@ const cli_command cli_command_slices = {
 /* ---- get ---- */
 
 static const cli_option get_options[] = {
+    {"as", 0, CLI_TEXT, "FORM", "raw (default), or the records as arrow (IPC stream), parquet, csv or jsonl"},
+    {"with", 0, CLI_TEXT, "JSON", "how records become columns, such as {\"genotypes\": true}"},
     {"header", 0, CLI_FLAG, NULL, "repeat the source's header in front"},
     {"output", 'o', CLI_TEXT, "FILE", "write to FILE, which appears only when it is whole"},
     {"recover", 0, CLI_FLAG, NULL, "give what is whole and leave out what is damaged"},
@@ -209,14 +211,20 @@ static int output_close(output *o, int code) {
   return code;
 }
 
+static mst_read_options read_options(const cli *c) {
+  mst_read_options o = MST_READ_OPTIONS_INIT;
+  o.header = cli_has(c, "header");
+  o.recover = cli_has(c, "recover");
+  o.options_json = cli_text(c, "with");
+  return o;
+}
+
 static int pour(cli *c, mst_slice *s, const char *path) {
   mst_error err;
   mst_reader *r = NULL;
   mst_bytes piece = {0};
   output out;
-  mst_read_options o = MST_READ_OPTIONS_INIT;
-  o.header = cli_has(c, "header");
-  o.recover = cli_has(c, "recover");
+  const mst_read_options o = read_options(c);
   mst_status status = mst_slice_open(s, &o, &r, c->cancel, &err);
   if (status == MST_OK) status = mst_reader_next(r, &piece, &err);
   if (status != MST_OK) {
@@ -239,6 +247,38 @@ static int pour(cli *c, mst_slice *s, const char *path) {
   return output_close(&out, code);
 }
 
+/* The file is opened with the first bytes, so that a slice that cannot be read leaves no trace. */
+typedef struct export_target {
+  output out;
+  const char *path;
+  bool open;
+  int code;
+} export_target;
+
+static mst_status export_write(void *arg, const void *data, size_t n, mst_error *err) {
+  export_target *t = arg;
+  (void)err;
+  if (!t->open) t->code = output_open(&t->out, t->path);
+  t->open = t->code == CLI_DONE;
+  if (t->open) t->code = output_write(&t->out, data, n);
+  return t->code == CLI_DONE ? MST_OK : MST_E_CANCELLED;
+}
+
+static int pour_as(cli *c, mst_slice *s, const char *as, const char *path) {
+  mst_error err;
+  struct ArrowArrayStream stream = {0};
+  export_target t = {.path = path};
+  const mst_read_options o = read_options(c);
+  mst_status status = mst_slice_stream(s, &o, &stream, c->cancel, &err);
+  if (status == MST_OK) {
+    status = mst_stream_export(c->ctx, &stream, as, export_write, &t, c->cancel, &err);
+    stream.release(&stream);
+  }
+  int code = t.code != CLI_DONE ? t.code : status != MST_OK ? cli_fail(status, &err) : CLI_DONE;
+  if (code == CLI_DONE && !t.open) code = export_write(&t, "", 0, &err) == MST_OK ? CLI_DONE : t.code;
+  return t.open ? output_close(&t.out, code) : code;
+}
+
 static int run_get(cli *c) {
   mst_error err;
   mst_slice *s = NULL;
@@ -252,7 +292,11 @@ static int run_get(cli *c) {
   }
   const mst_status status = mst_slice_parse(c->ctx, text, strlen(text), c->storage, c->n_storage, &s, &err);
   free(text);
-  const int code = status == MST_OK ? pour(c, s, cli_text(c, "output")) : cli_fail(status, &err);
+  const char *as = cli_text(c, "as"), *path = cli_text(c, "output");
+  int code = CLI_DONE;
+  if (status != MST_OK) code = cli_fail(status, &err);
+  else if (as == NULL || strcmp(as, "raw") == 0) code = pour(c, s, path);
+  else code = pour_as(c, s, as, path);
   mst_slice_unref(s);
   return code;
 }

@@ -15,6 +15,7 @@
 #include "base/context.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/number.h"
 #include "base/options.h"
 #include "base/owner.h"
 #include "base/pool.h"

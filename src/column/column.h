@@ -7,6 +7,7 @@
 #include <meseta/arrow_abi.h>
 
 #include "base/base.h"
+#include "column/out.h"
 #include "column/type.h"
 
 /* ---- schemas ------------------------------------------------------------------------------------------------- */
