@@ -210,6 +210,8 @@ static void send_request(mst_loop *l, mst_exchange *x) {
   const mst_curl *c = l->curl;
   mst_slot_easy *s = take_slot(l, x);
   mst_reply_begin(&x->reply);
+  mst_free(l->mem, x->location);
+  x->location = NULL;
   x->headed = x->cut = false;
   x->header_bytes = 0;
   x->trouble[0] = '\0';
@@ -269,11 +271,18 @@ static void land(mst_loop *l, mst_slot_easy *s) {
   give_slot(l, s);
 }
 
+/* libcurl makes the URL whole. Without memory for it the redirect cannot be followed, which is said then. */
+static void keep_location(mst_loop *l, mst_slot_easy *s) {
+  char *url = NULL;
+  if (l->curl->easy_getinfo(s->easy, CURLINFO_REDIRECT_URL, &url) == CURLE_OK && url != NULL) s->x->location = mst_text_copy(l->mem, url);
+}
+
 static void finish(mst_loop *l, mst_slot_easy *s, CURLcode code) {
   mst_exchange *x = s->x;
   mst_outcome outcome = judge(l->curl, s, code);
   const char *trouble = code == CURLE_OK ? "" : s->trouble[0] != '\0' ? s->trouble : l->curl->easy_strerror(code);
   if (outcome == MST_OUTCOME_REPLY) (void)head_once(x);
+  if (x->reply.status >= 300 && x->reply.status < 400) keep_location(l, s);
   if (x->cut) outcome = MST_OUTCOME_CUT;
   else if (x->header_bytes > HEADER_BYTES_MAX) trouble = "the reply's headers are too long";
   snprintf(x->trouble, sizeof x->trouble, "%s", trouble);

@@ -333,6 +333,7 @@ typedef struct value {
 struct mst_settings {
   _Atomic uint32_t refs;
   const mst_allocator *mem;
+  bool of_slice;
   value values[MST_OPTIONS];
 };
 
@@ -585,6 +586,7 @@ mst_status mst_settings_make(mst_context *ctx, uint32_t stores, const mst_pair *
     if (s->values[MST_OPTION_ENDPOINT].origin == MST_FROM_ENVIRONMENT) forget(s, MST_OPTION_ENDPOINT);
     if (s->values[MST_OPTION_STS_ENDPOINT].origin == MST_FROM_ENVIRONMENT) forget(s, MST_OPTION_STS_ENDPOINT);
   }
+  s->of_slice = slice != NULL;
   if (slice != NULL) MST_TRY(take_slice(s, slice, err));
   MST_TRY(take_defaults(s, err));
   *out = s;
@@ -614,6 +616,7 @@ const char *mst_settings_text(const mst_settings *s, mst_option_id id) { return 
 bool mst_settings_bool(const mst_settings *s, mst_option_id id) { return s->values[id].number != 0; }
 uint64_t mst_settings_u64(const mst_settings *s, mst_option_id id) { return s->values[id].number; }
 int64_t mst_settings_us(const mst_settings *s, mst_option_id id) { return (int64_t)s->values[id].number; }
+bool mst_settings_of_slice(const mst_settings *s) { return s->of_slice; }
 mst_origin mst_settings_origin(const mst_settings *s, mst_option_id id) { return s->values[id].origin; }
 
 /* ---- the table's description ------------------------------------------------------------------------------------- */

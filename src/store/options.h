@@ -117,6 +117,8 @@ bool mst_settings_bool(const mst_settings *s, mst_option_id id);        /* false
 uint64_t mst_settings_u64(const mst_settings *s, mst_option_id id);     /* COUNT, SIZE; 0 when unset                */
 int64_t mst_settings_us(const mst_settings *s, mst_option_id id);       /* SECONDS, in microseconds; 0 when unset   */
 mst_origin mst_settings_origin(const mst_settings *s, mst_option_id id);
+/* The URL that they are for came with a slice: nobody here has vouched for its host. */
+bool mst_settings_of_slice(const mst_settings *s);
 
 
 #endif

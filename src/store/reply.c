@@ -79,7 +79,7 @@ static void take_sum(mst_reply *r, mst_sum_kind kind, const char *value, size_t 
 typedef enum field {
   FIELD_OTHER, FIELD_RANGE, FIELD_LENGTH, FIELD_ENCODING, FIELD_TYPE, FIELD_ETAG, FIELD_MODIFIED, FIELD_DATE, FIELD_RETRY,
   FIELD_REQUEST, FIELD_HOST_ID, FIELD_VERSION, FIELD_REGION, FIELD_SUM_TYPE, FIELD_CRC32, FIELD_CRC32C, FIELD_CRC64,
-  FIELD_SHA1, FIELD_SHA256
+  FIELD_SHA1, FIELD_SHA256, FIELD_TRANSFER
 } field;
 
 static field find_field(const char *name, size_t n) {
@@ -92,7 +92,7 @@ static field find_field(const char *name, size_t n) {
       FIELD("x-amz-version-id", FIELD_VERSION), FIELD("x-amz-bucket-region", FIELD_REGION),
       FIELD("x-amz-checksum-type", FIELD_SUM_TYPE), FIELD("x-amz-checksum-crc32", FIELD_CRC32),
       FIELD("x-amz-checksum-crc32c", FIELD_CRC32C), FIELD("x-amz-checksum-crc64nvme", FIELD_CRC64),
-      FIELD("x-amz-checksum-sha1", FIELD_SHA1), FIELD("x-amz-checksum-sha256", FIELD_SHA256)};
+      FIELD("x-amz-checksum-sha1", FIELD_SHA1), FIELD("x-amz-checksum-sha256", FIELD_SHA256), FIELD("transfer-encoding", FIELD_TRANSFER)};
 #undef FIELD
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
     if (fields[i].n == n && (fields[i].name[0] ^ (name[0] | 0x20)) == 0 && strncasecmp(fields[i].name, name, n) == 0)
@@ -120,6 +120,7 @@ static void take_field(mst_reply *r, field f, const char *value, size_t n) {
   case FIELD_CRC32C: take_sum(r, MST_SUM_CRC32C, value, n); return;
   case FIELD_CRC64: take_sum(r, MST_SUM_CRC64NVME, value, n); return;
   case FIELD_SHA1: take_sum(r, MST_SUM_SHA1, value, n); return;
+  case FIELD_TRANSFER: r->chunked = n >= 7 && strncasecmp(value + n - 7, "chunked", 7) == 0; return;
   case FIELD_SHA256: take_sum(r, MST_SUM_SHA256, value, n); return;
   }
 }

@@ -22,6 +22,7 @@ typedef struct mst_reply {
   bool etag_cut;        /* longer than we keep: as good as none               */
   bool is_multipart;    /* several ranges in one body                         */
   bool sum_of_parts;    /* the checksum is one of checksums                   */
+  bool chunked;         /* no length, but its end shows                       */
   mst_sum_kind sum;
   uint64_t length;
   int64_t modified_us;  /* Last-Modified; 0: unknown                          */

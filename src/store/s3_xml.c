@@ -25,7 +25,8 @@ static bool error_children(mst_xml *x, mst_s3_error *out, char *key, size_t key_
     struct { const char *name; char *text; size_t capacity; } *to, wanted[] = {
         {"Code", out->code, sizeof out->code},             {"Message", out->message, sizeof out->message},
         {"RequestId", out->request_id, sizeof out->request_id}, {"HostId", out->host_id, sizeof out->host_id},
-        {"Region", out->region, sizeof out->region},       {key == NULL ? "" : "Key", key, key_capacity}};
+        {"Region", out->region, sizeof out->region},       {"Endpoint", out->endpoint, sizeof out->endpoint},
+        {key == NULL ? "" : "Key", key, key_capacity}};
     const mst_xml_kind kind = mst_xml_next(x);
     const char *text;
     size_t n;

@@ -11,6 +11,7 @@ typedef struct mst_s3_error {
   char request_id[64];
   char host_id[112];
   char region[48];
+  char endpoint[160];
 } mst_s3_error;
 /* Takes what it can: an error about an error helps nobody. true when a code was found. */
 bool mst_s3_error_parse(char *text, size_t n, mst_s3_error *out);

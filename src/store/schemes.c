@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#pragma weak mst_s3_open
-#pragma weak mst_http_open
-
 typedef struct scheme_row {
   mst_scheme scheme;
   uint32_t options; /* MST_FOR_… */
@@ -168,7 +165,11 @@ mst_status mst_location_open_from_slice(mst_context *ctx, const char *url, const
   if (mst_url_has_secret(url)) return mst_fail(err, MST_E_CORRUPT, "the slice's URL carries userinfo or a query");
   if (strstr(url, "://") == NULL)
     return mst_fail(err, MST_E_CORRUPT, "the slice's URL '%s' is not absolute", mst_url_redact(url, shown, sizeof shown));
-  return open_location(ctx, url, settings, config, n_config, out, err);
+  json_t *none = settings == NULL ? json_object() : NULL;
+  if (settings == NULL && none == NULL) return mst_fail_memory(err);
+  mst_status status = open_location(ctx, url, settings != NULL ? settings : none, config, n_config, out, err);
+  json_decref(none);
+  return status;
 }
 
 void mst_location_close(mst_location *l) {

@@ -126,8 +126,10 @@ static mst_status hash_request(mst_signer *s, const mst_sign_input *in, char hex
   mst_status status = MST_OK;
   mst_buf_clear(b);
   MST_TRY(put_line(b, in->method, err));
-  MST_TRY(put_line(b, in->path, err));
-  MST_TRY(put_line(b, in->query, err));
+  MST_TRY(mst_buf_put(b, in->path, in->n_path, err));
+  MST_TRY(mst_buf_put_byte(b, '\n', err));
+  MST_TRY(mst_buf_put(b, in->query, in->n_query, err));
+  MST_TRY(mst_buf_put_byte(b, '\n', err));
   for (size_t i = 0; i < in->n_headers; i++) {
     MST_TRY(mst_buf_put_text(b, in->headers[i].name, err));
     MST_TRY(mst_buf_put_byte(b, ':', err));

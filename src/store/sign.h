@@ -38,8 +38,10 @@ typedef struct mst_header {
 
 typedef struct mst_sign_input {
   const char *method;
-  const char *path;          /* as sent: percent-encoded once, begins with '/' */
-  const char *query;         /* as sent: names sorted, each "name=value"; "" when none */
+  const char *path;          /* as sent: percent-encoded once, begins with '/'; not NUL-terminated */
+  size_t n_path;
+  const char *query;         /* as sent: names sorted, each "name=value"; not NUL-terminated either */
+  size_t n_query;
   const mst_header *headers; /* those that are signed, sorted by name; "host" and "x-amz-date" are among them */
   size_t n_headers;
   const char *payload;       /* hex SHA-256 of the body, or UNSIGNED-PAYLOAD */

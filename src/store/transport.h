@@ -89,6 +89,7 @@ struct mst_exchange {
   /* told by the transport */
   mst_outcome outcome;
   mst_reply reply;
+  char *location;    /* of a redirect: the whole URL, made by the context's allocator; the owner frees it in the end */
   char trouble[256]; /* what libcurl says of an outcome that is no reply */
   /* the transport's own */
   uint64_t generation;
