@@ -174,6 +174,19 @@ static size_t portable_quoted_ends(const uint8_t *data, size_t n, mst_scan_quote
   return at;
 }
 
+static inline __attribute__((always_inline)) size_t count_bits(const uint64_t *mask, size_t from, size_t to) {
+  size_t word = from / 64, last = to / 64, count;
+  uint64_t first;
+  if (from >= to) return 0;
+  first = mask[word] & ~mst_mask_low(from % 64);
+  if (word == last) return mst_mask_count(first & mst_mask_low(to % 64));
+  count = mst_mask_count(first);
+  while (++word < last) count += mst_mask_count(mask[word]);
+  return to % 64 == 0 ? count : count + mst_mask_count(mask[last] & mst_mask_low(to % 64));
+}
+
+static size_t portable_count_bits(const uint64_t *mask, size_t from, size_t to) { return count_bits(mask, from, to); }
+
 static const mst_scan_kernels portable = {
     .name = "portable",
     .mask = portable_mask,
@@ -182,6 +195,7 @@ static const mst_scan_kernels portable = {
     .mask_range = portable_mask_range,
     .count = portable_count,
     .count_range = portable_count_range,
+    .count_bits = portable_count_bits,
     .utf8 = portable_utf8,
     .quoted_starts = portable_quoted_starts,
     .quoted_ends = portable_quoted_ends,
@@ -303,17 +317,17 @@ AVX2 static size_t avx2_count(const uint8_t *data, size_t n, uint8_t byte) {
   return avx2_count_range(data, n, byte, byte);
 }
 
-/* UTF-8 by three table look-ups for each pair of neighbouring bytes (Keiser and Lemire, "Validating UTF-8 in less than one
- * instruction per byte", 2020): each bit stands for one way to be wrong, and is set where both bytes allow it. */
+/* UTF-8 by three table look-ups for each pair of neighbouring bytes (Keiser and Lemire, "Validating UTF-8 in less than
+ * one instruction per byte", 2020): each bit stands for one way to be wrong, and is set where both bytes allow it. */
 enum {
-  SHORT_LEAD = 1,       /* lead byte, then no continuation      */
-  LONE_CONT = 2,        /* ASCII, then a continuation           */
-  OVERLONG_3 = 4,       /* e0, then 80-9f                       */
-  TOO_LARGE = 8,        /* f4, then 90-bf; f5-ff, then 90-bf    */
-  SURROGATE = 16,       /* ed, then a0-bf                       */
-  OVERLONG_2 = 32,      /* c0 or c1                             */
-  OVERLONG_4 = 64,      /* f0, then 80-8f; also f5-ff, then 80-8f */
-  TWO_CONTS = 128,      /* fine only as the third or fourth byte */
+  SHORT_LEAD = 1,  /* lead byte, then no continuation      */
+  LONE_CONT = 2,   /* ASCII, then a continuation           */
+  OVERLONG_3 = 4,  /* e0, then 80-9f                       */
+  TOO_LARGE = 8,   /* f4, then 90-bf; f5-ff, then 90-bf    */
+  SURROGATE = 16,  /* ed, then a0-bf                       */
+  OVERLONG_2 = 32, /* c0 or c1                             */
+  OVERLONG_4 = 64, /* f0, then 80-8f; also f5-ff, then 80-8f */
+  TWO_CONTS = 128, /* fine only as the third or fourth byte */
   ANY_LOW = SHORT_LEAD | LONE_CONT | TWO_CONTS
 };
 
@@ -326,21 +340,54 @@ AVX2_INLINE __m256i lookup16(__m256i index, const uint8_t table[16]) {
 #define BYTES_BEFORE(v, before, back) _mm256_alignr_epi8(v, _mm256_permute2x128_si256(before, v, 0x21), 16 - (back))
 
 AVX2_INLINE __m256i utf8_errors(__m256i v, __m256i before) {
-  static const uint8_t first_high[16] = {
-      LONE_CONT, LONE_CONT, LONE_CONT, LONE_CONT, LONE_CONT, LONE_CONT, LONE_CONT, LONE_CONT,
-      TWO_CONTS, TWO_CONTS, TWO_CONTS, TWO_CONTS, SHORT_LEAD | OVERLONG_2, SHORT_LEAD,
-      SHORT_LEAD | OVERLONG_3 | SURROGATE, SHORT_LEAD | TOO_LARGE | OVERLONG_4};
-  static const uint8_t first_low[16] = {
-      ANY_LOW | OVERLONG_2 | OVERLONG_3 | OVERLONG_4, ANY_LOW | OVERLONG_2, ANY_LOW, ANY_LOW, ANY_LOW | TOO_LARGE,
-      ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4,
-      ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4,
-      ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4 | SURROGATE,
-      ANY_LOW | TOO_LARGE | OVERLONG_4, ANY_LOW | TOO_LARGE | OVERLONG_4};
-  static const uint8_t second_high[16] = {
-      SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD,
-      LONE_CONT | TWO_CONTS | OVERLONG_2 | OVERLONG_3 | OVERLONG_4, LONE_CONT | TWO_CONTS | OVERLONG_2 | OVERLONG_3 | TOO_LARGE,
-      LONE_CONT | TWO_CONTS | OVERLONG_2 | SURROGATE | TOO_LARGE, LONE_CONT | TWO_CONTS | OVERLONG_2 | SURROGATE | TOO_LARGE,
-      SHORT_LEAD, SHORT_LEAD, SHORT_LEAD, SHORT_LEAD};
+  static const uint8_t first_high[16] = {LONE_CONT,
+                                         LONE_CONT,
+                                         LONE_CONT,
+                                         LONE_CONT,
+                                         LONE_CONT,
+                                         LONE_CONT,
+                                         LONE_CONT,
+                                         LONE_CONT,
+                                         TWO_CONTS,
+                                         TWO_CONTS,
+                                         TWO_CONTS,
+                                         TWO_CONTS,
+                                         SHORT_LEAD | OVERLONG_2,
+                                         SHORT_LEAD,
+                                         SHORT_LEAD | OVERLONG_3 | SURROGATE,
+                                         SHORT_LEAD | TOO_LARGE | OVERLONG_4};
+  static const uint8_t first_low[16] = {ANY_LOW | OVERLONG_2 | OVERLONG_3 | OVERLONG_4,
+                                        ANY_LOW | OVERLONG_2,
+                                        ANY_LOW,
+                                        ANY_LOW,
+                                        ANY_LOW | TOO_LARGE,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4 | SURROGATE,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4,
+                                        ANY_LOW | TOO_LARGE | OVERLONG_4};
+  static const uint8_t second_high[16] = {SHORT_LEAD,
+                                          SHORT_LEAD,
+                                          SHORT_LEAD,
+                                          SHORT_LEAD,
+                                          SHORT_LEAD,
+                                          SHORT_LEAD,
+                                          SHORT_LEAD,
+                                          SHORT_LEAD,
+                                          LONE_CONT | TWO_CONTS | OVERLONG_2 | OVERLONG_3 | OVERLONG_4,
+                                          LONE_CONT | TWO_CONTS | OVERLONG_2 | OVERLONG_3 | TOO_LARGE,
+                                          LONE_CONT | TWO_CONTS | OVERLONG_2 | SURROGATE | TOO_LARGE,
+                                          LONE_CONT | TWO_CONTS | OVERLONG_2 | SURROGATE | TOO_LARGE,
+                                          SHORT_LEAD,
+                                          SHORT_LEAD,
+                                          SHORT_LEAD,
+                                          SHORT_LEAD};
   const __m256i nibble = _mm256_set1_epi8(15), one = BYTES_BEFORE(v, before, 1);
   const __m256i wrong =
       _mm256_and_si256(_mm256_and_si256(lookup16(_mm256_and_si256(_mm256_srli_epi16(one, 4), nibble), first_high),
@@ -433,6 +480,8 @@ AVX2 static size_t avx2_quoted_ends(const uint8_t *data, size_t n, mst_scan_quot
   return at;
 }
 
+AVX2 static size_t avx2_count_bits(const uint64_t *mask, size_t from, size_t to) { return count_bits(mask, from, to); }
+
 static const mst_scan_kernels avx2 = {
     .name = "avx2",
     .mask = avx2_mask,
@@ -441,6 +490,7 @@ static const mst_scan_kernels avx2 = {
     .mask_range = avx2_mask_range,
     .count = avx2_count,
     .count_range = avx2_count_range,
+    .count_bits = avx2_count_bits,
     .utf8 = avx2_utf8,
     .quoted_starts = avx2_quoted_starts,
     .quoted_ends = avx2_quoted_ends,

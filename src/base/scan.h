@@ -37,12 +37,15 @@ typedef struct mst_scan_kernels {
                      uint64_t *mask); /* low <= byte <= high */
   size_t (*count)(const uint8_t *data, size_t n, uint8_t byte);
   size_t (*count_range)(const uint8_t *data, size_t n, uint8_t low, uint8_t high);
+  /* Bits [from, to) of a mask that are set. */
+  size_t (*count_bits)(const uint64_t *mask, size_t from, size_t to);
   /* Whether all of it is valid UTF-8 (as mst_utf8_valid, which also says where it is not). */
   bool (*utf8)(const uint8_t *data, size_t n);
-  /* Delimited text, in whole blocks of 64 bytes; both return the number of bytes used, and stop in front of the first block
-   * that holds an escape or a quote where none is expected (within a bare cell), which only a look at each byte can judge.
-   * Line ends are LF and CR; a record starts at a byte that is none, behind one, outside quotes. */
-  /* Adds the number of records that start to `*starts`; also stops in front of a block that would take it beyond `max`. */
+  /* Delimited text, in whole blocks of 64 bytes; both return the number of bytes used, and stop in front of the first
+   * block that holds an escape or a quote where none is expected (within a bare cell), which only a look at each byte
+   * can judge. Line ends are LF and CR; a record starts at a byte that is none, behind one, outside quotes. */
+  /* Adds the number of records that start to `*starts`; also stops in front of a block that would take it beyond `max`.
+   */
   size_t (*quoted_starts)(const uint8_t *data, size_t n, mst_scan_quoted *q, uint64_t max, uint64_t *starts);
   /* One mask word a block: the delimiters and line ends outside quotes, where cells end. */
   size_t (*quoted_ends)(const uint8_t *data, size_t n, mst_scan_quoted *q, uint64_t *ends);

@@ -105,12 +105,14 @@ static mst_status fail_lead(const fasta_scanner *s, const uint8_t *data, size_t 
 
 /* ---- bytes ---------------------------------------------------------------------------------------------------- */
 
-/* The bytes being fed, and the masks of the batch that holds the current place. */
+/* The bytes being fed, and the masks of the batch that holds the current place: line feeds, residues, bytes that are
+ * neither nor a carriage return, and every '>' and ';' that begins a line. */
 typedef struct feeding {
   const uint8_t *data;
   size_t n, at;
   size_t batch, batch_end; /* the masks stand for [batch, batch_end) */
-  uint64_t greater[MST_SCAN_WORDS(BATCH)], comment[MST_SCAN_WORDS(BATCH)];
+  uint64_t lines[MST_SCAN_WORDS(BATCH)], residues[MST_SCAN_WORDS(BATCH)], others[MST_SCAN_WORDS(BATCH)],
+      events[MST_SCAN_WORDS(BATCH)];
 } feeding;
 
 static void advance(fasta_scanner *s, feeding *f, size_t to) {
@@ -162,20 +164,19 @@ static mst_status begin_record(fasta_scanner *s, feeding *f, mst_error *err) {
   return MST_OK;
 }
 
-/* Counts the residues of [at, to), which lie in lines of sequence. */
+/* Counts the residues of [at, to), which lie in lines of sequence and in the batch. */
 static mst_status feed_residues(fasta_scanner *s, feeding *f, size_t to, mst_error *err) {
-  const uint8_t *begin = f->data + f->at;
-  const size_t n = to - f->at;
-  size_t graph;
-  if (n == 0) return MST_OK;
-  graph = s->scan->count_range(begin, n, 0x21, 0x7e);
-  if (graph + s->scan->count(begin, n, '\n') != n) {
-    const size_t bad = mst_fasta_bad_byte(begin, n);
-    if (bad < n) return fail_bad_byte(begin[bad], s->at + bad, err);
+  const size_t from = f->at - f->batch, end = to - f->batch;
+  size_t count;
+  if (from == end) return MST_OK;
+  if (s->scan->count_bits(f->others, from, end) > 0) {
+    const size_t bad = mst_fasta_bad_byte(f->data + f->at, to - f->at);
+    if (bad < to - f->at) return fail_bad_byte(f->data[f->at + bad], s->at + bad, err);
   }
-  s->span.residues += graph;
-  if (s->span.begun > 0) s->span.tail_residues += graph;
-  else s->span.head_residues += graph;
+  count = s->scan->count_bits(f->residues, from, end);
+  s->span.residues += count;
+  if (s->span.begun > 0) s->span.tail_residues += count;
+  else s->span.head_residues += count;
   s->state = f->data[to - 1] == '\n' ? MST_FASTA_LINE : MST_FASTA_SEQUENCE;
   advance(s, f, to);
   return MST_OK;
@@ -183,25 +184,37 @@ static mst_status feed_residues(fasta_scanner *s, feeding *f, size_t to, mst_err
 
 /* ---- places --------------------------------------------------------------------------------------------------- */
 
+/* Masks for the next bytes, of which the first stands in a line of sequence or begins one. */
 static void mark_batch(const fasta_scanner *s, feeding *f) {
+  static const uint8_t bytes[4] = {'\n', '\r', '>', ';'};
+  uint64_t returns[MST_SCAN_WORDS(BATCH)];
+  uint64_t *const masks[4] = {f->lines, returns, f->events, f->others};
+  uint64_t begins = s->state == MST_FASTA_LINE;
+  size_t words, size;
   f->batch = f->at;
   f->batch_end = f->n - f->at > BATCH ? f->at + BATCH : f->n;
-  s->scan->mask2(f->data + f->batch, f->batch_end - f->batch, '>', ';', f->greater, f->comment);
+  size = f->batch_end - f->batch;
+  words = MST_SCAN_WORDS(size);
+  s->scan->mask4(f->data + f->batch, size, bytes, masks);
+  s->scan->mask_range(f->data + f->batch, size, 0x21, 0x7e, f->residues);
+  for (size_t i = 0; i < words; i++) {
+    f->events[i] = (f->events[i] | f->others[i]) & (f->lines[i] << 1 | begins);
+    begins = f->lines[i] >> 63;
+    f->others[i] = ~(f->lines[i] | returns[i] | f->residues[i]);
+  }
+  f->others[words - 1] &= mst_mask_low((unsigned)(size - 64 * (words - 1)));
 }
 
-/* The first '>' or ';' at the beginning of a line at or behind the current place, within the batch. */
-static size_t next_event(const fasta_scanner *s, const feeding *f) {
+/* The first bit at or behind the current place, which lies in the batch, or the batch's end. */
+static inline size_t next_bit(const feeding *f, const uint64_t *mask) {
   const size_t words = MST_SCAN_WORDS(f->batch_end - f->batch);
   size_t word = (f->at - f->batch) / 64;
-  uint64_t mask = ~mst_mask_low((f->at - f->batch) % 64);
-  for (; word < words; word++, mask = UINT64_MAX) {
-    uint64_t marks = (f->greater[word] | f->comment[word]) & mask;
-    for (; marks != 0; marks = mst_mask_rest(marks)) {
-      const size_t place = f->batch + 64 * word + mst_mask_first(marks);
-      if (place == f->at ? s->state == MST_FASTA_LINE : f->data[place - 1] == '\n') return place;
-    }
+  uint64_t bits = mask[word] & ~mst_mask_low((f->at - f->batch) % 64);
+  while (bits == 0) {
+    if (++word == words) return f->batch_end;
+    bits = mask[word];
   }
-  return f->batch_end;
+  return f->batch + 64 * word + mst_mask_first(bits);
 }
 
 /* The first residue in [from, to) that nothing can be mistaken for: scanning may begin there. */
@@ -234,7 +247,7 @@ static mst_status feed_sequence(fasta_scanner *s, feeding *f, const mst_scan_sto
   mst_status status;
   size_t event, place;
   if (f->at >= f->batch_end) mark_batch(s, f);
-  event = next_event(s, f);
+  event = next_bit(f, f->events);
   place = stop_in_residues(s, f, stop, event);
   status = feed_residues(s, f, place, err);
   if (status != MST_OK || place < event) {

@@ -59,6 +59,18 @@ static void check_run(const mst_scan_kernels *k, const uint8_t *data, size_t n, 
   assert_int_equal(found, equal);
 }
 
+static void test_counts_of_bits(void **state) {
+  const char *const names[] = {"portable", mst_scan_best()->name};
+  uint64_t seed = 3, mask[3];
+  (void)state;
+  for (int i = 0; i < 3; i++) mask[i] = random_next(&seed) & random_next(&seed);
+  for (size_t from = 0; from <= 192; from++)
+    for (size_t to = 0, want = 0; to <= 192; to++) {
+      for (size_t s = 0; s < 2; s++) assert_int_equal(mst_scan_find(names[s])->count_bits(mask, from, to), want);
+      if (to >= from && to < 192) want += mask[to / 64] >> (to % 64) & 1;
+    }
+}
+
 static void check_kernels(const mst_scan_kernels *k) {
   uint64_t seed = 0x9e3779b97f4a7c15u;
   for (size_t n = 0; n < 300; n++) {
@@ -138,7 +150,9 @@ static void test_the_environment_asks_for_the_portable_set(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_kernel_set_agrees_with_a_loop),
-                                     cmocka_unit_test(test_every_pair_of_limits), cmocka_unit_test(test_long_runs),
+                                     cmocka_unit_test(test_every_pair_of_limits),
+                                     cmocka_unit_test(test_counts_of_bits),
+                                     cmocka_unit_test(test_long_runs),
                                      cmocka_unit_test(test_parity_of_a_mask),
                                      cmocka_unit_test(test_the_environment_asks_for_the_portable_set)};
   return cmocka_run_group_tests(tests, NULL, NULL);
