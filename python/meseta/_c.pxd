@@ -1,0 +1,144 @@
+# The public C headers, as far as the package uses them.
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+cdef extern from "meseta/meseta.h" nogil:
+    ctypedef int mst_status
+    int MST_OK
+    int MST_E_CANCELLED
+    ctypedef struct mst_error:
+        mst_status status
+        bint retryable
+        int16_t http_status
+        int32_t os_errno
+        int64_t offset
+        char request_id[64]
+        char object[320]
+        char message[832]
+    ctypedef struct mst_bytes:
+        const uint8_t *data
+        size_t size
+        void *owner
+    ctypedef struct mst_pair:
+        const char *key
+        const char *value
+    ctypedef struct mst_context
+    ctypedef struct mst_cancel
+    ctypedef struct mst_source
+    ctypedef struct mst_plan
+    ctypedef struct mst_slice
+    ctypedef struct mst_reader
+    ctypedef struct mst_context_options:
+        size_t struct_size
+        uint64_t memory_bytes_max
+        uint32_t cpu_threads
+    ctypedef struct mst_source_options:
+        size_t struct_size
+        const char *format
+        const char *index_at
+        const char *dialect_json
+        const mst_pair *config
+        size_t n_config
+        uint32_t allow_unpinned
+    ctypedef struct mst_index_options:
+        size_t struct_size
+        uint64_t spacing
+        uint64_t piece_bytes
+        void (*progress)(void *, uint64_t, uint64_t) noexcept nogil
+        void *progress_arg
+        uint32_t threads
+        uint32_t force
+        uint32_t dry_run
+        uint32_t recover
+    ctypedef struct mst_verify_options:
+        size_t struct_size
+        void (*progress)(void *, uint64_t, uint64_t) noexcept nogil
+        void *progress_arg
+        uint32_t threads
+        uint32_t recover
+    ctypedef struct mst_query:
+        size_t struct_size
+        uint64_t slices
+        uint64_t slice_bytes
+        uint64_t slice_records
+        const char *strategy
+        const char *region
+        const char *where
+        const char *options_json
+    ctypedef struct mst_read_options:
+        size_t struct_size
+        const char *options_json
+        uint64_t batch_rows
+        uint64_t memory
+        uint32_t header
+        uint32_t recover
+    ctypedef struct mst_object_info:
+        const char *key
+        uint64_t size
+        int64_t modified_us
+        const char *etag
+        bint is_prefix
+    uint64_t MST_UNKNOWN
+    int MST_FIND_RECURSIVE
+    int MST_FIND_SOURCES
+
+    const char *mst_version()
+    const char *mst_status_name(mst_status)
+    void mst_bytes_release(mst_bytes *)
+    mst_status mst_context_open(const mst_context_options *, mst_context **, mst_error *)
+    void mst_context_unref(mst_context *)
+    mst_cancel *mst_cancel_new(mst_context *)
+    void mst_cancel_request(mst_cancel *)
+    void mst_cancel_unref(mst_cancel *)
+    mst_status mst_describe(mst_context *, const char *, mst_bytes *, mst_error *)
+
+    mst_status mst_source_open(mst_context *, const char *, const mst_source_options *, mst_source **, mst_cancel *, mst_error *)
+    void mst_source_unref(mst_source *)
+    const char *mst_source_get_url(const mst_source *)
+    const char *mst_source_get_format(const mst_source *)
+    const char *mst_source_get_index_url(const mst_source *)
+    uint64_t mst_source_get_size(const mst_source *)
+    mst_status mst_source_show(mst_source *, mst_bytes *, mst_cancel *, mst_error *)
+    mst_status mst_source_index(mst_source *, const mst_index_options *, mst_bytes *, mst_cancel *, mst_error *)
+    mst_status mst_source_pieces(mst_source *, const mst_index_options *, uint64_t *, mst_cancel *, mst_error *)
+    mst_status mst_source_scan(mst_source *, uint64_t, uint64_t, const mst_index_options *, mst_bytes *, mst_cancel *, mst_error *)
+    mst_status mst_source_index_from(mst_source *, const mst_bytes *, size_t, const mst_index_options *, mst_bytes *, mst_cancel *, mst_error *)
+    mst_status mst_source_export(mst_source *, const char *, const char *, mst_cancel *, mst_error *)
+    mst_status mst_source_verify(mst_source *, const mst_verify_options *, mst_bytes *, mst_cancel *, mst_error *)
+    mst_status mst_source_plan(mst_source *, const mst_query *, mst_plan **, mst_cancel *, mst_error *)
+    size_t mst_plan_get_count(const mst_plan *)
+    mst_slice *mst_plan_take(const mst_plan *, size_t)
+    void mst_plan_unref(mst_plan *)
+
+    mst_status mst_slice_parse(mst_context *, const void *, size_t, const mst_pair *, size_t, mst_slice **, mst_error *)
+    void mst_slice_unref(mst_slice *)
+    const char *mst_slice_get_json(const mst_slice *)
+    const char *mst_slice_get_url(const mst_slice *)
+    const char *mst_slice_get_format(const mst_slice *)
+    uint64_t mst_slice_get_records(const mst_slice *)
+    uint64_t mst_slice_get_bytes(const mst_slice *)
+    mst_status mst_slice_describe(mst_slice *, mst_bytes *, mst_cancel *, mst_error *)
+    mst_status mst_slice_read(mst_slice *, const mst_read_options *, mst_bytes *, mst_cancel *, mst_error *)
+    mst_status mst_slice_open(mst_slice *, const mst_read_options *, mst_reader **, mst_cancel *, mst_error *)
+    mst_status mst_reader_next(mst_reader *, mst_bytes *, mst_error *)
+    void mst_reader_free(mst_reader *)
+    mst_status mst_slice_stream(mst_slice *, const mst_read_options *, ArrowArrayStream *, mst_cancel *, mst_error *)
+    bint mst_stream_get_error(const ArrowArrayStream *, mst_error *)
+
+    ctypedef mst_status (*mst_find_fn)(void *, const char *, const char *, const mst_object_info *, mst_error *) noexcept nogil
+    mst_status mst_find(mst_context *, const char *, const mst_pair *, size_t, uint32_t, mst_find_fn, void *, mst_cancel *, mst_error *)
+
+    cdef struct ArrowSchema:
+        const char *format
+        const char *name
+        void (*release)(ArrowSchema *) noexcept nogil
+    cdef struct ArrowArray:
+        int64_t length
+        void (*release)(ArrowArray *) noexcept nogil
+    cdef struct ArrowArrayStream:
+        int (*get_schema)(ArrowArrayStream *, ArrowSchema *) noexcept nogil
+        int (*get_next)(ArrowArrayStream *, ArrowArray *) noexcept nogil
+        const char *(*get_last_error)(ArrowArrayStream *) noexcept nogil
+        void (*release)(ArrowArrayStream *) noexcept nogil
+
+cdef extern from "interrupt.h":
+    int mst_py_run(void (*run)(void *) noexcept nogil, void *arg, mst_cancel *cancel, int main_thread) except -1
