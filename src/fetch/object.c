@@ -133,7 +133,7 @@ static mst_status get_end(mst_object *o, bool from_end, size_t max, mst_bytes *o
     (void)mst_error_name(err, status, o->url);
     goto done;
   }
-  *out = mst_bytes_part(&all, 0, (size_t)op.got);
+  if (op.got > 0) *out = mst_bytes_part(&all, 0, (size_t)op.got);
 done:
   mst_bytes_release(&all);
   return status;
