@@ -92,6 +92,12 @@ static mst_status head_of_part(mst_ranged *r, const mst_reply *reply, mst_error 
   uint64_t from = 0, last = 0;
   mst_status status;
   if (reply->is_multipart) return mst_fail(err, MST_E_IO, "one range was asked for and the reply holds several");
+  if (reply->range == MST_RANGE_UNSATISFIED && reply->range_total == 0 && reply->length_known && reply->length == 0) {
+    status = check_version(r, reply, 0, err);
+    if (status == MST_OK) place(r, 0);
+    r->enough = true;
+    return status;
+  }
   if (reply->range != MST_RANGE_GIVEN) return mst_fail(err, MST_E_IO, "HTTP 206 has %s Content-Range", reply->range == MST_RANGE_ABSENT ? "no" : "no sound");
   if (!reply->range_total_known) return mst_fail(err, MST_E_UNSUPPORTED, "the server does not tell the object's size");
   status = check_version(r, reply, reply->range_total, err);
@@ -199,7 +205,7 @@ mst_status mst_ranged_unsatisfied(mst_ranged *r, const mst_reply *reply, bool *a
   }
   if (r->step == MST_RANGED_WHOLE || r->known) return mst_fail(err, MST_E_IO, "HTTP 416 for a range that was inside the object before");
   *again = true;
-  r->step = r->step == MST_RANGED_PROBE || (told && reply->range_total == 0) || op->from_end ? MST_RANGED_WHOLE : MST_RANGED_PROBE;
+  r->step = r->step == MST_RANGED_PROBE || (told && reply->range_total == 0) || op->from_end || op->offset == 0 ? MST_RANGED_WHOLE : MST_RANGED_PROBE;
   return MST_OK;
 }
 

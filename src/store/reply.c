@@ -29,6 +29,11 @@ static bool parse_number(const char **at, const char *end, uint64_t *out) {
 static mst_content_range parse_range(mst_reply *r, const char *p, const char *end) {
   if (end - p < 6 || strncasecmp(p, "bytes", 5) != 0 || (p[5] != ' ' && p[5] != '=')) return MST_RANGE_WRONG;
   p += 6;
+  if (end - p == 6 && memcmp(p, "0--1/0", 6) == 0) {
+    /* What some servers say of the last bytes of an empty object. */
+    r->range_total_known = true;
+    return MST_RANGE_UNSATISFIED;
+  }
   if (p < end && *p == '*') {
     if (end - ++p < 2 || *p++ != '/' || !parse_number(&p, end, &r->range_total) || p != end) return MST_RANGE_WRONG;
     r->range_total_known = true;

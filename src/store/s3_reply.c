@@ -111,6 +111,12 @@ static mst_status refuse_precondition(const mst_call *c, const char **hint) {
   return *hint = "the object is not the version to be replaced", MST_E_CONFLICT;
 }
 
+static mst_status refuse_conflict(const mst_call *c, const char **hint) {
+  static const char *const shapes[] = {"ObjectParentIsFile", "ExistingObjectIsDirectory", "ParentIsNotDirectory", "XMinioParentIsObject", NULL};
+  if (!said_any(c, shapes)) return MST_E_CONFLICT;
+  return *hint = "this server keeps objects in files and cannot have one of this name", MST_E_UNSUPPORTED;
+}
+
 static mst_status refuse_missing(mst_call *c, const char **hint) {
   mst_s3 *s = c->store;
   if (said(c, "NoSuchBucket")) return *hint = "the bucket does not exist", MST_E_NOT_FOUND;
@@ -119,6 +125,7 @@ static mst_status refuse_missing(mst_call *c, const char **hint) {
     return *hint = "the upload was ended by someone else, or has expired", MST_E_NOT_FOUND;
   }
   if (said(c, "NoSuchKey")) atomic_store(&s->bucket_seen, true);
+  if (c->conditional) return *hint = "the object to be replaced is gone", MST_E_CONFLICT;
   if (c->op->kind == MST_OP_DELETE || c->op->kind == MST_OP_UPLOAD_ABORT) return MST_OK;
   *hint = c->op->kind == MST_OP_LIST || c->op->kind == MST_OP_UPLOAD_OPEN ? "" : "the bucket has no such object";
   return MST_E_NOT_FOUND;
@@ -147,7 +154,7 @@ mst_status mst_s3_refuse(mst_call *c, const char **hint) {
   case 404: return refuse_missing(c, hint);
   case 405:
   case 501: return MST_E_UNSUPPORTED;
-  case 409: return c->conditional || !said(c, "ObjectParentIsFile") ? MST_E_CONFLICT : MST_E_UNSUPPORTED;
+  case 409: return refuse_conflict(c, hint);
   case 412: return refuse_precondition(c, hint);
   case 413: return MST_E_LIMIT;
   default: return MST_E_IO;

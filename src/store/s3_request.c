@@ -24,17 +24,38 @@ typedef struct draft {
 
 /* --- URLs --------------------------------------------------------------------------------------------------------- */
 
+/* An empty element, "." or "..": names of folders to servers that keep objects in files. */
+static bool has_odd_element(const char *key) {
+  for (;;) {
+    const size_t n = strcspn(key, "/");
+    if ((n == 0 && key[n] == '/') || (n == 1 && key[0] == '.') || (n == 2 && key[0] == '.' && key[1] == '.')) return true;
+    if (key[n] == '\0') return false;
+    key += n + 1;
+  }
+}
+
+/* AWS keeps every key as it is. Some other servers fold "a//b" into "a/b", where another object may lie; nothing in their
+ * replies shows it, so that nothing is written or deleted there under such a name. */
+static mst_status check_key(const draft *d, const char *key, mst_error *err) {
+  const mst_op_kind kind = d->c->op->kind;
+  const bool changes = kind == MST_OP_PUT || kind == MST_OP_DELETE || kind == MST_OP_UPLOAD_OPEN;
+  size_t bad_at;
+  const size_t n = strlen(key);
+  if (n > KEY_MAX) return mst_fail(err, MST_E_ARGUMENT, "the key has %zu bytes; S3 takes 1024", n);
+  if (!mst_utf8_valid(key, n, &bad_at)) return mst_fail_at(err, MST_E_ARGUMENT, bad_at, "the key is not UTF-8, which S3 asks for");
+  if (changes && !d->s->at_aws && has_odd_element(key))
+    return mst_fail(err, MST_E_UNSUPPORTED, "the key has an empty element, \".\" or \"..\", which servers other than AWS may take for another key");
+  return MST_OK;
+}
+
 static mst_status put_path(draft *d, const char *key, mst_error *err) {
   mst_buf *b = &d->c->lines;
   mst_status status = MST_OK;
   MST_TRY(mst_buf_put(b, d->place->base, d->place->n_base, err));
   MST_TRY(mst_buf_put_byte(b, '/', err));
   if (key != NULL) {
-    size_t bad_at;
-    const size_t n = strlen(key);
-    if (n > KEY_MAX) return mst_fail(err, MST_E_ARGUMENT, "the key has %zu bytes; S3 takes 1024", n);
-    if (!mst_utf8_valid(key, n, &bad_at)) return mst_fail_at(err, MST_E_ARGUMENT, bad_at, "the key is not UTF-8, which S3 asks for");
-    MST_TRY(mst_percent_encode(b, key, n, "/", err));
+    MST_TRY(check_key(d, key, err));
+    MST_TRY(mst_percent_encode(b, key, strlen(key), "/", err));
   }
   d->n_url = d->query_at = b->size;
 done:
@@ -92,6 +113,7 @@ static mst_status delete_request(draft *d, mst_error *err) {
   if (left > 1 && !atomic_load_explicit(&d->s->no_batch, memory_order_relaxed)) {
     const size_t n = mst_min_size(left, MST_S3_BATCH_MAX);
     mst_buf_clear(&c->body);
+    for (size_t i = 0; i < n; i++) MST_TRY(check_key(d, op->keys[c->done_keys + i], err));
     MST_TRY(mst_s3_delete_print(op->keys + c->done_keys, n, odd, &n_odd, &c->body, err));
     /* A key that XML cannot carry goes alone; the batch ends before it. */
     for (c->batch = 0; c->batch < n && !odd[c->batch]; c->batch++) continue;
