@@ -136,7 +136,7 @@ static mst_status open_location(mst_context *ctx, const char *text, const json_t
   l.mem = mst_context_mem(ctx);
   MST_TRY(mst_url_parse(l.mem, text, &url, err));
   const scheme_row *row = find_row(url.scheme);
-  if (row == NULL || row->open == NULL) {
+  if (row == NULL) {
     status = mst_fail(err, MST_E_UNSUPPORTED, "%s:// stores are not supported by this build (supported: file, memory, s3, http, https)",
                       mst_scheme_name(url.scheme));
     goto done;
