@@ -68,7 +68,8 @@ typedef struct mst_container_ops {
   mst_status (*capture)(mst_container *c, mst_error *err);
   void (*keep)(mst_container *c);
   mst_status (*take)(mst_container *c, mst_restart *out, mst_error *err);
-  /* [*begin, *end) of the object is what has been decoded so far (begin: the first block of the piece). The extents of
+  /* [*begin, *end) of the object is what has been decoded so far (begin: the first block of the piece; both UINT64_MAX while none
+   * was found: the piece lies in a block of another one, or behind the last). The extents of
    * neighbouring pieces that ran to END meet; where they do not, a piece began in the wrong place or the object is damaged. */
   void (*extent)(const mst_container *c, uint64_t *begin, uint64_t *end);
   /* Adds what was found to the facts when END was reached: "members", "blocks", "frames", "restarts" (numbers), "end_block"

@@ -182,15 +182,23 @@ static mst_status inflate_block(bgzf_container *c, const uint8_t *data, const ms
   return MST_OK;
 }
 
+/* What comes behind the last block of a piece: another piece's block, or the end of all blocks, which belongs to the piece that holds
+ * the last of them, so that one piece alone says whether the object is whole. */
+static mst_status leave_piece(bgzf_container *c, bool *wait, mst_error *err) {
+  size_t n;
+  const uint8_t *data = view(c, 1, &n);
+  if (n == 0 && at_end(c)) return reach_end(c, err);
+  *wait = n == 0;
+  if (n > 0) c->phase = data[0] == 0 && c->blocks > 0 ? PHASE_PADDING : PHASE_END;
+  return MST_OK;
+}
+
 static mst_status next_block(bgzf_container *c, bool *wait, mst_container_state *state, mst_run *run, mst_error *err) {
   mst_error cause = {0};
   mst_bgzf_block block;
   size_t n, want = 18;
   const uint8_t *data;
-  if (c->at >= c->end) {
-    c->phase = PHASE_END;
-    return MST_OK;
-  }
+  if (c->at >= c->end) return leave_piece(c, wait, err);
   for (;;) {
     data = view(c, want, &n);
     if (n == 0 && at_end(c)) return reach_end(c, err);

@@ -163,7 +163,7 @@ static mst_status end_piece(collect *c, mst_error *err) {
   c->wanted = c->any || c->wanted == 0 ? root->wanted : c->wanted + c->piece.bytes;
   c->state = root->end;
   c->to = c->piece.to;
-  c->decoded_to = c->piece.decoded_to;
+  if (c->piece.decoded_to != NO_BLOCK) c->decoded_to = c->piece.decoded_to;
   mst_piece_free(&c->piece);
   c->walking = false;
   return MST_OK;
@@ -188,6 +188,9 @@ static mst_status end_object(collect *c, mst_error *err) {
   if (c->to.offset != size || c->to.part != 0)
     return mst_fail(err, MST_E_ARGUMENT, "the partials of %s end at byte %llu of %llu", c->job->name,
                     (unsigned long long)c->to.offset, (unsigned long long)size);
+  if (c->decoded_to != size && !c->job->recover)
+    return mst_fail_at(err, MST_E_CORRUPT, c->decoded_to, "the last block ends at byte %llu of %llu; what follows is no part of it",
+                       (unsigned long long)c->decoded_to, (unsigned long long)size);
   MST_TRY(close_span(c, err));
   c->ended = true;
 done:

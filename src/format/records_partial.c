@@ -331,7 +331,8 @@ mst_status mst_piece_check_neighbours(const mst_job *job, const mst_border *left
     return mst_fail(err, MST_E_ARGUMENT, "partials of %s are not neighbours: one ends at byte %llu (part %llu), the next begins at byte %llu (part %llu)",
                     job->name, (unsigned long long)left_to->offset, (unsigned long long)left_to->part,
                     (unsigned long long)right->from.offset, (unsigned long long)right->from.part);
-  if (right->from.part == 0 && left_decoded_to != right->decoded_from && !job->recover)
+  if (right->from.part == 0 && right->decoded_from != NO_BLOCK && left_decoded_to != NO_BLOCK &&
+      left_decoded_to != right->decoded_from && !job->recover)
     return mst_error_name(err, mst_fail_at(err, MST_E_CORRUPT, mst_min_u64(left_decoded_to, right->decoded_from),
                         "compressed blocks up to byte %llu, and the next one found at byte %llu: damage between them",
                         (unsigned long long)left_decoded_to, (unsigned long long)right->decoded_from), job->name);
@@ -427,7 +428,8 @@ static mst_status merge_pieces(const mst_record_ops *ops, mst_piece *left, const
     return mst_fail(err, MST_E_CORRUPT, "partials of more than 2^63 plain bytes");
   left->crc = mst_crc32_combine(left->crc, right->crc, right->bytes);
   left->to = right->to;
-  left->decoded_to = right->decoded_to;
+  if (left->decoded_from == NO_BLOCK) left->decoded_from = right->decoded_from;
+  if (right->decoded_to != NO_BLOCK) left->decoded_to = right->decoded_to;
   return MST_OK;
 }
 

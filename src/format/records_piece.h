@@ -44,10 +44,13 @@ typedef struct mst_border {
   uint64_t offset, part;
 } mst_border;
 
+/* Nothing begins in the piece: all of it belongs to a block that began before. */
+#define NO_BLOCK UINT64_MAX
+
 typedef struct mst_piece {
   const mst_allocator *mem;
   mst_border from, to;
-  uint64_t decoded_from, decoded_to; /* of the object, by its container; known at borders with part == 0      */
+  uint64_t decoded_from, decoded_to; /* of the object, by its container, at borders with part == 0; or NO_BLOCK */
   uint64_t bytes;                    /* plain                                                                 */
   uint32_t crc;
   json_t *facts;                     /* of the container; may be NULL                                         */

@@ -245,13 +245,14 @@ static bool next_border(plan *p, place *out, bool *end) {
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
 
-/* About how many of the object's bytes must be read to decode up to row r: its restart lies `skip` plain bytes in front of it. */
+/* About how many of the object's bytes must be read to decode up to row r: its restart lies `skip` plain bytes in front of it. Only the
+ * object's end is the object's size: the reader tells by it that nothing may follow. */
 static uint64_t bytes_up_to(const plan *p, const row *r) {
   uint64_t more;
   if (r->skip == 0) return r->at;
-  if (p->setting.container == &mst_container_bgzf) return mst_min_u64(p->size, r->at + BGZF_BLOCK_SLACK);
-  more = scale(r->skip, p->size, p->bytes);
-  return mst_min_u64(p->size, r->at + mst_min_u64(more + more / 4 + SLACK, p->size));
+  if (p->setting.container == &mst_container_bgzf) return mst_min_u64(p->size - 1, r->at + BGZF_BLOCK_SLACK);
+  more = mst_min_u64(scale(r->skip, p->size, p->bytes), p->size);
+  return mst_min_u64(p->size - 1, r->at + more + more / 4 + SLACK);
 }
 
 static mst_part_mark mark_at(const plan *p, const row *from, const row *r) {

@@ -176,7 +176,7 @@ static mst_status give(reading *r, uint64_t from, uint64_t to, mst_step *out, ms
   return r->raw ? give_raw(r, data, (size_t)(to - from), out, err) : give_rows(r, data, (size_t)(to - from), from, err);
 }
 
-/* Sets `*gave` when something is to go out before more is read. */
+/* Sets `*gave` when something is to go out, or to be asked for, before more is read. */
 static mst_status give_gathered(reading *r, bool all, mst_step *out, bool *gave, mst_error *err) {
   mst_status status = MST_OK;
   *gave = out->kind == MST_STEP_EMIT && out->bytes.size > 0;
@@ -342,8 +342,8 @@ done:
   return status;
 }
 
-/* The next run of the container. Neither a run nor the end: `out` asks for more bytes. */
-static mst_status next_run(reading *r, mst_step *out, mst_error *err) {
+/* The next run of the container, or its end; `*asks`: neither, `out` asks for more bytes. */
+static mst_status next_run(reading *r, mst_step *out, bool *asks, mst_error *err) {
   mst_container_state state = MST_CONTAINER_INPUT;
   mst_status status = MST_OK;
   if (r->input.size > 0 || r->size == 0) status = r->setting.container->next(r->container, &state, &r->run, err);
@@ -351,18 +351,18 @@ static mst_status next_run(reading *r, mst_step *out, mst_error *err) {
   r->run_used = 0;
   r->have_run = state == MST_CONTAINER_RUN;
   r->at_end = state == MST_CONTAINER_END;
-  return state == MST_CONTAINER_INPUT ? ask_data(r, out, err) : MST_OK;
+  *asks = state == MST_CONTAINER_INPUT;
+  return *asks ? ask_data(r, out, err) : MST_OK;
 }
 
 static mst_status step_header(reading *r, mst_step *out, bool *gave, mst_error *err) {
   mst_status status = MST_OK;
-  *gave = true;
   if (r->container == NULL) MST_TRY(open_header(r, err));
   while (r->at < r->header_bytes) {
     size_t n;
-    MST_TRY(next_run(r, out, err));
+    MST_TRY(next_run(r, out, gave, err));
+    if (*gave) return MST_OK;
     if (r->at_end) return end_too_early(r, err);
-    if (!r->have_run) return MST_OK;
     n = (size_t)mst_min_u64(r->run.size, r->header_bytes - r->at);
     r->at += n;
     MST_TRY(give_raw(r, r->run.data, n, out, err));
@@ -379,8 +379,8 @@ done:
 
 static mst_status step_body(reading *r, mst_step *out, bool *gave, mst_error *err) {
   mst_status status = MST_OK;
-  *gave = true;
   if (r->container == NULL && r->part.has_window) {
+    *gave = true;
     r->fed = r->part.at;
     r->bound = first_bound(&r->part);
     return ask_window(r, out);
@@ -390,9 +390,9 @@ static mst_status step_body(reading *r, mst_step *out, bool *gave, mst_error *er
     if (!r->have_run && body_is_done(r)) {
       r->phase = READ_REST;
     } else if (!r->have_run) {
-      MST_TRY(next_run(r, out, err));
+      MST_TRY(next_run(r, out, gave, err));
+      if (*gave) return MST_OK;
       if (r->at_end) MST_TRY(end_body(r, err));
-      if (!r->at_end && !r->have_run) return MST_OK;
     } else {
       MST_TRY(read_run(r, out, err));
       MST_TRY(give_gathered(r, false, out, gave, err));
