@@ -109,5 +109,5 @@ mst_status mst_source_plan(mst_source *s, const mst_query *query, mst_plan **out
   if (status != MST_OK) return status;
   if ((q.slices != 0) + (q.slice_bytes != 0) + (q.slice_records != 0) > 1)
     return mst_fail(err, MST_E_ARGUMENT, "slices are made by number, by size or by records: only one of them");
-  return mst_plan_make(s, &q, out, cancel, err);
+  return mst_slices_plan(s, &q, out, cancel, err);
 }

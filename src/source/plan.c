@@ -195,7 +195,7 @@ done:
   return status;
 }
 
-mst_status mst_plan_make(mst_source *s, const mst_query *query, mst_plan **out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_slices_plan(mst_source *s, const mst_query *query, mst_plan **out, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   json_t *options = NULL;
   found_parts found = {.mem = s->mem};

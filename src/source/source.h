@@ -24,7 +24,7 @@ mst_status mst_index_collect(mst_source *s, const mst_bytes *partials, size_t n,
 mst_status mst_companion_export(mst_source *s, const char *kind, const char *to, mst_cancel *cancel, mst_error *err);
 mst_status mst_source_check(mst_source *s, const mst_verify_options *options, json_t **report, mst_cancel *cancel, mst_error *err);
 
-mst_status mst_plan_make(mst_source *s, const mst_query *query, mst_plan **out, mst_cancel *cancel, mst_error *err);
+mst_status mst_slices_plan(mst_source *s, const mst_query *query, mst_plan **out, mst_cancel *cancel, mst_error *err);
 
 mst_status mst_slice_from_json(mst_context *ctx, const void *text, size_t size, const mst_pair *config, size_t n_config,
                                mst_slice **out, mst_error *err);
