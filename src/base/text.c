@@ -43,6 +43,21 @@ bool mst_utf8_valid(const void *data, size_t n, size_t *bad_at) {
   return true;
 }
 
+mst_status mst_utf8_put(mst_buf *out, const void *data, size_t n, mst_error *err) {
+  const uint8_t *p = data;
+  mst_status status = MST_OK;
+  size_t bad;
+  while (!mst_utf8_valid(p, n, &bad)) {
+    MST_TRY(mst_buf_put(out, p, bad, err));
+    MST_TRY(mst_buf_put_text(out, "\xef\xbf\xbd", err));
+    p += bad + 1;
+    n -= bad + 1;
+  }
+  MST_TRY(mst_buf_put(out, p, n, err));
+done:
+  return status;
+}
+
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 
 bool mst_text_equal(const char *a, const char *b) {

@@ -6,6 +6,8 @@
 
 /* true when all n bytes are valid UTF-8 (no surrogates, no overlong forms); `*bad_at` = first wrong byte otherwise. */
 bool mst_utf8_valid(const void *data, size_t n, size_t *bad_at);
+/* Appends the bytes as valid UTF-8: each wrong byte becomes U+FFFD. */
+mst_status mst_utf8_put(mst_buf *out, const void *data, size_t n, mst_error *err);
 bool mst_text_equal(const char *a, const char *b);        /* NULL equals NULL only */
 bool mst_text_equal_nocase(const char *a, const char *b); /* ASCII letters only    */
 bool mst_text_starts(const char *text, const char *prefix);

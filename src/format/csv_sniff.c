@@ -315,21 +315,6 @@ static bool looks_like_header(const columns *c) {
 
 /* ---- the dialect as JSON -------------------------------------------------------------------------------------- */
 
-/* Valid UTF-8 whatever the bytes are: what is none becomes U+FFFD. */
-static mst_status put_name(mst_buf *out, const uint8_t *text, size_t n, mst_error *err) {
-  mst_status status = MST_OK;
-  size_t bad;
-  while (!mst_utf8_valid(text, n, &bad)) {
-    MST_TRY(mst_buf_put(out, text, bad, err));
-    MST_TRY(mst_buf_put_text(out, "\xef\xbf\xbd", err));
-    text += bad + 1;
-    n -= bad + 1;
-  }
-  MST_TRY(mst_buf_put(out, text, n, err));
-done:
-  return status;
-}
-
 /* `name`, with _1, _2, … behind it until no column in front has it. */
 static mst_status add_unique(json_t *names, json_t *seen, mst_buf *name, mst_error *err) {
   mst_status status = MST_OK;
@@ -363,7 +348,7 @@ static mst_status name_columns(const mst_allocator *mem, const mst_csv_dialect *
       MST_TRY(mst_csv_unquote(d, cell, &raw, err));
       more = !w.row_end;
     }
-    MST_TRY(put_name(&name, raw.data, raw.size, err));
+    MST_TRY(mst_utf8_put(&name, raw.data, raw.size, err));
     if (memchr(mst_buf_text(&name), 0, name.size) != NULL) mst_buf_clear(&name); /* Arrow names end at a NUL */
     if (name.size == 0) MST_TRY(mst_buf_printf(&name, err, "column_%zu", i + 1));
     MST_TRY(add_unique(names, seen, &name, err));
@@ -551,6 +536,10 @@ mst_status mst_csv_sniff(const mst_job *job, const uint8_t *head, size_t n, bool
   s = (search){.data = head + lead, .n = size, .whole = whole && size == n - lead, .name = job->members != NULL ? job->members[0].name : NULL, .given = given};
   search_dialect(&s, &d);
   d = s.best;
+  if (!whole && n < TYPE_BYTES) { /* types are judged by more than a first look gives */
+    *want = TYPE_BYTES;
+    goto done;
+  }
   if (!first_row(&d, head + lead, n - lead, whole, &row_end) && !whole) {
     if (n >= HEADER_MAX)
       status = mst_fail_at(err, MST_E_LIMIT, lead, "the first row is longer than %llu bytes: does a quote never close?",
