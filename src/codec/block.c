@@ -199,6 +199,25 @@ mst_status mst_block_unpack(mst_block_coder *c, mst_block_codec codec, const uin
   return good ? MST_OK : broken(codec, in_size, out_size, err);
 }
 
+/* The densest that each format can be: a snappy copy is 3 bytes for 64, an LZ4 length byte stands for 255, DEFLATE has
+ * two bits for 258; zstd's blocks can be counted. */
+bool mst_block_plausible(mst_block_codec codec, const uint8_t *in, size_t in_size, uint64_t out_size) {
+  uint64_t n = in_size;
+  switch (codec) {
+  case MST_BLOCK_NONE: return out_size == n;
+  case MST_BLOCK_SNAPPY: return out_size <= 32 * n + 64;
+  case MST_BLOCK_LZ4:
+  case MST_BLOCK_LZ4_HADOOP: return out_size <= 256 * n + 64;
+  case MST_BLOCK_GZIP: return out_size <= 1040 * n + 64;
+  case MST_BLOCK_ZSTD: {
+    unsigned long long most = ZSTD_decompressBound(in, in_size);
+    return most != ZSTD_CONTENTSIZE_ERROR && out_size <= most;
+  }
+  case MST_BLOCK_BROTLI: return out_size <= ((n + 1) << 20);
+  }
+  return false;
+}
+
 size_t mst_block_bound(mst_block_codec codec, size_t n) {
   switch (codec) {
   case MST_BLOCK_NONE: return n;

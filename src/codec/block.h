@@ -31,6 +31,9 @@ void mst_block_coder_close(mst_block_coder *c);
 /* Unpacks `in` into exactly `out_size` bytes; anything else is MST_E_CORRUPT. */
 mst_status mst_block_unpack(mst_block_coder *c, mst_block_codec codec, const uint8_t *in, size_t in_size, uint8_t *out,
                             size_t out_size, mst_error *err);
+/* false when `in` cannot unpack to `out_size` bytes, judged by its heads alone, so that memory for it can be trusted.
+ */
+bool mst_block_plausible(mst_block_codec codec, const uint8_t *in, size_t in_size, uint64_t out_size);
 /* The most bytes that packing `n` can give. */
 size_t mst_block_bound(mst_block_codec codec, size_t n);
 /* Packs into `out`, which has room for mst_block_bound bytes. Level 0 is the codec's default; others are the codec's

@@ -79,7 +79,7 @@ static const char *read_lengths(bit_cursor *c, uint8_t *lengths, unsigned total)
   if (broken != NULL) return broken;
   for (unsigned i = 0; i < total && c->at <= c->end;) {
     const uint32_t e = precode[cursor_look(c) & (PRECODE_ENTRIES - 1)];
-    const unsigned symbol = e >> 8;
+    const unsigned symbol = e >> 16;
     uint8_t value = 0;
     unsigned repeat;
     c->at += e & ENTRY_BITS;
@@ -113,21 +113,18 @@ static const char *read_dynamic(mst_inflate *z, bit_cursor *c) {
   const char *broken = read_lengths(c, lengths, n_litlen + n_dist);
   if (broken != NULL || c->at > c->end) return broken;
   z->fixed = false;
-  memcpy(z->lengths, lengths, n_litlen);
-  broken = mst_inflate_build_litlen(z->litlen, lengths, n_litlen);
-  return broken != NULL ? broken : mst_inflate_build_dist(z->dist, lengths + n_litlen, n_dist);
+  return mst_inflate_build(&z->tables, lengths, n_litlen, lengths + n_litlen, n_dist);
 }
 
 static void use_fixed(mst_inflate *z) {
-  uint8_t dist[DIST_SYMBOLS];
+  uint8_t litlen[LITLEN_SYMBOLS], dist[DIST_SYMBOLS];
   if (z->fixed) return;
-  memset(z->lengths, 8, 144);
-  memset(z->lengths + 144, 9, 112);
-  memset(z->lengths + 256, 7, 24);
-  memset(z->lengths + 280, 8, 8);
+  memset(litlen, 8, 144);
+  memset(litlen + 144, 9, 112);
+  memset(litlen + 256, 7, 24);
+  memset(litlen + 280, 8, 8);
   memset(dist, 5, sizeof dist);
-  (void)mst_inflate_build_litlen(z->litlen, z->lengths, LITLEN_SYMBOLS);
-  (void)mst_inflate_build_dist(z->dist, dist, DIST_SYMBOLS);
+  (void)mst_inflate_build(&z->tables, litlen, LITLEN_SYMBOLS, dist, DIST_SYMBOLS);
   z->fixed = true;
 }
 

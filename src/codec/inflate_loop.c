@@ -23,21 +23,13 @@ ALWAYS_INLINE uint64_t load64(const uint8_t *p) {
   return v;
 }
 
-ALWAYS_INLINE void store_literals(uint8_t *out, uint32_t entry) {
-  const uint32_t v = entry >> 8;
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  const uint32_t swapped = __builtin_bswap32(v);
-  memcpy(out, &swapped, sizeof swapped);
-#else
-  memcpy(out, &v, sizeof v);
-#endif
+/* The `total` low bits of `bits` without the `code` lowest: the extra bits behind a code. */
+ALWAYS_INLINE uint32_t extra_bits(uint64_t bits, uint64_t total, uint64_t code) {
+  return (uint32_t)((bits & (((uint64_t)1 << (total & 63)) - 1)) >> (code & 63));
 }
 
-/* The value of a length or distance whose entry was read from the low bits of `bits`. */
-ALWAYS_INLINE uint32_t entry_value(uint32_t entry, uint64_t bits) {
-  const uint64_t mask = ((uint64_t)1 << (entry & ENTRY_BITS)) - 1;
-  return (entry >> 16) + (uint32_t)((bits & mask) >> (entry >> 8 & 0xf));
-}
+/* The length or distance of an entry whose code begins at the lowest bit. */
+ALWAYS_INLINE uint32_t entry_value(uint32_t e, uint64_t bits) { return (e >> 16) + extra_bits(bits, e, e >> 8 & 0xf); }
 
 static void track(mst_inflate *z, uint64_t back, uint32_t length) {
   inflate_reference *r = &z->references[z->n_references++];
@@ -45,27 +37,42 @@ static void track(mst_inflate *z, uint64_t back, uint32_t length) {
   r->size = (uint16_t)(length < back ? length : back);
 }
 
-/* Copies `length` bytes from `distance` back; writes up to 16 bytes more. */
+/* Repeats the `distance` (2-15) bytes before `out`; writes up to 16 bytes more than `length`. */
+static uint8_t *copy_near(uint8_t *out, uint32_t length, uint32_t distance) {
+  uint8_t *const end = out + length;
+  const uint8_t *const from = out - distance;
+  /* Bytes repeat at every multiple of the distance; the first multiple of 16 or more can be copied from in wide steps. */
+  const uint32_t wide = (15 / distance + 1) * distance;
+  for (uint32_t i = 0; i < wide - distance; i++) out[i] = from[i];
+  for (out += wide - distance; out < end; out += 16) memcpy(out, out - wide, 16);
+  return end;
+}
+
+/* Copies `length` bytes from `distance` back; writes up to 32 bytes more. */
 ALWAYS_INLINE uint8_t *copy_match(uint8_t *out, uint32_t length, uint32_t distance) {
   const uint8_t *from = out - distance;
   uint8_t *const end = out + length;
-  if (LIKELY(distance >= 16)) {
+  if (UNLIKELY(distance < 16)) {
+    if (distance > 1) return copy_near(out, length, distance);
+    memset(out, *from, length);
+    return end;
+  }
+  memcpy(out, from, 16);
+  memcpy(out + 16, from + 16, 16);
+  if (UNLIKELY(length > 32)) {
     do {
-      memcpy(out, from, 16);
       out += 16;
       from += 16;
-    } while (out < end);
-  } else if (distance == 1) {
-    memset(out, *from, length);
-  } else {
-    while (out < end) *out++ = *from++;
+      memcpy(out, from, 16);
+    } while (out + 16 < end);
   }
   return end;
 }
 
 ALWAYS_INLINE codes_end fast_loop(mst_inflate *z, inflate_input *input, uint8_t *out_end, bool tracking) {
-  const uint32_t *const litlen = z->litlen;
-  const uint32_t *const dist = z->dist;
+  const uint64_t *const multi = z->tables.multi;
+  const uint32_t *const litlen = z->tables.litlen;
+  const uint32_t *const dist = z->tables.dist;
   const uint8_t *const in_end = input->end - INPUT_SLACK;
   const uint8_t *in = input->at;
   const uint8_t *const history = z->begin;
@@ -74,72 +81,68 @@ ALWAYS_INLINE codes_end fast_loop(mst_inflate *z, inflate_input *input, uint8_t 
   codes_end end = CODES_FULL;
   uint64_t bits = (uint64_t)*in++ >> input->skip;
   uint32_t n = 8 - input->skip; /* only its low 6 bits count */
-  uint32_t e;
 
 /* At least 56 bits afterwards. */
-#define REFILL()                        \
-  do {                                  \
-    bits |= load64(in) << (n & 63);     \
-    in += 7 - (n >> 3 & 7);             \
-    n |= 56;                            \
+#define REFILL()                     \
+  do {                               \
+    bits |= load64(in) << (n & 63);  \
+    in += 7 - (n >> 3 & 7);          \
+    n |= 56;                         \
   } while (0)
-#define DROP(entry)                     \
-  do {                                  \
-    bits >>= (entry) & 63;              \
-    n -= (entry);                       \
+#define DROP(entry)                  \
+  do {                               \
+    bits >>= (entry) & 63;           \
+    n -= (uint32_t)(entry);          \
   } while (0)
 
   while (out < out_end && in < in_end) {
     REFILL();
-    e = litlen[bits & ((1u << LITLEN_ROOT) - 1)];
-    if (e & ENTRY_LITERALS) {
-      store_literals(out, e);
-      out += e >> 6 & 3;
-      DROP(e);
-      e = litlen[bits & ((1u << LITLEN_ROOT) - 1)];
-      if (e & ENTRY_LITERALS) {
-        store_literals(out, e);
-        out += e >> 6 & 3;
-        DROP(e);
-        e = litlen[bits & ((1u << LITLEN_ROOT) - 1)];
-        if (e & ENTRY_LITERALS) {
-          store_literals(out, e);
-          out += e >> 6 & 3;
-          DROP(e);
-          continue;
-        }
-      }
-    }
-    /* 56 - 2 * 12 = 32 bits are left: enough for any length. */
-    if (UNLIKELY(e & ENTRY_SPECIAL)) {
-      if (e & ENTRY_SUBTABLE) {
-        DROP(e);
-        e = litlen[(e >> 16 & 0x1fff) + (bits & ((1u << (e >> 8 & 0xf)) - 1))];
-        if (e & ENTRY_LITERALS) {
-          *out++ = (uint8_t)(e >> 8);
-          DROP(e);
-          continue;
-        }
-      }
-      if (e & ENTRY_SPECIAL) {
-        if (e & ENTRY_END) {
-          DROP(e);
-          end = CODES_BLOCK_END;
-        } else {
-          z->broken = "a code that stands for nothing";
-          end = CODES_BROKEN;
-        }
+    uint64_t m = multi[bits & (MULTI_ENTRIES - 1)];
+    if (LIKELY((int64_t)m >= 0)) {
+      const uint32_t literals = (uint32_t)(m >> 8);
+      memcpy(out, &literals, 4);
+      out += m >> 40 & 3;
+      const uint32_t length = (uint8_t)(m >> 32);
+      const uint32_t distance = (uint32_t)(m >> 48) + extra_bits(bits, m, m >> 42);
+      DROP(m);
+      if (UNLIKELY(distance > (size_t)(out - history))) {
+        if (length == 0) continue;
+        z->broken = "a distance that goes back beyond the first byte";
+        end = CODES_BROKEN;
         break;
       }
+      if (tracking && out - distance < tracked && length > 0) track(z, (uint64_t)(tracked - (out - distance)), length);
+      out = copy_match(out, length, distance);
+      continue;
     }
+    uint32_t e = litlen[bits & ((1u << LITLEN_ROOT) - 1)];
+    if ((e & ENTRY_SPECIAL) && (e & ENTRY_SUBTABLE)) {
+      DROP(e);
+      e = litlen[ENTRY_SUB_PLACE(e) + (bits & ENTRY_SUB_MASK(e))];
+    }
+    if (UNLIKELY(e & ENTRY_SPECIAL)) {
+      if (e & ENTRY_END) {
+        DROP(e);
+        end = CODES_BLOCK_END;
+      } else {
+        z->broken = "a code that stands for nothing";
+        end = CODES_BROKEN;
+      }
+      break;
+    }
+    if (e & ENTRY_LITERAL) {
+      *out++ = (uint8_t)(e >> 16);
+      DROP(e);
+      continue;
+    }
+    /* One refill is enough: 15 bits of codes, 5 extra ones, and 28 of the distance. */
     const uint32_t length = entry_value(e, bits);
     DROP(e);
-    REFILL();
     e = dist[bits & ((1u << DIST_ROOT) - 1)];
     if (UNLIKELY(e & ENTRY_SPECIAL)) {
       if (e & ENTRY_SUBTABLE) {
         DROP(e);
-        e = dist[(e >> 16 & 0x1fff) + (bits & ((1u << (e >> 8 & 0xf)) - 1))];
+        e = dist[ENTRY_SUB_PLACE(e) + (bits & ENTRY_SUB_MASK(e))];
       }
       if (e & ENTRY_SPECIAL) {
         z->broken = "a distance code that stands for nothing";
@@ -214,56 +217,53 @@ static void drop(inflate_input *in, unsigned bits) {
 
 /* The entry behind a root entry that names a subtable; `*used` grows by the bits of the root. */
 static uint32_t resolve(const uint32_t *table, uint32_t e, uint64_t bits, unsigned *used) {
-  if ((e & ENTRY_LITERALS) != 0 || (e & (ENTRY_SPECIAL | ENTRY_SUBTABLE)) != (ENTRY_SPECIAL | ENTRY_SUBTABLE)) return e;
   *used = e & ENTRY_BITS;
-  return table[(e >> 16 & 0x1fff) + (bits >> *used & ((1u << (e >> 8 & 0xf)) - 1))];
+  return table[ENTRY_SUB_PLACE(e) + (bits >> *used & ENTRY_SUB_MASK(e))];
+}
+
+/* The distance of a match of `length` bytes whose code was the first `used` bits; then the match. */
+static codes_end careful_match(mst_inflate *z, inflate_input *in, uint64_t bits, unsigned have, unsigned used, uint32_t length) {
+  const uint64_t rest = bits >> used;
+  uint32_t e = z->tables.dist[rest & ((1u << DIST_ROOT) - 1)];
+  unsigned sub = 0;
+  if ((e & ENTRY_SPECIAL) != 0 && (e & ENTRY_SUBTABLE) != 0) e = resolve(z->tables.dist, e, rest, &sub);
+  used += sub + (e & ENTRY_BITS);
+  if (used > have) return CODES_INPUT;
+  if ((e & ENTRY_SPECIAL) != 0) {
+    z->broken = "a distance code that stands for nothing";
+    return CODES_BROKEN;
+  }
+  const uint32_t distance = entry_value(e, rest >> sub);
+  if (distance > (size_t)(z->out - z->begin)) {
+    z->broken = "a distance that goes back beyond the first byte";
+    return CODES_BROKEN;
+  }
+  if (z->tracked != UINT64_MAX && z->plain - z->tracked < distance) track(z, distance - (z->plain - z->tracked), length);
+  drop(in, used);
+  for (uint32_t i = 0; i < length; i++) z->out[i] = (z->out - distance)[i];
+  z->out += length;
+  z->plain += length;
+  return CODES_FULL;
 }
 
 /* One literal or one match, all of it or nothing; CODES_FULL means "go on". */
 static codes_end careful_symbol(mst_inflate *z, inflate_input *in) {
   unsigned have, used = 0;
-  uint64_t bits = look(in, &have);
-  uint32_t e = resolve(z->litlen, z->litlen[bits & ((1u << LITLEN_ROOT) - 1)], bits, &used);
-  if ((e & ENTRY_LITERALS) != 0) {
-    const uint8_t byte = (uint8_t)(e >> 8);
-    if (z->lengths[byte] > have) return CODES_INPUT;
-    drop(in, z->lengths[byte]);
-    *z->out++ = byte;
-    z->plain++;
-    return CODES_FULL;
-  }
-  const uint32_t length = (e & ENTRY_SPECIAL) != 0 ? 0 : entry_value(e, bits >> used);
+  const uint64_t bits = look(in, &have);
+  uint32_t e = z->tables.litlen[bits & ((1u << LITLEN_ROOT) - 1)];
+  if ((e & ENTRY_SPECIAL) != 0 && (e & ENTRY_SUBTABLE) != 0) e = resolve(z->tables.litlen, e, bits, &used);
+  const uint32_t value = entry_value(e, bits >> used);
   used += e & ENTRY_BITS;
   if (used > have) return CODES_INPUT;
-  if ((e & ENTRY_SPECIAL) != 0) {
-    if ((e & ENTRY_END) == 0) {
-      z->broken = "a code that stands for nothing";
-      return CODES_BROKEN;
-    }
-    drop(in, used);
-    return CODES_BLOCK_END;
-  }
-  unsigned dist_used = 0;
-  const uint64_t rest = bits >> used;
-  e = resolve(z->dist, z->dist[rest & ((1u << DIST_ROOT) - 1)], rest, &dist_used);
-  if ((e & ENTRY_SPECIAL) != 0) {
-    if (used + dist_used + (e & ENTRY_BITS) > have) return CODES_INPUT;
-    z->broken = "a distance code that stands for nothing";
+  if ((e & ENTRY_SPECIAL) == 0 && (e & ENTRY_LITERAL) == 0) return careful_match(z, in, bits, have, used, value);
+  if ((e & ENTRY_SPECIAL) != 0 && (e & ENTRY_END) == 0) {
+    z->broken = "a code that stands for nothing";
     return CODES_BROKEN;
   }
-  const uint32_t distance = entry_value(e, rest >> dist_used);
-  used += dist_used + (e & ENTRY_BITS);
-  if (used > have) return CODES_INPUT;
-  if (distance > (size_t)(z->out - z->begin)) {
-    z->broken = "a distance that goes back beyond the first byte";
-    return CODES_BROKEN;
-  }
-  if (z->tracked != UINT64_MAX && z->plain - z->tracked < distance)
-    track(z, distance - (z->plain - z->tracked), length);
   drop(in, used);
-  for (uint32_t i = 0; i < length; i++) z->out[i] = (z->out - distance)[i];
-  z->out += length;
-  z->plain += length;
+  if ((e & ENTRY_SPECIAL) != 0) return CODES_BLOCK_END;
+  *z->out++ = (uint8_t)(e >> 16);
+  z->plain++;
   return CODES_FULL;
 }
 

@@ -47,9 +47,7 @@ struct mst_inflate {
   uint64_t tracked;       /* plain offset; UINT64_MAX: nothing is tracked */
   size_t n_references;
   size_t n_stash;
-  uint8_t lengths[LITLEN_SYMBOLS + DIST_SYMBOLS];
-  uint32_t litlen[LITLEN_ENTRIES];
-  uint32_t dist[DIST_ENTRIES];
+  inflate_tables tables;
   inflate_reference references[REFERENCES_MAX];
   uint8_t stash[STASH_BYTES]; /* input that does not yet make a whole symbol or head */
   uint8_t buffer[BUFFER_BYTES + BUFFER_SLACK];

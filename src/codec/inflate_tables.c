@@ -61,10 +61,11 @@ static unsigned subtable_bits(const code_plan *plan, unsigned bits, unsigned lef
   return size;
 }
 
-/* `entries`: what a symbol's entry holds beside its code's length, which is added times `step` (of symbols from
- * `first_stepped` on; else once). */
-static void fill_table(uint32_t *table, unsigned root, const code_plan *plan, const uint32_t *entries, unsigned first_stepped) {
-  const uint16_t *symbol = plan->sorted;
+/* A symbol's entry: what it says beside its code's length, which is added to both counts of bits. */
+#define CODE_BIT 0x101u
+
+static void fill_table(uint32_t *table, unsigned root, const code_plan *plan, const uint32_t *symbols) {
+  const uint16_t *next = plan->sorted;
   uint32_t code = 0, sub_prefix = UINT32_MAX;
   uint32_t sub_at = 0, sub_size = 0, sub_end = 1u << root;
   unsigned bits = plan->shortest < root && plan->shortest > 0 ? plan->shortest : root;
@@ -72,15 +73,15 @@ static void fill_table(uint32_t *table, unsigned root, const code_plan *plan, co
   for (uint32_t i = 0; i < 1u << bits; i++) table[i] = ENTRY_NONE;
   /* The table of codes up to `bits` bits, twice in a row, is that of codes up to one bit more. */
   for (;; bits++) {
-    for (unsigned k = bits <= root ? plan->count[bits] : 0; k > 0; k--, symbol++) {
-      table[code] = entries[*symbol] + bits * (*symbol >= first_stepped ? 0x101u : 1u);
+    for (unsigned k = bits <= root ? plan->count[bits] : 0; k > 0; k--, next++) {
+      table[code] = symbols[*next] + bits * CODE_BIT;
       code = next_code(code, bits);
     }
     if (bits >= root) break;
     memcpy(table + (1u << bits), table, sizeof *table << bits);
   }
   for (bits = root + 1; bits <= plan->longest; bits++) {
-    for (unsigned k = plan->count[bits]; k > 0; k--, symbol++) {
+    for (unsigned k = plan->count[bits]; k > 0; k--, next++) {
       const uint32_t prefix = code & ((1u << root) - 1);
       if (prefix != sub_prefix) {
         const unsigned size = subtable_bits(plan, bits, k, root);
@@ -91,63 +92,107 @@ static void fill_table(uint32_t *table, unsigned root, const code_plan *plan, co
         table[prefix] = ENTRY_SPECIAL | ENTRY_SUBTABLE | sub_at << 16 | size << 8 | root;
       }
       for (uint32_t i = code >> root; i < sub_size; i += 1u << (bits - root))
-        table[sub_at + i] = entries[*symbol] + (bits - root) * (*symbol >= first_stepped ? 0x101u : 1u);
+        table[sub_at + i] = symbols[*next] + (bits - root) * CODE_BIT;
       code = next_code(code, bits);
     }
   }
 }
 
-/* Joins up to three literals whose codes fit into one index. Going down, every shorter index is still single. */
-static void join_literals(uint32_t *table) {
-  for (uint32_t i = 1u << LITLEN_ROOT; i-- > 0;) {
-    const uint32_t a = table[i];
-    if ((a & ENTRY_LITERALS) == 0) continue;
-    uint32_t bits = a & ENTRY_BITS;
-    const uint32_t b = table[i >> bits];
-    if ((b & ENTRY_LITERALS) == 0 || bits + (b & ENTRY_BITS) > LITLEN_ROOT) continue;
-    bits += b & ENTRY_BITS;
-    uint32_t joined = bits | 2u << 6 | (a & 0xff00) | (b & 0xff00) << 8;
-    const uint32_t c = table[i >> bits];
-    if ((c & ENTRY_LITERALS) != 0 && bits + (c & ENTRY_BITS) <= LITLEN_ROOT)
-      joined = (bits + (c & ENTRY_BITS)) | 3u << 6 | (joined & 0xffff00) | (c & 0xff00) << 16;
-    table[i] = joined;
+/* ---- several symbols at once ----------------------------------------------------------------------------------- */
+
+#define MULTI_BIT (((uint64_t)1 << 42) + 1)          /* one bit of code more, in both counts            */
+#define MULTI_ALONE ((uint64_t)64 << 48)             /* no match: a distance that does no harm          */
+#define MULTI_LITERAL ((uint64_t)1 << 40)
+#define MULTI_NONE ((uint64_t)0x80003c0000000000)    /* 15 bits of code, so that it joins with nothing  */
+#define MULTI_CODE(e) ((e) >> 42 & 15)
+
+/* Distances as they stand behind a length: the bits of the code and the base; none where the code is longer than a root. */
+static void prepare_distances(uint64_t *parts, const uint32_t *dist) {
+  for (uint32_t i = 0; i < 1u << DIST_ROOT; i++) {
+    const uint64_t e = dist[i];
+    const uint64_t part = (e >> 16) << 48 | (e >> 8 & 15) << 42 | (e & ENTRY_BITS);
+    parts[i] = (e & ENTRY_SPECIAL) != 0 ? MULTI_NONE : part;
   }
 }
 
-const char *mst_inflate_build_litlen(uint32_t *table, const uint8_t *lengths, unsigned n) {
-  uint32_t entries[LITLEN_SYMBOLS];
-  code_plan plan;
-  const char *broken;
-  if (n <= 256 || lengths[256] == 0) return "no code for the end of the block";
-  broken = plan_code(&plan, lengths, n);
-  if (broken != NULL) return broken;
-  for (uint32_t i = 0; i < 256; i++) entries[i] = ENTRY_ONE_LITERAL | i << 8;
-  entries[256] = ENTRY_SPECIAL | ENTRY_END;
-  for (uint32_t i = 0; i < 29; i++) entries[257 + i] = (uint32_t)length_base[i] << 16 | length_extra[i];
-  entries[286] = entries[287] = ENTRY_SPECIAL;
-  fill_table(table, LITLEN_ROOT, &plan, entries, 256);
-  join_literals(table);
-  return NULL;
+/* A match of `length` whose code and extra bits are the `bits` bits of `prefix`, with every distance that may follow. */
+static void fill_matches(uint64_t *multi, uint32_t prefix, unsigned bits, uint64_t length, const uint64_t *parts) {
+  const unsigned room = MULTI_ROOT - bits;
+  for (uint32_t i = 0; i < 1u << room; i++) {
+    const uint64_t part = parts[i & ((1u << DIST_ROOT) - 1)];
+    multi[prefix | i << bits] = MULTI_CODE(part) <= room ? part + bits * MULTI_BIT + (length << 32) : MULTI_NONE;
+  }
 }
 
-const char *mst_inflate_build_dist(uint32_t *table, const uint8_t *lengths, unsigned n) {
-  uint32_t entries[DIST_SYMBOLS];
+/* Everything that can stand behind literal `byte`, whose code is `code`: `behind` holds what stands there by itself. */
+static void fill_literals(uint64_t *multi, uint32_t code, unsigned bits, uint32_t byte, const uint64_t *behind) {
+  const unsigned room = MULTI_ROOT - bits;
+  const uint64_t literal = bits * MULTI_BIT + MULTI_LITERAL + ((uint64_t)byte << 8);
+  for (uint32_t i = 0; i < 1u << room; i++) {
+    const uint64_t e = behind[i];
+    const uint64_t joined = (e & ~(uint64_t)0xff00) + ((e & 0xff00) << 8) + literal;
+    multi[code | i << bits] = MULTI_CODE(e) <= room ? joined : MULTI_ALONE + literal;
+  }
+}
+
+static void fill_multi(uint64_t *multi, const code_plan *plan, const uint32_t *dist) {
+  uint64_t parts[1u << DIST_ROOT], behind[MULTI_ENTRIES];
+  const uint16_t *next = plan->sorted;
+  uint32_t code = 0;
+  prepare_distances(parts, dist);
+  for (uint32_t i = 0; i < MULTI_ENTRIES; i++) multi[i] = MULTI_NONE;
+  for (unsigned bits = 1; bits <= MULTI_ROOT; bits++)
+    for (unsigned k = plan->count[bits]; k > 0; k--, next++) {
+      const unsigned symbol = *next, extra = symbol > 256 && symbol < 286 ? length_extra[symbol - 257] : 0;
+      if (symbol < 256)
+        for (uint32_t i = code; i < MULTI_ENTRIES; i += 1u << bits)
+          multi[i] = MULTI_ALONE + bits * MULTI_BIT + MULTI_LITERAL + (symbol << 8);
+      /* 256 and more do not fit into the entry's length. */
+      else if (symbol > 256 && symbol < 284 && bits + extra < MULTI_ROOT)
+        for (uint32_t x = 0; x < 1u << extra; x++)
+          fill_matches(multi, code | x << bits, bits + extra, length_base[symbol - 257] + x, parts);
+      code = next_code(code, bits);
+    }
+  memcpy(behind, multi, sizeof behind);
+  code = 0;
+  next = plan->sorted;
+  for (unsigned bits = 1; bits < MULTI_ROOT; bits++)
+    for (unsigned k = plan->count[bits]; k > 0; k--, next++) {
+      if (*next < 256) fill_literals(multi, code, bits, *next, behind);
+      code = next_code(code, bits);
+    }
+}
+
+/* ---- whole blocks ---------------------------------------------------------------------------------------------- */
+
+const char *mst_inflate_build(inflate_tables *t, const uint8_t *litlen, unsigned n_litlen, const uint8_t *dist, unsigned n_dist) {
+  uint32_t symbols[LITLEN_SYMBOLS];
   code_plan plan;
-  const char *broken = plan_code(&plan, lengths, n);
+  const char *broken;
+  if (n_litlen <= 256 || litlen[256] == 0) return "no code for the end of the block";
+  broken = plan_code(&plan, dist, n_dist);
   if (broken != NULL) return broken;
-  for (uint32_t i = 0; i < 30; i++) entries[i] = (uint32_t)dist_base[i] << 16 | (i < 4 ? 0 : (i - 2) / 2);
-  entries[30] = entries[31] = ENTRY_SPECIAL;
-  fill_table(table, DIST_ROOT, &plan, entries, 0);
+  for (uint32_t i = 0; i < 30; i++) symbols[i] = (uint32_t)dist_base[i] << 16 | (i < 4 ? 0 : (i - 2) / 2);
+  symbols[30] = symbols[31] = ENTRY_SPECIAL;
+  fill_table(t->dist, DIST_ROOT, &plan, symbols);
+  broken = plan_code(&plan, litlen, n_litlen);
+  if (broken != NULL) return broken;
+  for (uint32_t i = 0; i < 256; i++) symbols[i] = ENTRY_LITERAL | i << 16;
+  symbols[256] = ENTRY_SPECIAL | ENTRY_END;
+  for (uint32_t i = 0; i < 29; i++) symbols[257 + i] = (uint32_t)length_base[i] << 16 | length_extra[i];
+  symbols[286] = symbols[287] = ENTRY_SPECIAL;
+  fill_table(t->litlen, LITLEN_ROOT, &plan, symbols);
+  fill_multi(t->multi, &plan, t->dist);
   return NULL;
 }
 
 const char *mst_inflate_build_precode(uint32_t *table, const uint8_t lengths[PRECODE_SYMBOLS]) {
-  uint32_t entries[PRECODE_SYMBOLS];
+  uint32_t symbols[PRECODE_SYMBOLS];
   code_plan plan;
   const char *broken = plan_code(&plan, lengths, PRECODE_SYMBOLS);
   if (broken != NULL) return broken;
   if (plan.used < 2) return "an incomplete set of codes";
-  for (uint32_t i = 0; i < PRECODE_SYMBOLS; i++) entries[i] = i << 8;
-  fill_table(table, PRECODE_ROOT, &plan, entries, PRECODE_SYMBOLS);
+  for (uint32_t i = 0; i < PRECODE_SYMBOLS; i++) symbols[i] = i << 16;
+  fill_table(table, PRECODE_ROOT, &plan, symbols);
   return NULL;
 }
