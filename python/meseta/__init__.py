@@ -1,16 +1,15 @@
 """meseta: index raw files in object stores once, cut them into lazy slices for nothing, read slices anywhere.
 
->>> import meseta, pathlib, tempfile
->>> path = pathlib.Path(tempfile.mkdtemp()) / "genome.fa"
->>> _ = path.write_text(">one\\nACGT\\n>two\\nGG\\n")
->>> genome = meseta.open(path)
->>> genome.index()["records"]
+>>> genes = meseta.open(folder / "genes.fa")
+>>> genes.index(force=True)["records"]
 2
->>> [s.read() for s in genome.slices(2)]
-[b'>one\\nACGT\\n', b'>two\\nGG\\n']
+>>> [s.read() for s in genes.slices(2)]
+[b'>one\\nACGTACGT\\n', b'>two\\nGGG\\n']
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from . import _meseta
 from .errors import (
@@ -31,10 +30,11 @@ from .errors import (
 )
 from .slice import Slice
 from .source import Source, glob, open
-from .stream import Stream
+from .stream import Batch, Schema, Stream
 
 __all__ = [
     "ArgumentError",
+    "Batch",
     "CancelledError",
     "ChangedError",
     "ConflictError",
@@ -45,6 +45,7 @@ __all__ = [
     "InternalError",
     "LimitError",
     "NotFoundError",
+    "Schema",
     "Slice",
     "Source",
     "Stream",
@@ -62,16 +63,33 @@ __version__: str = _meseta.version()
 
 
 def configure(*, threads: int | None = None, memory: int | str | None = None) -> None:
-    """Sets how many threads and how much memory (buffers and caches) further calls may use.
+    """Sets how many threads and how much memory further calls of this process may use.
 
-    Sources and slices that are open already keep what they have.
+    Sources and slices that are open already keep what they have. Without this, ``MESETA_THREADS`` and ``MESETA_MEMORY`` count.
+
+    Parameters
+    ----------
+    threads : int, optional
+        Threads that compute; None: as many as there are processors.
+    memory : int or str, optional
+        Bytes of buffers and caches together, such as "256MiB"; None: 64 MiB.
+
+    Examples
+    --------
+    >>> meseta.configure(threads=2, memory="128MiB")
+    >>> meseta.configure()  # as it was
     """
-    from .options import size
+    from .options import count, size
 
-    _meseta.configure(threads or 0, size(memory, "memory"))
+    _meseta.configure(count(threads, "threads", 4096), size(memory, "memory"))
 
 
-def formats() -> list[dict[str, object]]:
-    """The formats of this build: name, title, names by which it is recognised, strategies, options."""
-    found: list[dict[str, object]] = _meseta.describe("formats")
-    return found
+def formats() -> dict[str, dict[str, Any]]:
+    """The formats of this build, by name: title, file names, strategies, options.
+
+    Examples
+    --------
+    >>> meseta.formats()["text"]["strategies"]
+    ['lines', 'words']
+    """
+    return {row["name"]: row for row in _meseta.describe("formats")}

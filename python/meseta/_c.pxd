@@ -1,10 +1,12 @@
 # The public C headers, as far as the package uses them.
+from cpython.object cimport PyObject
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "meseta/meseta.h" nogil:
     ctypedef int mst_status
     int MST_OK
     int MST_E_CANCELLED
+    int MST_E_INTERNAL
     ctypedef struct mst_error:
         mst_status status
         bint retryable
@@ -130,6 +132,8 @@ cdef extern from "meseta/meseta.h" nogil:
     cdef struct ArrowSchema:
         const char *format
         const char *name
+        int64_t n_children
+        ArrowSchema **children
         void (*release)(ArrowSchema *) noexcept nogil
     cdef struct ArrowArray:
         int64_t length
@@ -141,4 +145,17 @@ cdef extern from "meseta/meseta.h" nogil:
         void (*release)(ArrowArrayStream *) noexcept nogil
 
 cdef extern from "interrupt.h":
-    int mst_py_run(void (*run)(void *) noexcept nogil, void *arg, mst_cancel *cancel, int main_thread) except -1
+    ctypedef struct mst_py_job:
+        void (*run)(void *) noexcept nogil
+        void *arg
+    void mst_py_progress(void *, uint64_t, uint64_t) noexcept nogil
+    int mst_py_run(mst_py_job *, mst_cancel *, int, PyObject *) except -1
+
+cdef extern from "arrow.h":
+    ctypedef struct mst_py_batches:
+        ArrowSchema schema
+    bint mst_py_schema_copy(const ArrowSchema *, ArrowSchema *)
+    bint mst_py_batches_add(mst_py_batches *, ArrowArray *)
+    void mst_py_batches_free(mst_py_batches *)
+    void mst_py_batches_stream(mst_py_batches *, ArrowArrayStream *)
+    bint mst_py_guard_stream(ArrowArrayStream *, mst_cancel *, unsigned long, ArrowArrayStream *)

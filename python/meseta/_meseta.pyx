@@ -1,26 +1,24 @@
-# cython: language_level=3, embedsignature=False, freethreading_compatible=True
-"""The thin layer over the C library: converts arguments, releases the lock, turns errors into exceptions. Policy lives in .py."""
+# cython: language_level=3, embedsignature=False
+"""The thin layer over the C library: converts arguments, releases the lock, turns errors into exceptions. Policy lives in the .py files."""
 
 import json as _json
 import threading as _threading
-import weakref as _weakref
 
-from cpython.buffer cimport PyBUF_READ, PyBuffer_FillInfo
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.memoryview cimport PyMemoryView_FromMemory
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset, strlen
 
 from meseta._c cimport *
-from meseta.errors import _make as _make_error
+from meseta.errors import ArgumentError, CancelledError, Error, _make as _make_error
 
 
-# ---- errors and calls --------------------------------------------------------------------------------------------------------
+# ---- errors and text ---------------------------------------------------------------------------------------------------------
 
 
-cdef object _error(mst_status status, const mst_error *err):
+cdef object _error(mst_status status, mst_error *err):
     return _make_error(
         status,
         err.message.decode("utf-8", "replace"),
@@ -28,13 +26,52 @@ cdef object _error(mst_status status, const mst_error *err):
         err.offset,
         err.request_id.decode("utf-8", "replace"),
         err.http_status,
+        err.os_errno,
         err.retryable,
     )
 
 
+cdef bytes _utf8(str text):
+    """Text as the library takes it; bytes of file names that are no UTF-8 pass through."""
+    cdef bytes found
+    try:
+        found = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ArgumentError(f"text that cannot be encoded: {text!r}") from None
+    if b"\0" in found:
+        raise ArgumentError(f"text must not hold a NUL character: {text!r}")
+    return found
+
+
+cdef object _text(const char *text):
+    return text.decode("utf-8", "surrogateescape")
+
+
+cdef object _take_bytes(mst_bytes *b):
+    cdef bytes found
+    cdef char *to
+    try:
+        found = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>b.size)
+        to = PyBytes_AS_STRING(found)
+        if b.size > 0:
+            with nogil:
+                memcpy(to, b.data, b.size)
+        return found
+    finally:
+        mst_bytes_release(b)
+
+
+cdef object _take_json(mst_bytes *b):
+    text = _take_bytes(b)
+    return _json.loads(text) if text else None
+
+
+# ---- calls -------------------------------------------------------------------------------------------------------------------
+
+
 cdef struct Call:
-    # One native call, whichever it is: `kind` says which fields count.
-    int kind
+    # The arguments and results of one native call; each call uses the few that are its own.
+    mst_status (*run)(Call *) noexcept nogil
     mst_status status
     mst_error err
     mst_cancel *cancel
@@ -44,81 +81,61 @@ cdef struct Call:
     mst_reader *reader
     const char *text
     const char *text2
+    const mst_pair *pairs
+    size_t n_pairs
     const mst_source_options *source_options
-    const mst_index_options *index_options
-    const mst_verify_options *verify_options
+    mst_index_options *index_options
+    mst_verify_options *verify_options
     const mst_query *query
     const mst_read_options *read_options
     const mst_bytes *partials
-    size_t n_partials
     uint64_t i
     uint64_t n
+    ArrowArrayStream *stream
+    ArrowArray *array
+    ArrowSchema *schema
+    Found *found
     mst_bytes out
     mst_source *source_out
     mst_plan *plan_out
     mst_reader *reader_out
-    ArrowArrayStream *stream
-    ArrowArray *array
-    mst_pair *pairs
-    size_t n_pairs
-    void *found
 
-cdef enum:
-    OPEN, SHOW, INDEX, PIECES, SCAN, INDEX_FROM, EXPORT, VERIFY, PLAN, READ, READER, NEXT, STREAM, DESCRIBE, FIND, BATCH
-
-
-cdef mst_status _keep_found(void *arg, const char *url, const char *below, const mst_object_info *info, mst_error *err) noexcept nogil:
-    if info.is_prefix:
-        return MST_OK
-    with gil:
-        (<list>arg).append(url.decode("utf-8", "surrogateescape"))
-    return MST_OK
+ctypedef mst_status (*Run)(Call *) noexcept nogil
 
 
 cdef void _run(void *p) noexcept nogil:
     cdef Call *c = <Call *>p
-    if c.kind == OPEN:
-        c.status = mst_source_open(c.ctx, c.text, c.source_options, &c.source_out, c.cancel, &c.err)
-    elif c.kind == SHOW:
-        c.status = mst_source_show(c.source, &c.out, c.cancel, &c.err)
-    elif c.kind == INDEX:
-        c.status = mst_source_index(c.source, c.index_options, &c.out, c.cancel, &c.err)
-    elif c.kind == PIECES:
-        c.status = mst_source_pieces(c.source, c.index_options, &c.n, c.cancel, &c.err)
-    elif c.kind == SCAN:
-        c.status = mst_source_scan(c.source, c.i, c.n, c.index_options, &c.out, c.cancel, &c.err)
-    elif c.kind == INDEX_FROM:
-        c.status = mst_source_index_from(c.source, c.partials, c.n_partials, c.index_options, &c.out, c.cancel, &c.err)
-    elif c.kind == EXPORT:
-        c.status = mst_source_export(c.source, c.text, c.text2, c.cancel, &c.err)
-    elif c.kind == VERIFY:
-        c.status = mst_source_verify(c.source, c.verify_options, &c.out, c.cancel, &c.err)
-    elif c.kind == PLAN:
-        c.status = mst_source_plan(c.source, c.query, &c.plan_out, c.cancel, &c.err)
-    elif c.kind == READ:
-        c.status = mst_slice_read(c.slice, c.read_options, &c.out, c.cancel, &c.err)
-    elif c.kind == READER:
-        c.status = mst_slice_open(c.slice, c.read_options, &c.reader_out, c.cancel, &c.err)
-    elif c.kind == NEXT:
-        c.status = mst_reader_next(c.reader, &c.out, &c.err)
-    elif c.kind == STREAM:
-        c.status = mst_slice_stream(c.slice, c.read_options, c.stream, c.cancel, &c.err)
-    elif c.kind == DESCRIBE:
-        c.status = mst_slice_describe(c.slice, &c.out, c.cancel, &c.err)
-    elif c.kind == BATCH:
-        c.status = c.stream.get_next(c.stream, c.array)
-    else:
-        c.status = mst_find(c.ctx, c.text, c.pairs, c.n_pairs, MST_FIND_RECURSIVE | MST_FIND_SOURCES, _keep_found, c.found, c.cancel, &c.err)
+    c.status = c.run(c)
 
 
-cdef int _call(Call *c) except -1:
-    """Runs the call with the lock released; raises its error, or what a signal's handler raised meanwhile."""
+cdef void _begin(Call *c, Run run):
+    memset(c, 0, sizeof(c[0]))
+    c.run = run
+
+
+cdef int _end(Call *c, object progress=None) except -1:
+    """Makes the call, with the lock released; raises its error, or what a signal's handler or `progress` raised meanwhile."""
     cdef mst_cancel *own = NULL
+    cdef mst_py_job job
+    memset(&job, 0, sizeof(job))
+    job.run = _run
+    job.arg = c
     if c.cancel == NULL:
-        own = mst_cancel_new(NULL)
+        own = mst_cancel_new(c.ctx)
+        if own == NULL:
+            raise MemoryError
         c.cancel = own
+    if progress is not None:
+        if c.index_options != NULL:
+            c.index_options.progress = mst_py_progress
+            c.index_options.progress_arg = &job
+        if c.verify_options != NULL:
+            c.verify_options.progress = mst_py_progress
+            c.verify_options.progress_arg = &job
     try:
-        mst_py_run(_run, c, c.cancel, _threading.current_thread() is _threading.main_thread())
+        mst_py_run(&job, c.cancel, _in_main_thread(), NULL if progress is None else <PyObject *>progress)
+        if c.status != MST_OK:
+            raise _error(c.status, &c.err)
     except BaseException:
         mst_bytes_release(&c.out)
         mst_source_unref(c.source_out)
@@ -127,29 +144,20 @@ cdef int _call(Call *c) except -1:
         raise
     finally:
         mst_cancel_unref(own)
-    if c.status != MST_OK and c.kind != BATCH:
-        raise _error(c.status, &c.err)
     return 0
 
 
-cdef bytes _utf8(object text):
-    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
+cdef bint _in_main_thread():
+    return _threading.get_ident() == _threading.main_thread().ident
 
 
-cdef object _take_json(mst_bytes *b):
-    try:
-        return _json.loads(PyBytes_FromStringAndSize(<const char *>b.data, <Py_ssize_t>b.size)) if b.size else None
-    finally:
-        mst_bytes_release(b)
-
-
-# ---- context -----------------------------------------------------------------------------------------------------------------
+# ---- context and storage options -----------------------------------------------------------------------------------------------
 
 
 cdef class _Context:
     cdef mst_context *ctx
 
-    def __cinit__(self, threads=0, memory=0):
+    def __cinit__(self, threads, memory):
         cdef mst_context_options o
         cdef mst_error err
         memset(&o, 0, sizeof(o))
@@ -164,16 +172,16 @@ cdef class _Context:
         mst_context_unref(self.ctx)
 
 
-_context = None  # NULL: the library's default
+cdef _Context _context = None  # None: the library's default
 
 
-def configure(threads=0, memory=0):
+def configure(threads, memory):
     global _context
-    _context = _Context(threads, memory)
+    _context = _Context(threads, memory) if threads or memory else None
 
 
-cdef mst_context *_ctx():
-    return (<_Context>_context).ctx if _context is not None else NULL
+cdef mst_context *_of(_Context context):
+    return NULL if context is None else context.ctx
 
 
 cdef class _Pairs:
@@ -189,86 +197,147 @@ cdef class _Pairs:
         if self.pairs == NULL:
             raise MemoryError
         for i, (k, v) in enumerate(self.keep):
-            self.pairs[i].key = <const char *>k
-            self.pairs[i].value = <const char *>v
+            self.pairs[i].key = <const char *><bytes>k
+            self.pairs[i].value = <const char *><bytes>v
 
     def __dealloc__(self):
         free(self.pairs)
 
 
 def version():
-    return mst_version().decode()
+    return _text(mst_version())
 
 
 def describe(what):
     cdef mst_bytes out
     cdef mst_error err
-    memset(&out, 0, sizeof(out))
     cdef bytes name = _utf8(what)
-    cdef mst_status status = mst_describe(_ctx(), name, &out, &err)
+    cdef _Context context = _context
+    memset(&out, 0, sizeof(out))
+    cdef mst_status status = mst_describe(_of(context), name, &out, &err)
     if status != MST_OK:
         raise _error(status, &err)
     return _take_json(&out)
 
 
+# ---- finding objects -----------------------------------------------------------------------------------------------------------
+
+
+cdef struct Found:
+    # URLs, each with its NUL.
+    char *text
+    size_t size
+    size_t room
+    bint failed
+
+
+cdef mst_status _keep_found(void *arg, const char *url, const char *below, const mst_object_info *info, mst_error *err) noexcept nogil:
+    cdef Found *found = <Found *>arg
+    cdef size_t n = strlen(url) + 1
+    cdef size_t room
+    cdef char *more
+    if info.is_prefix:
+        return MST_OK
+    if found.size + n > found.room:
+        room = 2 * (found.size + n) + 4096
+        more = <char *>realloc(found.text, room)
+        if more == NULL:
+            found.failed = True
+            return MST_E_CANCELLED
+        found.text = more
+        found.room = room
+    memcpy(found.text + found.size, url, n)
+    found.size += n
+    return MST_OK
+
+
+cdef mst_status _find(Call *c) noexcept nogil:
+    return mst_find(c.ctx, c.text, c.pairs, c.n_pairs, MST_FIND_RECURSIVE | MST_FIND_SOURCES, _keep_found, c.found, c.cancel, &c.err)
+
+
 def find(pattern, options):
     cdef Call c
+    cdef Found found
     cdef bytes url = _utf8(pattern)
     cdef _Pairs pairs = _Pairs(options)
-    found = []
-    memset(&c, 0, sizeof(c))
-    c.kind = FIND
-    c.ctx = _ctx()
+    cdef _Context context = _context
+    memset(&found, 0, sizeof(found))
+    _begin(&c, _find)
+    c.ctx = _of(context)
     c.text = url
     c.pairs = pairs.pairs
     c.n_pairs = pairs.n
-    c.found = <void *>found
-    _call(&c)
-    return found
-
-
-# ---- progress ----------------------------------------------------------------------------------------------------------------
-
-
-cdef void _progress(void *arg, uint64_t done, uint64_t total) noexcept nogil:
-    with gil:
-        state = <object>arg
-        if state[1] is None:
-            try:
-                state[0](done, total)
-            except BaseException as error:  # told to the caller when the native call has ended
-                state[1] = error
+    c.found = &found
+    try:
+        _end(&c)
+        return [one.decode("utf-8", "surrogateescape") for one in found.text[:found.size].split(b"\0")[:-1]] if found.size else []
+    except BaseException:
+        if found.failed:
+            raise MemoryError from None
+        raise
+    finally:
+        free(found.text)
 
 
 # ---- source ------------------------------------------------------------------------------------------------------------------
 
 
+cdef mst_status _open(Call *c) noexcept nogil:
+    return mst_source_open(c.ctx, c.text, c.source_options, &c.source_out, c.cancel, &c.err)
+
+cdef mst_status _show(Call *c) noexcept nogil:
+    return mst_source_show(c.source, &c.out, c.cancel, &c.err)
+
+cdef mst_status _index(Call *c) noexcept nogil:
+    return mst_source_index(c.source, c.index_options, &c.out, c.cancel, &c.err)
+
+cdef mst_status _pieces(Call *c) noexcept nogil:
+    return mst_source_pieces(c.source, c.index_options, &c.n, c.cancel, &c.err)
+
+cdef mst_status _scan(Call *c) noexcept nogil:
+    return mst_source_scan(c.source, c.i, c.n, c.index_options, &c.out, c.cancel, &c.err)
+
+cdef mst_status _index_from(Call *c) noexcept nogil:
+    return mst_source_index_from(c.source, c.partials, c.n, c.index_options, &c.out, c.cancel, &c.err)
+
+cdef mst_status _export(Call *c) noexcept nogil:
+    return mst_source_export(c.source, c.text, c.text2, c.cancel, &c.err)
+
+cdef mst_status _verify(Call *c) noexcept nogil:
+    return mst_source_verify(c.source, c.verify_options, &c.out, c.cancel, &c.err)
+
+cdef mst_status _plan(Call *c) noexcept nogil:
+    return mst_source_plan(c.source, c.query, &c.plan_out, c.cancel, &c.err)
+
+
 cdef class Source:
     cdef mst_source *source
-    cdef _Pairs pairs
-    cdef object __weakref__
 
-    def __cinit__(self, url, format, index_at, dialect, options):
+    def __cinit__(self, url, format, index_at, dialect, options, allow_unpinned):
         cdef Call c
         cdef mst_source_options o
         cdef bytes url_b = _utf8(url)
-        cdef bytes format_b = _utf8(format or "")
-        cdef bytes index_b = _utf8(index_at or "")
-        cdef bytes dialect_b = _utf8(dialect or "")
-        self.pairs = _Pairs(options)
-        memset(&c, 0, sizeof(c))
+        cdef bytes format_b = None if format is None else _utf8(format)
+        cdef bytes index_b = None if index_at is None else _utf8(index_at)
+        cdef bytes dialect_b = _utf8(dialect) if dialect else None
+        cdef _Pairs pairs = _Pairs(options)
+        cdef _Context context = _context
         memset(&o, 0, sizeof(o))
         o.struct_size = sizeof(o)
-        o.format = <const char *>format_b if format else NULL
-        o.index_at = <const char *>index_b if index_at else NULL
-        o.dialect_json = <const char *>dialect_b if dialect else NULL
-        o.config = self.pairs.pairs
-        o.n_config = self.pairs.n
-        c.kind = OPEN
-        c.ctx = _ctx()
+        if format_b is not None:
+            o.format = format_b
+        if index_b is not None:
+            o.index_at = index_b
+        if dialect_b is not None:
+            o.dialect_json = dialect_b
+        o.config = pairs.pairs
+        o.n_config = pairs.n
+        o.allow_unpinned = allow_unpinned
+        _begin(&c, _open)
+        c.ctx = _of(context)
         c.text = url_b
         c.source_options = &o
-        _call(&c)
+        _end(&c)
         self.source = c.source_out
 
     def __dealloc__(self):
@@ -276,15 +345,15 @@ cdef class Source:
 
     @property
     def url(self):
-        return mst_source_get_url(self.source).decode("utf-8", "surrogateescape")
+        return _text(mst_source_get_url(self.source))
 
     @property
     def format(self):
-        return mst_source_get_format(self.source).decode()
+        return _text(mst_source_get_format(self.source))
 
     @property
     def index_url(self):
-        return mst_source_get_index_url(self.source).decode("utf-8", "surrogateescape")
+        return _text(mst_source_get_index_url(self.source))
 
     @property
     def size(self):
@@ -292,80 +361,70 @@ cdef class Source:
 
     def show(self):
         cdef Call c
-        memset(&c, 0, sizeof(c))
-        c.kind = SHOW
+        _begin(&c, _show)
         c.source = self.source
-        _call(&c)
+        _end(&c)
         return _take_json(&c.out)
 
-    cdef object _index(self, Call *c, mst_index_options *o, spacing, threads, piece_bytes, force, recover, progress):
-        memset(c, 0, sizeof(c[0]))
+    cdef void _begin_index(self, Call *c, Run run, mst_index_options *o):
+        _begin(c, run)
         memset(o, 0, sizeof(o[0]))
         o.struct_size = sizeof(o[0])
+        c.source = self.source
+        c.index_options = o
+
+    def index(self, spacing, threads, piece_bytes, force, recover, dry_run, progress):
+        cdef Call c
+        cdef mst_index_options o
+        self._begin_index(&c, _index, &o)
         o.spacing = spacing
         o.threads = threads
         o.piece_bytes = piece_bytes
         o.force = force
         o.recover = recover
-        c.source = self.source
-        c.index_options = o
-        if progress is None:
-            return None
-        state = [progress, None]
-        o.progress = _progress
-        o.progress_arg = <void *>state
-        return state
-
-    def index(self, spacing, threads, piece_bytes, force, recover, dry_run, progress):
-        cdef Call c
-        cdef mst_index_options o
-        state = self._index(&c, &o, spacing, threads, piece_bytes, force, recover, progress)
         o.dry_run = dry_run
-        c.kind = INDEX
-        _call(&c)
-        report = _take_json(&c.out)
-        if state is not None and state[1] is not None:
-            raise state[1]
-        return report
+        _end(&c, progress)
+        return _take_json(&c.out)
 
     def pieces(self, spacing, piece_bytes):
         cdef Call c
         cdef mst_index_options o
-        self._index(&c, &o, spacing, 0, piece_bytes, False, False, None)
-        c.kind = PIECES
-        _call(&c)
+        self._begin_index(&c, _pieces, &o)
+        o.spacing = spacing
+        o.piece_bytes = piece_bytes
+        _end(&c)
         return c.n
 
     def scan(self, i, n, spacing, recover):
         cdef Call c
         cdef mst_index_options o
-        self._index(&c, &o, spacing, 0, 0, False, recover, None)
-        c.kind = SCAN
+        self._begin_index(&c, _scan, &o)
+        o.spacing = spacing
+        o.recover = recover
         c.i = i
         c.n = n
-        _call(&c)
-        try:
-            return PyBytes_FromStringAndSize(<const char *>c.out.data, <Py_ssize_t>c.out.size)
-        finally:
-            mst_bytes_release(&c.out)
+        _end(&c)
+        return _take_bytes(&c.out)
 
-    def index_from(self, partials, spacing, recover):
+    def index_from(self, list partials, spacing, recover):
         cdef Call c
         cdef mst_index_options o
-        cdef size_t n = len(partials)
-        cdef const uint8_t[::1] view
-        self._index(&c, &o, spacing, 0, 0, True, recover, None)
-        cdef mst_bytes *each = <mst_bytes *>calloc(n + 1, sizeof(mst_bytes))
+        cdef bytes one
+        cdef mst_bytes *each = <mst_bytes *>calloc(len(partials) + 1, sizeof(mst_bytes))
         if each == NULL:
             raise MemoryError
         try:
-            for i in range(n):
-                each[i].data = <const uint8_t *><const char *>(<bytes>partials[i])
-                each[i].size = len(partials[i])
-            c.kind = INDEX_FROM
+            for i in range(len(partials)):
+                one = partials[i]
+                each[i].data = <const uint8_t *>PyBytes_AS_STRING(one)
+                each[i].size = len(one)
+            self._begin_index(&c, _index_from, &o)
+            o.spacing = spacing
+            o.recover = recover
+            o.force = True
             c.partials = each
-            c.n_partials = n
-            _call(&c)
+            c.n = len(partials)
+            _end(&c)
         finally:
             free(each)
         return _take_json(&c.out)
@@ -373,61 +432,52 @@ cdef class Source:
     def export(self, kind, to):
         cdef Call c
         cdef bytes kind_b = _utf8(kind)
-        cdef bytes to_b = _utf8(to or "")
-        memset(&c, 0, sizeof(c))
-        c.kind = EXPORT
+        cdef bytes to_b = None if to is None else _utf8(to)
+        _begin(&c, _export)
         c.source = self.source
         c.text = kind_b
-        c.text2 = <const char *>to_b if to else NULL
-        _call(&c)
+        if to_b is not None:
+            c.text2 = to_b
+        _end(&c)
 
     def verify(self, threads, recover, progress):
         cdef Call c
         cdef mst_verify_options o
-        memset(&c, 0, sizeof(c))
         memset(&o, 0, sizeof(o))
         o.struct_size = sizeof(o)
         o.threads = threads
         o.recover = recover
-        state = [progress, None]
-        if progress is not None:
-            o.progress = _progress
-            o.progress_arg = <void *>state
-        c.kind = VERIFY
+        _begin(&c, _verify)
         c.source = self.source
         c.verify_options = &o
-        try:
-            _call(&c)
-        except BaseException:
-            mst_bytes_release(&c.out)
-            raise
-        report = _take_json(&c.out)
-        if state[1] is not None:
-            raise state[1]
-        return report
+        _end(&c, progress)
+        return _take_json(&c.out)
 
     def slices(self, n, size, records, strategy, region, where, options):
         cdef Call c
         cdef mst_query q
-        cdef bytes strategy_b = _utf8(strategy or "")
-        cdef bytes region_b = _utf8(region or "")
-        cdef bytes where_b = _utf8(where or "")
-        cdef bytes options_b = _utf8(options or "")
-        cdef size_t i
-        memset(&c, 0, sizeof(c))
+        cdef bytes strategy_b = None if strategy is None else _utf8(strategy)
+        cdef bytes region_b = None if region is None else _utf8(region)
+        cdef bytes where_b = None if where is None else _utf8(where)
+        cdef bytes options_b = _utf8(options) if options else None
+        cdef size_t i = 0
         memset(&q, 0, sizeof(q))
         q.struct_size = sizeof(q)
         q.slices = n
         q.slice_bytes = size
         q.slice_records = records
-        q.strategy = <const char *>strategy_b if strategy is not None else NULL
-        q.region = <const char *>region_b if region is not None else NULL
-        q.where = <const char *>where_b if where is not None else NULL
-        q.options_json = <const char *>options_b if options else NULL
-        c.kind = PLAN
+        if strategy_b is not None:
+            q.strategy = strategy_b
+        if region_b is not None:
+            q.region = region_b
+        if where_b is not None:
+            q.where = where_b
+        if options_b is not None:
+            q.options_json = options_b
+        _begin(&c, _plan)
         c.source = self.source
         c.query = &q
-        _call(&c)
+        _end(&c)
         try:
             return [_wrap_slice(mst_plan_take(c.plan_out, i)) for i in range(mst_plan_get_count(c.plan_out))]
         finally:
@@ -435,6 +485,22 @@ cdef class Source:
 
 
 # ---- slice -------------------------------------------------------------------------------------------------------------------
+
+
+cdef mst_status _describe(Call *c) noexcept nogil:
+    return mst_slice_describe(c.slice, &c.out, c.cancel, &c.err)
+
+cdef mst_status _read(Call *c) noexcept nogil:
+    return mst_slice_read(c.slice, c.read_options, &c.out, c.cancel, &c.err)
+
+cdef mst_status _read_from(Call *c) noexcept nogil:
+    return mst_slice_open(c.slice, c.read_options, &c.reader_out, c.cancel, &c.err)
+
+cdef mst_status _next(Call *c) noexcept nogil:
+    return mst_reader_next(c.reader, &c.out, &c.err)
+
+cdef mst_status _stream(Call *c) noexcept nogil:
+    return mst_slice_stream(c.slice, c.read_options, c.stream, c.cancel, &c.err)
 
 
 cdef Slice _wrap_slice(mst_slice *s):
@@ -445,33 +511,36 @@ cdef Slice _wrap_slice(mst_slice *s):
 
 cdef class Slice:
     cdef mst_slice *slice
-    cdef object __weakref__
+
+    def __init__(self):
+        raise TypeError("slices are made by plans and by parse()")
 
     def __dealloc__(self):
         mst_slice_unref(self.slice)
 
     @staticmethod
-    def parse(text, options):
+    def parse(bytes text, options):
         cdef Slice self = Slice.__new__(Slice)
         cdef mst_error err
-        cdef bytes text_b = _utf8(text)
         cdef _Pairs pairs = _Pairs(options)
-        cdef mst_status status = mst_slice_parse(_ctx(), <const char *>text_b, len(text_b), pairs.pairs, pairs.n, &self.slice, &err)
+        cdef _Context context = _context
+        cdef mst_status status = mst_slice_parse(
+            _of(context), <const char *>text, len(text), pairs.pairs, pairs.n, &self.slice, &err)
         if status != MST_OK:
             raise _error(status, &err)
         return self
 
     @property
     def json(self):
-        return mst_slice_get_json(self.slice).decode("utf-8", "surrogateescape")
+        return _text(mst_slice_get_json(self.slice))
 
     @property
     def url(self):
-        return mst_slice_get_url(self.slice).decode("utf-8", "surrogateescape")
+        return _text(mst_slice_get_url(self.slice))
 
     @property
     def format(self):
-        return mst_slice_get_format(self.slice).decode()
+        return _text(mst_slice_get_format(self.slice))
 
     @property
     def records(self):
@@ -479,99 +548,121 @@ cdef class Slice:
         return None if n == MST_UNKNOWN else n
 
     @property
-    def bytes(self):
+    def size(self):
         cdef uint64_t n = mst_slice_get_bytes(self.slice)
         return None if n == MST_UNKNOWN else n
 
     def describe(self):
         cdef Call c
-        memset(&c, 0, sizeof(c))
-        c.kind = DESCRIBE
+        _begin(&c, _describe)
         c.slice = self.slice
-        _call(&c)
+        _end(&c)
         return _take_json(&c.out)
 
     def read(self, header, recover):
         cdef Call c
         cdef mst_read_options o
-        memset(&c, 0, sizeof(c))
         memset(&o, 0, sizeof(o))
         o.struct_size = sizeof(o)
         o.header = header
         o.recover = recover
-        c.kind = READ
+        _begin(&c, _read)
         c.slice = self.slice
         c.read_options = &o
-        _call(&c)
-        try:
-            return PyBytes_FromStringAndSize(<const char *>c.out.data, <Py_ssize_t>c.out.size)
-        finally:
-            mst_bytes_release(&c.out)
+        _end(&c)
+        return _take_bytes(&c.out)
 
     def reader(self, header, recover):
         cdef Call c
         cdef mst_read_options o
         cdef Reader r = Reader.__new__(Reader)
-        memset(&c, 0, sizeof(c))
         memset(&o, 0, sizeof(o))
         o.struct_size = sizeof(o)
         o.header = header
         o.recover = recover
-        r.cancel = mst_cancel_new(_ctx())
-        c.kind = READER
+        _begin(&c, _read_from)
         c.slice = self.slice
         c.read_options = &o
         c.cancel = r.cancel
-        _call(&c)
+        _end(&c)
         r.reader = c.reader_out
         return r
 
-    def stream(self, options):
+    def stream(self, options, recover):
         cdef Call c
         cdef mst_read_options o
-        cdef bytes options_b = _utf8(options or "")
+        cdef bytes options_b = _utf8(options) if options else None
         cdef Stream s = Stream.__new__(Stream)
-        memset(&c, 0, sizeof(c))
         memset(&o, 0, sizeof(o))
         o.struct_size = sizeof(o)
-        o.options_json = <const char *>options_b if options else NULL
-        s.cancel = mst_cancel_new(_ctx())
-        c.kind = STREAM
+        o.recover = recover
+        if options_b is not None:
+            o.options_json = options_b
+        _begin(&c, _stream)
         c.slice = self.slice
         c.read_options = &o
         c.stream = &s.stream
         c.cancel = s.cancel
-        _call(&c)
+        _end(&c)
         return s
 
 
+cdef object _failure(object error):
+    """What later calls on the same reader raise: it has lost its place."""
+    return error if isinstance(error, Error) else CancelledError("an earlier call was interrupted; begin again")
+
+
 cdef class Reader:
-    """The pieces of a slice, in order; one thread at a time."""
+    """The pieces of a slice, in order. In use by one thread at a time; close() from another one stops it."""
     cdef mst_reader *reader
     cdef mst_cancel *cancel
+    cdef object lock
+    cdef object failure
+
+    def __cinit__(self):
+        self.lock = _threading.Lock()
+        self.cancel = mst_cancel_new(NULL)
+        if self.cancel == NULL:
+            raise MemoryError
 
     def __dealloc__(self):
-        mst_reader_free(self.reader)
+        with nogil:
+            mst_reader_free(self.reader)
         mst_cancel_unref(self.cancel)
 
     def next(self):
+        """The next piece, b"" at the end; after an error the same error again, never an end."""
         cdef Call c
-        if self.reader == NULL:
-            raise ValueError("the reader is closed")
-        memset(&c, 0, sizeof(c))
-        c.kind = NEXT
-        c.reader = self.reader
-        c.cancel = self.cancel
-        _call(&c)
-        cdef Piece p = Piece.__new__(Piece)
-        p.bytes = c.out
-        return p
+        cdef Piece piece
+        if not self.lock.acquire(False):
+            raise ArgumentError("this slice is being read by another thread; open it once more")
+        try:
+            if self.reader == NULL:
+                raise ArgumentError("this file is closed")
+            if self.failure is not None:
+                raise self.failure
+            _begin(&c, _next)
+            c.reader = self.reader
+            c.cancel = self.cancel
+            try:
+                _end(&c)
+            except BaseException as error:
+                self.failure = _failure(error)
+                raise
+            piece = Piece.__new__(Piece)
+            piece.bytes = c.out
+            return piece
+        finally:
+            self.lock.release()
 
     def close(self):
-        cdef mst_reader *r = self.reader
-        self.reader = NULL
-        with nogil:
-            mst_reader_free(r)
+        cdef mst_reader *reader
+        mst_cancel_request(self.cancel)
+        with self.lock:
+            reader = self.reader
+            self.reader = NULL
+            with nogil:
+                mst_reader_free(reader)
 
 
 cdef class Piece:
@@ -596,8 +687,9 @@ cdef class Piece:
 
 cdef void _drop_stream(object capsule) noexcept:
     cdef ArrowArrayStream *s = <ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream")
-    if s.release != NULL:
-        s.release(s)
+    with nogil:
+        if s.release != NULL:
+            s.release(s)
     free(s)
 
 
@@ -615,74 +707,198 @@ cdef void _drop_array(object capsule) noexcept:
     free(a)
 
 
-cdef class Stream:
-    cdef ArrowArrayStream stream
-    cdef mst_cancel *cancel
-    cdef bint taken
+cdef void *_room(size_t size) except NULL:
+    cdef void *found = calloc(1, size)
+    if found == NULL:
+        raise MemoryError
+    return found
+
+
+cdef class Schema:
+    cdef ArrowSchema schema
 
     def __dealloc__(self):
-        if self.stream.release != NULL:
-            self.stream.release(&self.stream)
-        mst_cancel_unref(self.cancel)
+        if self.schema.release != NULL:
+            self.schema.release(&self.schema)
 
-    cdef int _check(self) except -1:
-        if self.taken or self.stream.release == NULL:
-            raise _make_error(-1, "this stream was handed over already; a stream is read once", "", -1, "", 0, False)
-        return 0
+    @property
+    def fields(self):
+        return [
+            (_text(self.schema.children[i].name), _text(self.schema.children[i].format))
+            for i in range(self.schema.n_children)
+        ]
 
-    cdef object _failed(self):
-        cdef mst_error err
-        if mst_stream_get_error(&self.stream, &err):
-            return _error(err.status, &err)
-        text = self.stream.get_last_error(&self.stream)
-        return _make_error(-14, text.decode("utf-8", "replace") if text != NULL else "the stream failed", "", -1, "", 0, False)
-
-    def schema_capsule(self):
-        cdef ArrowSchema *s
-        self._check()
-        s = <ArrowSchema *>calloc(1, sizeof(ArrowSchema))
-        if s == NULL:
-            raise MemoryError
-        if self.stream.get_schema(&self.stream, s) != 0:
+    def capsule(self):
+        cdef ArrowSchema *s = <ArrowSchema *>_room(sizeof(ArrowSchema))
+        if not mst_py_schema_copy(&self.schema, s):
             free(s)
-            raise self._failed()
+            raise MemoryError
         return PyCapsule_New(s, "arrow_schema", _drop_schema)
 
-    def stream_capsule(self):
-        cdef ArrowArrayStream *s
-        self._check()
-        s = <ArrowArrayStream *>calloc(1, sizeof(ArrowArrayStream))
-        if s == NULL:
-            raise MemoryError
-        s[0] = self.stream
-        memset(&self.stream, 0, sizeof(self.stream))
-        self.taken = True
-        return PyCapsule_New(s, "arrow_array_stream", _drop_stream)
 
-    def next_capsule(self):
-        """The next batch, or None at the end."""
-        cdef Call c
+cdef class Batch:
+    cdef ArrowArray array
+
+    def __dealloc__(self):
+        if self.array.release != NULL:
+            self.array.release(&self.array)
+
+    @property
+    def rows(self):
+        return self.array.length
+
+    def capsule(self):
         cdef ArrowArray *a
-        self._check()
-        a = <ArrowArray *>calloc(1, sizeof(ArrowArray))
-        if a == NULL:
+        if self.array.release == NULL:
+            raise ArgumentError("this batch was handed over already")
+        a = <ArrowArray *>_room(sizeof(ArrowArray))
+        a[0] = self.array
+        memset(&self.array, 0, sizeof(self.array))
+        return PyCapsule_New(a, "arrow_array", _drop_array)
+
+
+cdef mst_status _get_schema(Call *c) noexcept nogil:
+    return _stream_status(c, c.stream.get_schema(c.stream, c.schema))
+
+cdef mst_status _get_batch(Call *c) noexcept nogil:
+    return _stream_status(c, c.stream.get_next(c.stream, c.array))
+
+cdef mst_status _stream_status(Call *c, int failed) noexcept nogil:
+    cdef const char *text
+    cdef size_t n
+    if failed == 0:
+        return MST_OK
+    if not mst_stream_get_error(c.stream, &c.err):
+        text = c.stream.get_last_error(c.stream)
+        n = 0 if text == NULL else min(strlen(text), sizeof(c.err.message) - 1)
+        memcpy(c.err.message, text, n)
+        c.err.status = MST_E_INTERNAL
+        c.err.offset = -1
+    return c.err.status if c.err.status != MST_OK else MST_E_INTERNAL
+
+
+cdef class Stream:
+    """Batches in order, read once: either here one by one, or as a whole by whoever takes the capsule."""
+    cdef ArrowArrayStream stream
+    cdef mst_cancel *cancel
+    cdef object lock
+    cdef object failure
+    cdef Schema known
+    cdef bint ended
+
+    def __cinit__(self):
+        self.lock = _threading.Lock()
+        self.cancel = mst_cancel_new(NULL)
+        if self.cancel == NULL:
             raise MemoryError
-        memset(&c, 0, sizeof(c))
-        c.kind = BATCH
+
+    def __dealloc__(self):
+        self._release()
+        mst_cancel_unref(self.cancel)
+
+    cdef int _take(self) except -1:
+        """The stream is this caller's until `lock` is released."""
+        if not self.lock.acquire(False):
+            raise ArgumentError("this stream is being read by another thread")
+        if self.stream.release == NULL:
+            self.lock.release()
+            raise ArgumentError("this stream was closed or handed over already: a stream is read once")
+        return 0
+
+    cdef Schema _schema(self):
+        cdef Call c
+        cdef Schema found
+        if self.known is None:
+            found = Schema.__new__(Schema)
+            _begin(&c, _get_schema)
+            c.stream = &self.stream
+            c.schema = &found.schema
+            c.cancel = self.cancel
+            _end(&c)
+            self.known = found
+        return self.known
+
+    def schema(self):
+        if self.known is None:
+            self._take()
+            try:
+                self._schema()
+            finally:
+                self.lock.release()
+        return self.known
+
+    cdef Batch _batch(self):
+        cdef Call c
+        cdef Batch found = Batch.__new__(Batch)
+        if self.failure is not None:
+            raise self.failure
+        if self.ended:
+            return None
+        _begin(&c, _get_batch)
         c.stream = &self.stream
-        c.array = a
+        c.array = &found.array
         c.cancel = self.cancel
         try:
-            _call(&c)
-        except BaseException:
-            if a.release != NULL:
-                a.release(a)
-            free(a)
+            _end(&c)
+        except BaseException as error:
+            self.failure = _failure(error)
             raise
-        if c.status != 0:
-            free(a)
-            raise self._failed()
-        if a.release == NULL:
-            free(a)
-            return None
-        return PyCapsule_New(a, "arrow_array", _drop_array)
+        self.ended = found.array.release == NULL
+        return None if self.ended else found
+
+    def next(self):
+        """The next batch, None at the end."""
+        self._take()
+        try:
+            return self._batch()
+        finally:
+            self.lock.release()
+
+    def whole(self):
+        """A capsule of a stream of all batches, which have been read."""
+        cdef mst_py_batches *all = NULL
+        cdef ArrowArrayStream *s
+        cdef Batch batch
+        self._take()
+        try:
+            all = <mst_py_batches *>_room(sizeof(mst_py_batches))
+            if not mst_py_schema_copy(&self._schema().schema, &all.schema):
+                raise MemoryError
+            while True:
+                batch = self._batch()
+                if batch is None:
+                    break
+                if not mst_py_batches_add(all, &batch.array):
+                    raise MemoryError
+            s = <ArrowArrayStream *>_room(sizeof(ArrowArrayStream))
+            mst_py_batches_stream(all, s)
+            all = NULL
+            self._release()
+            return PyCapsule_New(s, "arrow_array_stream", _drop_stream)
+        finally:
+            mst_py_batches_free(all)
+            self.lock.release()
+
+    def capsule(self):
+        """A capsule of what is left of the stream, which is read by whoever takes it."""
+        cdef ArrowArrayStream *s
+        self._take()
+        try:
+            s = <ArrowArrayStream *>_room(sizeof(ArrowArrayStream))
+            if not mst_py_guard_stream(&self.stream, self.cancel, _threading.main_thread().ident, s):
+                free(s)
+                raise MemoryError
+            return PyCapsule_New(s, "arrow_array_stream", _drop_stream)
+        finally:
+            self.lock.release()
+
+    cdef void _release(self):
+        with nogil:
+            if self.stream.release != NULL:
+                self.stream.release(&self.stream)
+        memset(&self.stream, 0, sizeof(self.stream))
+
+    def close(self):
+        mst_cancel_request(self.cancel)
+        with self.lock:
+            self._release()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno as _errno
+
 __all__ = [
     "ArgumentError",
     "CancelledError",
@@ -46,15 +48,17 @@ class Error(Exception):
     retryable: bool = False
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_restore, (type(self), self.args, self.__dict__))
+        return (_restore, (type(self), self.args, dict(self.__dict__), getattr(self, "errno", None)))
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
 
-def _restore(kind: type[Error], args: tuple[object, ...], state: dict[str, object]) -> Error:
+def _restore(kind: type[Error], args: tuple[object, ...], state: dict[str, object], errno: int | None) -> Error:
     error = kind(*args)
     error.__dict__.update(state)
+    if isinstance(error, OSError):
+        error.errno = errno
     return error
 
 
@@ -127,9 +131,18 @@ _BY_STATUS: dict[int, type[Error]] = {
     -14: InternalError,
 }
 
+_ERRNO = {-4: _errno.ENOENT, -5: _errno.EEXIST, -6: _errno.EACCES, -11: _errno.EIO, -12: _errno.ETIMEDOUT}
+
 
 def _make(
-    status: int, message: str, key: str, offset: int, request_id: str, http_status: int, retryable: bool
+    status: int,
+    message: str,
+    key: str,
+    offset: int,
+    request_id: str,
+    http_status: int,
+    os_errno: int,
+    retryable: bool,
 ) -> Error:
     error = _BY_STATUS.get(status, InternalError)(message if not key or key in message else f"{message} ({key})")
     error.key = key or None
@@ -137,4 +150,6 @@ def _make(
     error.request_id = request_id or None
     error.http_status = http_status or None
     error.retryable = retryable
+    if isinstance(error, OSError):
+        error.errno = os_errno or _ERRNO.get(status)
     return error

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from . import _meseta
-from .options import pairs, to_json
+from .errors import ArgumentError
+from .options import flag, json_text, pairs
 from .stream import Stream
 
 if TYPE_CHECKING:
     import numpy
     import pandas
+    import polars
 
 __all__ = ["Slice"]
 
@@ -23,26 +26,29 @@ class _File(io.RawIOBase):
 
     def __init__(self, reader: _meseta.Reader) -> None:
         self._reader = reader
-        self._piece: memoryview | None = None
-        self._ended = False
+        self._piece = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if self._piece is None or len(self._piece) == 0:
-            if self._ended:
-                return 0
+        if not self._piece:
             self._piece = memoryview(self._reader.next())
-            self._ended = len(self._piece) == 0
         n = min(len(buffer), len(self._piece))
         buffer[:n] = self._piece[:n]
         self._piece = self._piece[n:]
         return n
 
+    def readall(self) -> bytes:
+        pieces = [bytes(self._piece)]
+        self._piece = memoryview(b"")
+        while piece := memoryview(self._reader.next()):
+            pieces.append(piece)  # type: ignore[arg-type]
+        return b"".join(pieces)
+
     def close(self) -> None:
         if not self.closed:
-            self._piece = None
+            self._piece = memoryview(b"")
             self._reader.close()
         super().close()
 
@@ -53,26 +59,65 @@ class Slice:
     A slice is a small JSON value. It pickles, it holds no credential, and it names the very version of the source that was planned:
     reading a source that changed since raises :class:`meseta.ChangedError`. One slice may be read from many threads.
 
-    Make slices with :meth:`meseta.Source.slices` or :meth:`Slice.from_json`.
+    Make slices with :meth:`Source.slices` or :meth:`from_json`.
+
+    Examples
+    --------
+    >>> first, second = meseta.open(folder / "genes.fa").slices(2)
+    >>> first.read()
+    b'>one\\nACGTACGT\\n'
+    >>> second.records, second.bytes
+    (1, 9)
+    >>> import pickle
+    >>> pickle.loads(pickle.dumps(second)) == second
+    True
     """
 
     __slots__ = ("__weakref__", "_facts", "_native")
 
     def __init__(self, native: _meseta.Slice) -> None:
+        if not isinstance(native, _meseta.Slice):
+            raise ArgumentError("slices are made by Source.slices and Slice.from_json")
         self._native = native
         self._facts: dict[str, Any] | None = None
 
     @classmethod
-    def from_json(cls, text: str | bytes, *, storage_options: Mapping[str, Any] | None = None) -> Slice:
-        """A slice of its JSON. Nothing is fetched; `text` may come from anywhere."""
-        return cls(_meseta.Slice.parse(text, pairs(storage_options)))
+    def from_json(
+        cls, text: str | builtins.bytes, *, storage_options: Mapping[str, Any] | None = None
+    ) -> Slice:
+        """A slice of its JSON. Nothing is fetched; `text` may come from anywhere.
+
+        Parameters
+        ----------
+        text : str or bytes
+            What :meth:`to_json` gave, or ``meseta slices`` printed.
+        storage_options : dict, optional
+            This process's own settings of the store. Credentials are found by the store's usual chain when they are not given;
+            they are sent to an endpoint that the slice names only when this process's own settings name it too.
+
+        Returns
+        -------
+        Slice
+            The slice, unread.
+        """
+        if isinstance(text, str):
+            text = text.encode("utf-8", "surrogateescape")
+        if not isinstance(text, (bytes, bytearray, memoryview)):
+            raise ArgumentError(f"a slice's JSON is text or bytes, not {type(text).__name__}")
+        return cls(_meseta.Slice.parse(bytes(text), pairs(storage_options)))
 
     def to_json(self) -> str:
         """The slice as one line of JSON, the same for equal slices."""
         return self._native.json
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Slice.from_json, (self.to_json(),))
+        return (_restore, (self.to_json(),))
+
+    def __copy__(self) -> Slice:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Slice:
+        return self
 
     def __eq__(self, other: object) -> bool:
         return self.to_json() == other.to_json() if isinstance(other, Slice) else NotImplemented
@@ -84,7 +129,9 @@ class Slice:
         return ("meseta.Slice", self.to_json())
 
     def __repr__(self) -> str:
-        return f"<meseta.Slice of {self.url}: {self.records if self.records is not None else '?'} records>"
+        size = "" if self.bytes is None else f", {self.bytes} bytes"
+        records = "" if self.records is None else f", {self.records} records"
+        return f"<meseta.Slice of {self.url} ({self.format}{records}{size})>"
 
     def __enter__(self) -> Slice:
         return self
@@ -109,8 +156,8 @@ class Slice:
 
     @property
     def bytes(self) -> int | None:
-        """The number of plain bytes, where the index tells."""
-        return self._native.bytes
+        """The number of plain (decompressed) bytes, where the index tells."""
+        return self._native.size
 
     def _fact(self, name: str) -> Any:
         if self._facts is None:
@@ -119,16 +166,24 @@ class Slice:
 
     @property
     def record(self) -> str | None:
-        """FASTA: the name of the record that the slice begins in or with."""
-        return self._fact("record")
+        """FASTA: the name of the record that the slice begins in. May read a little of the source."""
+        found: str | None = self._fact("record")
+        return found
 
     @property
     def offset(self) -> int | None:
-        """FASTA: the first residue of a slice that begins inside a sequence, from 0."""
-        return self._fact("offset")
+        """FASTA: the first residue of a slice that begins inside a sequence, from 0. May read a little of the source."""
+        found: int | None = self._fact("offset")
+        return found
 
-    def read(self, *, header: bool = False, recover: bool = False) -> bytes:
-        """The slice's own part of the plain (decompressed) object.
+    @property
+    def window(self) -> tuple[int, int, int, int] | None:
+        """Rasters: column, row, width and height of the slice's pixels."""
+        found = self._fact("window")
+        return None if found is None else tuple(found)
+
+    def read(self, *, header: bool = False, recover: bool = False) -> builtins.bytes:
+        """The slice's own part of the plain (decompressed) object; the parts of a plan join to the object.
 
         Parameters
         ----------
@@ -136,46 +191,64 @@ class Slice:
             Repeat the source's header in front, where it has one and the slice does not begin with it.
         recover : bool
             Give what is whole of a damaged slice, instead of raising :class:`meseta.CorruptError`.
+
+        Returns
+        -------
+        bytes
+            Bytes as they are, not decoded.
         """
-        data: bytes = self._native.read(header, recover)
-        return data
+        return self._native.read(flag(header, "header"), flag(recover, "recover"))
 
     def text(self, encoding: str = "utf-8", errors: str = "strict", *, header: bool = False) -> str:
-        """The same, decoded."""
+        """What :meth:`read` gives, decoded."""
         return self.read(header=header).decode(encoding, errors)
 
     def lines(self, encoding: str = "utf-8", errors: str = "strict", *, header: bool = False) -> Iterator[str]:
-        """The lines, without their ends (LF or CRLF), read as they are asked for."""
+        """The lines without their ends (LF or CRLF), read as they are asked for.
+
+        Examples
+        --------
+        >>> list(meseta.open(folder / "genes.fa").slices(2)[0].lines())
+        ['>one', 'ACGTACGT']
+        """
         with self.open(header=header) as file:
             for line in file:
                 if line.endswith(b"\n"):
                     line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
                 yield line.decode(encoding, errors)
 
-    def open(self, *, header: bool = False, recover: bool = False) -> BinaryIO:
-        """The content as a file object, in bounded memory."""
-        return io.BufferedReader(_File(self._native.reader(header, recover)), 1 << 20)  # type: ignore[return-value]
+    def open(self, *, header: bool = False, recover: bool = False) -> io.BufferedReader:
+        """The content as a binary file object, read in order and in bounded memory.
+
+        What was read is final only when the end was reached without an error: checksums are compared there.
+        """
+        return io.BufferedReader(_File(self._native.reader(flag(header, "header"), flag(recover, "recover"))), 1 << 18)
 
     def save(self, path: str | os.PathLike[str], *, header: bool = False) -> None:
         """Writes the content to `path`, which appears only when it is whole."""
-        import shutil
-        import tempfile
-
-        target = os.fspath(path)
-        folder, name = os.path.split(os.path.abspath(target))
-        fd, part = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+        target = os.path.abspath(os.fsdecode(path))
+        if os.path.isdir(target):
+            raise ArgumentError(f"{target} is a folder; name a file in it")
+        folder, name = os.path.split(target)
+        part = os.path.join(folder, f".{name[:200]}.{os.urandom(6).hex()}.part")
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            with os.fdopen(fd, "wb") as out, self.open(header=header) as content:
-                shutil.copyfileobj(content, out, 1 << 20)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(part, 0o666 & ~mask)
+            with os.fdopen(fd, "wb", buffering=0) as out:
+                self._write(out, header)
             os.replace(part, target)
         except BaseException:
             os.unlink(part)
             raise
 
-    def arrow(self, raw: bool = False, info: bool = True, genotypes: bool = False, **options: Any) -> Stream:
+    def _write(self, out: Any, header: bool) -> None:
+        reader = self._native.reader(flag(header, "header"), False)
+        while piece := memoryview(reader.next()):
+            while piece:
+                piece = piece[out.write(piece) :]
+
+    def arrow(
+        self, raw: bool = False, info: bool = True, genotypes: bool = False, *, recover: bool = False, **options: Any
+    ) -> Stream:
         """The records as an Arrow stream of typed columns.
 
         Parameters
@@ -184,22 +257,59 @@ class Slice:
             Columns as they are stored, where the format scales or converts them.
         info, genotypes : bool
             VCF: with the INFO fields; with the samples' fields.
+        recover : bool
+            Leave out what is damaged.
         **options
-            What the format knows further, such as CSV's ``schema={"a": "int64"}``.
+            What the format knows further, such as CSV's ``schema={"a": "int64"}`` and ``columns=["a"]``.
+
+        Returns
+        -------
+        Stream
+            Text: lines. FASTA: name, description, sequence. FASTQ: also quality. CSV: the file's columns. VCF: its fields.
         """
         asked: dict[str, Any] = dict(options)
-        if raw:
+        if flag(raw, "raw"):
             asked["raw"] = True
-        if not info:
+        if not flag(info, "info"):
             asked["info"] = False
-        if genotypes:
+        if flag(genotypes, "genotypes"):
             asked["genotypes"] = True
-        return Stream(self._native.stream(to_json(asked)))
+        return Stream(self._native.stream(json_text(asked), flag(recover, "recover")))
 
     def pandas(self, **options: Any) -> pandas.DataFrame:
-        """The records as a pandas frame; options as :meth:`arrow`."""
+        """The records as a pandas frame; options as for :meth:`arrow`."""
         return self.arrow(**options).pandas()
 
+    def polars(self, **options: Any) -> polars.DataFrame:
+        """The records as a Polars frame; options as for :meth:`arrow`."""
+        return self.arrow(**options).polars()
+
     def numpy(self, **options: Any) -> numpy.ndarray[Any, Any]:
-        """The records as a NumPy record array; options as :meth:`arrow`."""
-        return self.pandas(**options).to_records(index=False)
+        """The records as a NumPy structured array, one field a column; options as for :meth:`arrow`.
+
+        Texts and nested values are Python objects; columns of numbers with gaps become floats with NaN.
+
+        Examples
+        --------
+        >>> meseta.open(folder / "people.csv").slices(1)[0].numpy()["age"].tolist()
+        [36, 41, 41]
+        """
+        import numpy
+
+        table = self.arrow(**options).arrow()
+        columns = [column.to_numpy() for column in table.columns]
+        names: list[str] = []
+        for name in table.column_names:
+            same, n = name or "column", 0
+            while same in names:
+                n += 1
+                same = f"{name}.{n}"
+            names.append(same)
+        found = numpy.empty(table.num_rows, dtype=[(name, column.dtype) for name, column in zip(names, columns)])
+        for name, column in zip(names, columns):
+            found[name] = column
+        return found
+
+
+def _restore(text: str) -> Slice:
+    return Slice.from_json(text)

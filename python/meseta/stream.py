@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import _meseta
 
@@ -16,80 +16,134 @@ __all__ = ["Batch", "Schema", "Stream"]
 
 
 class Schema:
-    """An Arrow schema that any Arrow library takes over by ``__arrow_c_schema__``."""
-
-    def __init__(self, capsule: object) -> None:
-        self._capsule = capsule
-
-    def __arrow_c_schema__(self) -> object:
-        return self._capsule
-
-
-class Batch:
-    """One record batch that any Arrow library takes over by ``__arrow_c_array__``, once."""
-
-    def __init__(self, schema: object, array: object) -> None:
-        self._schema: object | None = schema
-        self._array: object | None = array
-
-    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
-        if self._array is None:
-            from .errors import ArgumentError
-
-            raise ArgumentError("this batch was handed over already")
-        pair = (self._schema, self._array)
-        self._schema = self._array = None
-        return pair
-
-
-class Stream:
-    """What every read as Arrow gives: batches in order, read once.
-
-    Anything that speaks Arrow's PyCapsule protocol takes it as it is: ``pyarrow.table(stream)``, ``polars.DataFrame(stream)``,
-    ``duckdb.sql("from stream")``.
+    """The schema of a :class:`Stream`, which any Arrow library takes over by ``__arrow_c_schema__``.
 
     Examples
     --------
-    >>> import meseta, pathlib, tempfile
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> _ = (folder / "x.csv").write_text("a,b\\n1,x\\n2,y\\n")
-    >>> source = meseta.open(folder / "x.csv")
-    >>> _ = source.index()
-    >>> source.slices(1)[0].arrow().pandas()["a"].tolist()
-    [1, 2]
+    >>> schema = meseta.open(folder / "people.csv").slices(1)[0].arrow().schema
+    >>> schema.names
+    ['name', 'age']
+    >>> pyarrow.schema(schema).field("age").type
+    DataType(int64)
     """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _meseta.Schema) -> None:
+        self._native = native
+
+    def __arrow_c_schema__(self) -> object:
+        """A capsule with a copy of the schema."""
+        return self._native.capsule()
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names, in order."""
+        return [name for name, _ in self._native.fields]
+
+    def __repr__(self) -> str:
+        columns = ", ".join(f"{name}: {kind}" for name, kind in self._native.fields)
+        return f"<meseta.Schema {columns}>"
+
+
+class Batch:
+    """Some rows of a :class:`Stream`, which any Arrow library takes over by ``__arrow_c_array__``, once.
+
+    Examples
+    --------
+    >>> stream = meseta.open(folder / "people.csv").slices(1)[0].arrow()
+    >>> [pyarrow.record_batch(batch).num_rows for batch in stream]
+    [3]
+    """
+
+    __slots__ = ("_native", "_rows", "_schema")
+
+    def __init__(self, schema: _meseta.Schema, native: _meseta.Batch) -> None:
+        self._schema = schema
+        self._native = native
+        self._rows = native.rows
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self._rows
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        """Capsules with the schema and the rows, which leave this object. `requested_schema` is not looked at."""
+        array = self._native.capsule()
+        return (self._schema.capsule(), array)
+
+    def __repr__(self) -> str:
+        return f"<meseta.Batch of {self._rows} rows>"
+
+
+class Stream:
+    """What every read as Arrow gives: batches in order, read once, in bounded memory.
+
+    Anything that speaks Arrow's PyCapsule protocol takes it as it is: ``pyarrow.table(stream)``, ``polars.DataFrame(stream)``,
+    ``duckdb.sql("from stream")``. Iterating gives batches one by one. What was read is final only when the end was reached
+    without an error.
+
+    Examples
+    --------
+    >>> people = meseta.open(folder / "people.csv").slices(1)[0]
+    >>> people.arrow().pandas()["age"].sum()
+    np.int64(118)
+    >>> pyarrow.table(people.arrow()).column_names
+    ['name', 'age']
+    """
+
+    __slots__ = ("__weakref__", "_native")
 
     def __init__(self, native: _meseta.Stream) -> None:
         self._native = native
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self._native.stream_capsule()
+        """A capsule with what is left of the stream, which leaves this object. `requested_schema` is not looked at."""
+        return self._native.capsule()
 
     @property
     def schema(self) -> Schema:
-        """The stream's schema (has ``__arrow_c_schema__``)."""
-        return Schema(self._native.schema_capsule())
+        """The columns (has ``__arrow_c_schema__``)."""
+        return Schema(self._native.schema())
 
     def __iter__(self) -> Iterator[Batch]:
-        while True:
-            array = self._native.next_capsule()
-            if array is None:
-                return
-            yield Batch(self._native.schema_capsule(), array)
+        schema = self._native.schema()
+        while (batch := self._native.next()) is not None:
+            yield Batch(schema, batch)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops reading and lets go of what the stream holds. What was handed over already is not touched."""
+        self._native.close()
 
     def arrow(self) -> pyarrow.Table:
         """All of it as a ``pyarrow.Table``."""
         import pyarrow
 
-        return pyarrow.table(self)
+        return pyarrow.table(_Whole(self._native.whole()))
 
     def pandas(self) -> pandas.DataFrame:
         """All of it as a pandas frame (through pyarrow)."""
-        return self.arrow().to_pandas()
+        frame: pandas.DataFrame = self.arrow().to_pandas()
+        return frame
 
     def polars(self) -> polars.DataFrame:
         """All of it as a Polars frame."""
         import polars
 
-        frame: Any = polars.DataFrame(self)
-        return frame
+        return polars.DataFrame(_Whole(self._native.whole()))
+
+
+class _Whole:
+    """A stream of batches that were read already, so that errors came as this package's own."""
+
+    def __init__(self, capsule: object) -> None:
+        self._capsule = capsule
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._capsule
