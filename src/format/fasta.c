@@ -106,4 +106,12 @@ const mst_record_ops mst_records_fasta = {
     .n_columns = MST_FASTA_COLUMNS,
     .put_columns = mst_fasta_put_columns,
     .final_facts = mst_fasta_final_facts,
+    .row_place = mst_fasta_row_place,
+    .rows_schema = mst_fasta_rows_schema,
+    .rows_open = mst_fasta_rows_open,
+    .rows_skip = mst_fasta_rows_skip,
+    .rows_place = mst_fasta_rows_place,
+    .rows_feed = mst_fasta_rows_feed,
+    .rows_take = mst_fasta_rows_take,
+    .rows_close = mst_fasta_rows_close,
 };

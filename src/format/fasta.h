@@ -25,26 +25,23 @@ typedef enum mst_fasta_state {
 
 /* ---- what a span of the object says of its records ------------------------------------------------------------- */
 
-/* A name is what stands between the header's leading blanks and the next blank; its hash is FNV-1a (32 bits) of at most
- * its first 255 bytes, as the index documents it. */
-enum { MST_FASTA_NAME_HASHED = 255 };
-#define MST_FASTA_HASH_EMPTY UINT32_C(2166136261)
-uint32_t mst_fasta_hash(uint32_t hash, const uint8_t *bytes, size_t n);
+/* A name is what stands between the header's leading blanks and the next blank; its hash is FNV-1a (32 bits) of at most its
+ * first 255 bytes, as the index documents it. */
+enum { MST_FASTA_NAME_KEPT = 255 };
+uint32_t mst_fasta_hash(const uint8_t *name, size_t n);
 static inline bool mst_fasta_blank(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 typedef enum mst_fasta_phase { MST_FASTA_NAME_BEFORE, MST_FASTA_NAME_IN, MST_FASTA_NAME_DONE } mst_fasta_phase;
 
-/* How far the name of a header has been seen: of one that began in the span by its hash, of one that began in front of
- * it by the bytes with which it goes on. */
+/* How far the name of a header has been seen, or with which bytes a name that began in front goes on. */
 typedef struct mst_fasta_name {
   mst_fasta_phase phase;
-  bool blank;   /* going on: a blank came first                 */
-  uint8_t size; /* bytes hashed, or of `text`                   */
-  uint32_t hash;
-  uint8_t text[MST_FASTA_NAME_HASHED];
+  bool blank; /* going on: a blank came first */
+  uint8_t size;
+  uint8_t text[MST_FASTA_NAME_KEPT];
 } mst_fasta_name;
-/* More bytes of the header's line, without its line end; `hashed` says which of the two it is. */
-void mst_fasta_name_feed(mst_fasta_name *name, bool hashed, const uint8_t *data, size_t n);
+/* More bytes of the header's line, without its line end. */
+void mst_fasta_name_feed(mst_fasta_name *name, const uint8_t *data, size_t n);
 
 /* The extra of a span. Offsets count from its beginning. */
 typedef struct mst_fasta_span {
@@ -68,10 +65,13 @@ mst_status mst_fasta_join(const mst_bytes *left, uint64_t left_bytes, uint64_t l
 mst_status mst_fasta_carry(const mst_bytes *left, uint64_t left_bytes, uint64_t left_records, const mst_bytes *right,
                            mst_buf *out, mst_error *err);
 extern const mst_field mst_fasta_columns[];
-enum { MST_FASTA_COLUMNS = 3 };
+enum { MST_FASTA_COLUMNS = 4 };
 mst_status mst_fasta_put_columns(const mst_allocator *mem, const mst_bytes *before, uint64_t plain, uint64_t record,
                                  const mst_bytes *span, mst_builder *const *columns, mst_error *err);
 mst_status mst_fasta_final_facts(const mst_bytes *all, json_t *facts, mst_error *err);
+/* {"residue": 1234, "record": "chr1"}: the record that is open at a checkpoint; without "record" when it has no short name. */
+mst_status mst_fasta_row_place(const struct ArrowSchema *schema, const struct ArrowArray *rows, int64_t i, json_t **out,
+                               mst_error *err);
 
 /* ---- scanner --------------------------------------------------------------------------------------------------- */
 
@@ -84,6 +84,18 @@ unsigned mst_fasta_scanner_state(const mst_scanner *s);
 uint64_t mst_fasta_scanner_records(const mst_scanner *s);
 void mst_fasta_scanner_close(mst_scanner *s);
 mst_status mst_fasta_scanner_take_extra(mst_scanner *s, mst_buf *out, mst_error *err);
+
+/* ---- rows ------------------------------------------------------------------------------------------------------ */
+
+mst_status mst_fasta_rows_schema(const mst_allocator *mem, const json_t *dialect, const json_t *options,
+                                 struct ArrowSchema *out, mst_error *err);
+mst_status mst_fasta_rows_open(const mst_job *job, const json_t *dialect, const json_t *options, uint64_t batch_rows,
+                               void **out, mst_error *err);
+mst_status mst_fasta_rows_skip(void *rows, const uint8_t *data, size_t n, mst_error *err);
+mst_status mst_fasta_rows_place(void *rows, json_t **out, mst_error *err);
+mst_status mst_fasta_rows_feed(void *rows, const uint8_t *data, size_t n, bool last, mst_error *err);
+mst_status mst_fasta_rows_take(void *rows, bool all, struct ArrowArray *out, mst_error *err);
+void mst_fasta_rows_close(void *rows);
 
 /* First byte of [data, data + n) that may not stand in a line of residues; n when there is none. */
 size_t mst_fasta_bad_byte(const uint8_t *data, size_t n);

@@ -61,7 +61,7 @@ mst_status mst_fasta_scanner_end(mst_scanner *s, mst_error *err) {
 
 static mst_status keep_last_name(fasta_scanner *s, mst_error *err) {
   if (s->span.begun == 0 || s->span.begun > MST_FASTA_NAMES_MAX) return MST_OK;
-  return mst_buf_put_u32(&s->hashes, s->span.tail.hash, err);
+  return mst_buf_put_u32(&s->hashes, mst_fasta_hash(s->span.tail.text, s->span.tail.size), err);
 }
 
 mst_status mst_fasta_scanner_take_extra(mst_scanner *base, mst_buf *out, mst_error *err) {
@@ -141,7 +141,7 @@ static void feed_line(fasta_scanner *s, feeding *f) {
   const size_t end = lf == NULL ? f->n : (size_t)(lf - f->data);
   if (s->state == MST_FASTA_HEADER) {
     mst_fasta_name *name = s->span.begun > 0 ? &s->span.tail : &s->span.head;
-    mst_fasta_name_feed(name, s->span.begun > 0, begin, end - f->at);
+    mst_fasta_name_feed(name, begin, end - f->at);
     if (lf != NULL) name->phase = MST_FASTA_NAME_DONE;
   }
   if (lf != NULL) s->state = s->state == MST_FASTA_LEAD_COMMENT ? MST_FASTA_LEAD : MST_FASTA_LINE;
@@ -158,7 +158,6 @@ static mst_status begin_record(fasta_scanner *s, feeding *f, mst_error *err) {
   s->span.tail.phase = MST_FASTA_NAME_BEFORE;
   s->span.tail.blank = false;
   s->span.tail.size = 0;
-  s->span.tail.hash = MST_FASTA_HASH_EMPTY;
   s->state = MST_FASTA_HEADER;
   advance(s, f, f->at + 1);
   return MST_OK;

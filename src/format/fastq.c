@@ -138,4 +138,9 @@ const mst_record_ops mst_records_fastq = {
     .join_extra = mst_fastq_join,
     .carry_extra = mst_fastq_join,
     .final_facts = mst_fastq_final_facts,
+    .rows_schema = mst_fastq_rows_schema,
+    .rows_open = mst_fastq_rows_open,
+    .rows_feed = mst_fastq_rows_feed,
+    .rows_take = mst_fastq_rows_take,
+    .rows_close = mst_fastq_rows_close,
 };

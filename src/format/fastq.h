@@ -75,4 +75,14 @@ uint64_t mst_fastq_scanner_records(const mst_scanner *s);
 void mst_fastq_scanner_close(mst_scanner *s);
 mst_status mst_fastq_scanner_take_extra(mst_scanner *s, mst_buf *out, mst_error *err);
 
+/* ---- rows ------------------------------------------------------------------------------------------------------ */
+
+mst_status mst_fastq_rows_schema(const mst_allocator *mem, const json_t *dialect, const json_t *options,
+                                 struct ArrowSchema *out, mst_error *err);
+mst_status mst_fastq_rows_open(const mst_job *job, const json_t *dialect, const json_t *options, uint64_t batch_rows,
+                               void **out, mst_error *err);
+mst_status mst_fastq_rows_feed(void *rows, const uint8_t *data, size_t n, bool last, mst_error *err);
+mst_status mst_fastq_rows_take(void *rows, bool all, struct ArrowArray *out, mst_error *err);
+void mst_fastq_rows_close(void *rows);
+
 #endif

@@ -101,7 +101,8 @@ typedef struct mst_plan_query {
   const json_t *options; /* bbox, window, … as a JSON object */
 } mst_plan_query;
 
-typedef enum mst_read_as { MST_READ_RAW, MST_READ_ARROW } mst_read_as;
+/* PLACE: no content; DONE's facts say what stands at the slice's first byte, where the format knows such a thing. */
+typedef enum mst_read_as { MST_READ_RAW, MST_READ_ARROW, MST_READ_PLACE } mst_read_as;
 typedef struct mst_read_query {
   mst_read_as as;
   bool header;            /* RAW: repeat the header                                                      */

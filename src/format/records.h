@@ -82,11 +82,18 @@ typedef struct mst_record_ops {
 
   /* Records to Arrow. `rows_feed` takes plain bytes of whole records in order (any cut; `last` at the end, perhaps with n = 0),
    * without the header, and adds to the builders inside; `rows_take` gives a batch when enough rows (or all, at the end) are
-   * there, and is asked again until it gives none. A record larger than job->record_max is MST_E_LIMIT. In a slice of a unit
-   * of its own `options` says so: {"unit": "words"}. NULL when the format has no Arrow form. */
+   * there, and is asked again until it gives none. A record larger than job->record_max is MST_E_LIMIT. The offset in errors of
+   * `rows_feed` counts from the first byte that was fed (-1: unknown). In a slice of a unit of its own `options` says so: {"unit": "words"}. NULL when the format has no Arrow form. */
   mst_status (*rows_schema)(const mst_allocator *mem, const json_t *dialect, const json_t *options, struct ArrowSchema *out, mst_error *err);
   mst_status (*rows_open)(const mst_job *job, const json_t *dialect, const json_t *options, uint64_t batch_rows, void **out, mst_error *err);
   mst_status (*rows_feed)(void *rows, const uint8_t *data, size_t n, bool last, mst_error *err);
+  /* For units that cut records: what rows must know to begin at a checkpoint, from row i of a row group of the index, as a small
+   * JSON object (or NULL). Plans put it into a part as "place", and rows_open gets it as options["place"]. */
+  mst_status (*row_place)(const struct ArrowSchema *schema, const struct ArrowArray *rows, int64_t i, json_t **out, mst_error *err);
+  /* The bytes from that checkpoint to the slice's first, which rows see first. All three may be NULL. */
+  mst_status (*rows_skip)(void *rows, const uint8_t *data, size_t n, mst_error *err);
+  /* Where the slice begins, once enough was fed ({"record": "chr1", "offset": 1200}); NULL before. */
+  mst_status (*rows_place)(void *rows, json_t **out, mst_error *err);
   mst_status (*rows_take)(void *rows, bool all, struct ArrowArray *out, mst_error *err); /* out->release == NULL: none yet */
   void (*rows_close)(void *rows);
 } mst_record_ops;

@@ -28,6 +28,7 @@ mst_status mst_part_to_json(const mst_part *p, json_t **out, mst_error *err) {
   MST_TRY_ALLOC(part);
   MST_TRY(mst_json_set_text(part, "kind", p->kind == MST_PART_CUT ? MST_KIND_CUT : MST_KIND_RECORDS, err));
   if (p->kind == MST_PART_CUT) MST_TRY(mst_json_set_text(part, "unit", p->unit, err));
+  if (p->place != NULL) MST_TRY(mst_json_set(part, "place", json_incref((json_t *)(uintptr_t)p->place), err));
   MST_TRY(set_numbers(part, "from", from, 5, err));
   if (p->has_window) MST_TRY(set_numbers(part, "window", window, 2, err));
   if (p->search_first) MST_TRY(mst_json_set_u64(part, "first", p->first, err));
@@ -143,6 +144,7 @@ mst_status mst_part_from_json(const json_t *json, uint64_t size, mst_part *out, 
   if (out->kind == MST_PART_CUT) {
     MST_TRY(mst_json_get_text(json, "unit", "slice: part", &out->unit, err));
     if (out->unit == NULL || strlen(out->unit) > UNIT_MAX) return bad("\"unit\" is missing or too long", err);
+    out->place = json_object_get(json, "place");
   }
   MST_TRY(get_from(json, out, err));
   MST_TRY(get_optional(json, "first", &out->first, &out->search_first, err));

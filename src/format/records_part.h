@@ -20,6 +20,7 @@ typedef struct mst_part_mark {
 typedef struct mst_part {
   mst_part_kind kind;
   const char *unit;       /* CUT; borrowed                                                             */
+  const json_t *place;    /* CUT: what rows must know of the checkpoint; borrowed, may be NULL          */
   uint64_t record, plain; /* the checkpoint to begin at: records in front of it, its plain offset       */
   uint64_t at, skip;      /* where decoding begins for it, and the plain bytes to drop                  */
   uint8_t bits;

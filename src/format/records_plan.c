@@ -16,6 +16,7 @@ typedef struct row {
   uint8_t bits;
   bool starts;
   uint64_t window_at, window_size;
+  json_t *own; /* what rows must know to begin here; the group's */
 } row;
 
 typedef struct group {
@@ -45,6 +46,7 @@ typedef struct plan {
   uint64_t slice_records;
   uint64_t next;                /* number of the next border */
   place begin;                  /* of the next slice */
+  json_t *begin_own;            /* begin.in_front.own, kept */
   bool have_begin, ended;
   group groups[GROUPS_HELD];
   size_t wanted_group;
@@ -113,6 +115,10 @@ static mst_status read_rows(const plan *p, const mst_given *given, group *g, mst
       r->window_size = (uint64_t)mst_view_i64(&v.window_size, i);
     }
     if (!row_fits(p, r, g->n == 0 ? NULL : r - 1)) return bad_index(p, "rows out of order", err);
+    if (p->unit != NULL && p->setting.ops->row_place != NULL) {
+      status = p->setting.ops->row_place(given->schema, given->rows, i, &r->own, err);
+      if (status != MST_OK) return status;
+    }
   }
   if ((int64_t)g->rows[0].record != p->job->group_first_record[p->wanted_group] ||
       (int64_t)g->rows[0].plain != p->job->group_first_plain[p->wanted_group])
@@ -121,13 +127,18 @@ static mst_status read_rows(const plan *p, const mst_given *given, group *g, mst
   return MST_OK;
 }
 
+static void free_group(const plan *p, group *g) {
+  for (size_t i = 0; i < g->n; i++) json_decref(g->rows[i].own);
+  mst_free(p->job->mem, g->rows);
+  *g = (group){.number = NO_GROUP};
+}
+
 static mst_status take_rows(plan *p, const mst_given *given, mst_error *err) {
   group *oldest = &p->groups[0];
   mst_status status;
   for (size_t i = 1; i < GROUPS_HELD; i++)
     if (p->groups[i].used < oldest->used) oldest = &p->groups[i];
-  mst_free(p->job->mem, oldest->rows);
-  *oldest = (group){.number = NO_GROUP};
+  free_group(p, oldest);
   if (given->rows == NULL || given->schema == NULL) return mst_fail(err, MST_E_INTERNAL, "index rows were asked for and not given");
   status = read_rows(p, given, oldest, err);
   oldest->used = ++p->clock;
@@ -263,6 +274,7 @@ static mst_part make_part(const plan *p, const place *begin, const place *end) {
   const row *from = &begin->in_front, *to = end->exact ? &end->in_front : &end->behind;
   mst_part part = {.kind = p->unit == NULL ? MST_PART_RECORDS : MST_PART_CUT,
                    .unit = p->unit,
+                   .place = p->begin_own,
                    .record = from->record,
                    .plain = from->plain,
                    .at = from->at,
@@ -316,6 +328,8 @@ static mst_status step_plan(plan *p, const mst_given *given, mst_step *out, mst_
   if (at_end) end = end_place(p);
   MST_TRY(give_part(p, &end, out, err));
   p->begin = end;
+  json_decref(p->begin_own);
+  p->begin_own = json_incref(end.in_front.own);
   p->next++;
   p->ended = at_end;
 done:
@@ -335,7 +349,8 @@ static mst_status plan_step(mst_machine *m, const mst_given *given, mst_step *ou
 
 static void plan_close(mst_machine *m) {
   plan *p = (plan *)m;
-  for (size_t i = 0; i < GROUPS_HELD; i++) mst_free(p->job->mem, p->groups[i].rows);
+  for (size_t i = 0; i < GROUPS_HELD; i++) free_group(p, &p->groups[i]);
+  json_decref(p->begin_own);
   mst_free(p->job->mem, p);
 }
 

@@ -24,7 +24,7 @@ typedef struct reading {
   const mst_job *job;
   mst_setting setting;
   mst_part part;
-  bool raw;
+  bool raw, only_place;
   uint64_t size, header_bytes; /* header_bytes: to be repeated, or left out of rows              */
   phase phase;
   mst_container *container;
@@ -39,6 +39,7 @@ typedef struct reading {
   bool have_run, at_end;       /* at_end: the container has given all                             */
   where where;
   uint64_t at, first, last;    /* plain offsets: the next byte; where the content begins and ends */
+  uint64_t rows_at;            /* that of the first byte that rows were fed, or NOWHERE           */
   uint32_t crc;                /* of the plain bytes from the checkpoint to `at`                  */
   mst_buf out;                 /* copies that go out next                                         */
 } reading;
@@ -146,14 +147,19 @@ static mst_status open_scanner(reading *r, mst_error *err) {
 
 /* ---- giving ------------------------------------------------------------------------------------------------------ */
 
+/* Errors of rows count from the first byte that they were fed. */
+static mst_status feed_rows(reading *r, const uint8_t *data, size_t n, bool last, mst_error *err) {
+  const mst_status status = r->setting.ops->rows_feed(r->rows, data, n, last, err);
+  if (status != MST_OK && err != NULL && err->offset >= 0 && r->rows_at != NOWHERE) err->offset += (int64_t)r->rows_at;
+  return status;
+}
+
 /* Rows never see the header. */
 static mst_status give_rows(reading *r, const uint8_t *data, size_t n, uint64_t plain, mst_error *err) {
-  if (plain < r->header_bytes) {
-    const size_t left_out = (size_t)mst_min_u64(n, r->header_bytes - plain);
-    data += left_out;
-    n -= left_out;
-  }
-  return n == 0 ? MST_OK : r->setting.ops->rows_feed(r->rows, data, n, false, err);
+  const size_t header = plain < r->header_bytes ? (size_t)mst_min_u64(n, r->header_bytes - plain) : 0;
+  if (header == n) return MST_OK;
+  if (r->rows_at == NOWHERE) r->rows_at = plain + header;
+  return feed_rows(r, data + header, n - header, false, err);
 }
 
 /* Content goes out as it lies in what was given, else as a copy. */
@@ -165,10 +171,19 @@ static mst_status give_raw(reading *r, const uint8_t *data, size_t n, mst_step *
   return MST_OK;
 }
 
+/* Rows of a unit that cuts records see what lies between the checkpoint and the content, too. */
+static mst_status skip_rows(reading *r, uint64_t from, uint64_t to, mst_error *err) {
+  from = mst_max_u64(from, r->part.plain);
+  to = mst_min_u64(to, r->first);
+  if (r->raw || r->part.kind != MST_PART_CUT || r->setting.ops->rows_skip == NULL || from >= to) return MST_OK;
+  return r->setting.ops->rows_skip(r->rows, r->run.data + (from - r->run.plain), (size_t)(to - from), err);
+}
+
 /* Content in plain bytes [from, to) goes out if it lies in the run at hand. */
 static mst_status give(reading *r, uint64_t from, uint64_t to, mst_step *out, mst_error *err) {
   const uint8_t *data;
-  if (r->where == IN_FRONT) return MST_OK;
+  const mst_status status = skip_rows(r, from, to, err);
+  if (status != MST_OK || r->where == IN_FRONT) return status;
   from = mst_max_u64(from, r->first);
   to = mst_min_u64(to, r->last);
   if (from >= to) return MST_OK;
@@ -181,7 +196,9 @@ static mst_status give_gathered(reading *r, bool all, mst_step *out, bool *gave,
   mst_status status = MST_OK;
   *gave = out->kind == MST_STEP_EMIT && out->bytes.size > 0;
   if (*gave) return MST_OK;
-  if (!r->raw && r->phase != READ_HEADER) {
+  if (r->only_place) {
+    return MST_OK;
+  } else if (!r->raw && r->phase != READ_HEADER) {
     status = r->setting.ops->rows_take(r->rows, all, &out->batch, err);
     *gave = status == MST_OK && out->batch.release != NULL;
     if (*gave) out->kind = MST_STEP_BATCH;
@@ -319,6 +336,14 @@ static mst_status end_body(reading *r, mst_error *err) {
   return MST_OK;
 }
 
+/* The first row tells where the slice begins. */
+static mst_status find_place(reading *r, mst_step *out, mst_error *err) {
+  mst_status status = MST_OK;
+  if (r->setting.ops->rows_place != NULL) status = r->setting.ops->rows_place(r->rows, &out->facts, err);
+  if (status == MST_OK && (out->facts != NULL || r->setting.ops->rows_place == NULL)) r->phase = READ_DONE;
+  return status;
+}
+
 /* ---- the machine ------------------------------------------------------------------------------------------------- */
 
 static mst_status feed_container(reading *r, const mst_bytes *bytes, uint64_t asked, mst_error *err) {
@@ -397,10 +422,13 @@ static mst_status step_body(reading *r, mst_step *out, bool *gave, mst_error *er
       MST_TRY(read_run(r, out, err));
       MST_TRY(give_gathered(r, false, out, gave, err));
       if (*gave) return MST_OK;
+      if (r->only_place) MST_TRY(find_place(r, out, err));
     }
   }
   *gave = false;
-  if (!r->raw) MST_TRY(r->setting.ops->rows_feed(r->rows, (const uint8_t *)"", 0, true, err));
+  if (r->phase == READ_DONE) return MST_OK;
+  if (!r->raw) MST_TRY(feed_rows(r, (const uint8_t *)"", 0, true, err));
+  if (r->only_place) MST_TRY(find_place(r, out, err));
 done:
   return status;
 }
@@ -441,7 +469,8 @@ static mst_status row_options(const mst_part *part, const mst_read_query *query,
   if (query->options != NULL && *out == NULL) return mst_fail_memory(err);
   if (part->unit == NULL) return MST_OK;
   if (*out == NULL) *out = json_object();
-  if (*out == NULL) return mst_fail_memory(err);
+  if (*out == NULL || (part->place != NULL && json_object_set(*out, "place", (json_t *)(uintptr_t)part->place) != 0))
+    return mst_fail_memory(err);
   return mst_json_set_text(*out, "unit", part->unit, err);
 }
 
@@ -493,6 +522,8 @@ mst_status mst_records_read(const mst_job *job, const json_t *part, const mst_re
   r->setting = setting;
   r->size = job->members[0].size;
   r->raw = query->as == MST_READ_RAW;
+  r->only_place = query->as == MST_READ_PLACE;
+  r->rows_at = NOWHERE;
   mst_buf_init(&r->out, job->mem, SIZE_MAX / 2);
   MST_TRY(mst_json_get_u64(setting.dialect, "header_bytes", "dialect", &r->header_bytes, err));
   MST_TRY(mst_part_from_json(part, r->size, &r->part, err));
