@@ -32,14 +32,16 @@ typedef struct print_state {
 
 static int print_piece(const char *piece, size_t n, void *arg) {
   print_state *s = arg;
-  s->status = mst_buf_put(s->out, piece, n, s->err);
+  /* jansson does not look at every answer: what follows a failure must not pass for success. */
+  if (s->status == MST_OK) s->status = mst_buf_put(s->out, piece, n, s->err);
   return s->status == MST_OK ? 0 : -1;
 }
 
 mst_status mst_json_print(const json_t *value, mst_buf *out, mst_error *err) {
   const size_t before = out->size;
   print_state state = {.out = out, .err = err};
-  if (json_dump_callback(value, print_piece, &state, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) == 0)
+  if (json_dump_callback(value, print_piece, &state, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) == 0 &&
+      state.status == MST_OK)
     return MST_OK;
   out->size = before;
   if (out->data != NULL) out->data[before] = '\0';
