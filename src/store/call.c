@@ -14,7 +14,8 @@ enum {
   ADAPTATIONS_MAX = 4,
   UNREACHED_MAX = 5,           /* attempts to reach a server that is not there                              */
   PROGRESS = 64 << 10,         /* a reply that brought this much before it broke is no failed attempt       */
-  RESUMPTIONS_MAX = 4096
+  RESUMPTIONS_MAX = 4096,
+  LARGE_REPLY = 128 << 10
 };
 
 typedef unsigned long long ull;
@@ -312,6 +313,10 @@ void mst_call_ready(mst_call *c, const char *method) {
   for (size_t i = 0; i < c->n_headers; i++) q->headers[i] = (const char *)c->lines.data + c->header_at[i];
 }
 
+static bool expects_much(const mst_op *op) {
+  return op->kind == MST_OP_GET ? op->size > LARGE_REPLY : op->kind == MST_OP_LIST && (op->page_max == 0 || op->page_max > 300);
+}
+
 static mst_go call_begin(mst_exchange *x, mst_signer *signer) {
   mst_call *c = of(x);
   mst_go go;
@@ -319,7 +324,7 @@ static mst_go call_begin(mst_exchange *x, mst_signer *signer) {
   mst_buf_clear(&c->text);
   c->n_headers = 0;
   c->failed_inside = false;
-  x->request = (mst_request){.once = c->conditional || c->op->kind == MST_OP_UPLOAD_CLOSE};
+  x->request = (mst_request){.once = c->conditional || c->op->kind == MST_OP_UPLOAD_CLOSE, .large = expects_much(c->op)};
   go = c->dialect->request(c, signer);
   return go;
 }

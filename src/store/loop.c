@@ -9,6 +9,7 @@ enum {
   SCAN_US = 20 * 1000,        /* clocks and flags are looked at this often while something is under way */
   PATIENCE_MS = 50,
   HEADER_BYTES_MAX = 256 << 10,
+  BUFFER_LARGE = 256 << 10,   /* fewer system calls, and still within a processor's cache               */
   STALL_FLOOR = 100           /* bytes a second, over the whole stall window                            */
 };
 
@@ -19,7 +20,7 @@ struct mst_slot_easy {
   mst_exchange *x;         /* NULL: idle                                                  */
   mst_http_config *config; /* what the handle is set up for, a reference; NULL: nothing   */
   const char *method;
-  bool proxied;
+  bool large;
   struct curl_slist lines[MST_HEADERS_MAX];
   char trouble[CURL_ERROR_SIZE];
 };
@@ -68,11 +69,15 @@ static mst_slot_easy *new_slot(mst_loop *l) {
   return NULL;
 }
 
+static bool fits(const mst_slot_easy *s, const mst_exchange *x) {
+  return s->config == x->config && s->large == x->request.large && mst_text_equal(s->method, x->request.method);
+}
+
 /* One that is set up alike is best, then the last one used. */
 static mst_slot_easy *take_slot(mst_loop *l, const mst_exchange *x) {
   mst_slot_easy **at = &l->idle, *s;
   for (mst_slot_easy **p = &l->idle; *p != NULL; p = &(*p)->next)
-    if ((*p)->config == x->config && mst_text_equal((*p)->method, x->request.method)) {
+    if (fits(*p, x)) {
       at = p;
       break;
     }
@@ -109,7 +114,7 @@ static bool set_up(const mst_curl *c, mst_slot_easy *s, mst_exchange *x) {
   const bool get = mst_text_equal(x->request.method, "GET"), head = mst_text_equal(x->request.method, "HEAD");
   const bool sends = mst_text_equal(x->request.method, "PUT") || mst_text_equal(x->request.method, "POST");
   bool ok = true;
-  if (s->config == x->config && mst_text_equal(s->method, x->request.method)) return true;
+  if (fits(s, x)) return true;
   c->easy_reset(s->easy);
   mst_http_config_unref(s->config);
   s->config = NULL;
@@ -130,6 +135,7 @@ static bool set_up(const mst_curl *c, mst_slot_easy *s, mst_exchange *x) {
   SET(CURLOPT_SSL_VERIFYPEER, f->verify_tls ? 1L : 0L);
   SET(CURLOPT_SSL_VERIFYHOST, f->verify_tls ? 2L : 0L);
   if (f->ca_bundle != NULL) SET(CURLOPT_CAINFO, f->ca_bundle);
+  if (x->request.large) TRY_SET(CURLOPT_BUFFERSIZE, (long)BUFFER_LARGE);
   TRY_SET((CURLoption)MST_CURLOPT_QUICK_EXIT, 1L);
   TRY_SET(CURLOPT_PROTOCOLS_STR, "http,https");
   if (head) SET(CURLOPT_NOBODY, 1L);
@@ -139,6 +145,7 @@ static bool set_up(const mst_curl *c, mst_slot_easy *s, mst_exchange *x) {
   if (!ok) return false;
   s->config = mst_http_config_ref(x->config);
   s->method = x->request.method;
+  s->large = x->request.large;
   return true;
 }
 

@@ -39,6 +39,7 @@ typedef struct mst_request {
   size_t n_body;
   bool once;         /* must never be sent a second time unseen: goes over a connection of its own      */
   bool no_proxy;     /* machine-local services                                                          */
+  bool large;        /* a reply of more than some 100 KiB is expected: worth a large buffer             */
   int64_t stall_us;  /* instead of the configuration's; 0: that                                         */
 } mst_request;
 
