@@ -205,6 +205,11 @@ static bool find_rows(plan *p, bool by_record, uint64_t value, row *in_front, ro
 /* a * b / c without overflow; c > 0. */
 static uint64_t scale(uint64_t a, uint64_t b, uint64_t c) { return (uint64_t)((unsigned __int128)a * b / c); }
 
+/* The same to the nearest whole number, so that few records are shared out as evenly as many. */
+static uint64_t nearest_part(uint64_t a, uint64_t b, uint64_t c) {
+  return (uint64_t)(((unsigned __int128)a * b + c / 2) / c);
+}
+
 static uint64_t distance(uint64_t a, uint64_t b) { return a < b ? b - a : a - b; }
 
 /* Finds a record's neighbours. */
@@ -232,7 +237,7 @@ static bool place_plain(plan *p, uint64_t plain, uint64_t slack, place *out) {
     return true;
   }
   if (distance(nearest->plain, plain) <= slack) return place_record(p, nearest->record, out);
-  return place_record(p, a.record + scale(b.record - a.record, plain - a.plain, b.plain - a.plain), out);
+  return place_record(p, a.record + nearest_part(b.record - a.record, plain - a.plain, b.plain - a.plain), out);
 }
 
 /* The next border behind the beginning of the current slice; `*end` when there is none. false: rows are missing. */

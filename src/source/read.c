@@ -15,6 +15,7 @@ struct mst_reader {
   mst_inputs inputs;
   mst_read_query query;
   mst_engine *engine;
+  mst_error failure; /* of an earlier step: the same again, never an end */
   bool ended;
 };
 
@@ -76,18 +77,25 @@ mst_status mst_slice_begin(mst_slice *s, const mst_read_options *options, mst_re
   return reader_open(s, options, MST_READ_RAW, cancel, out, err);
 }
 
-/* The next thing of the wanted kind; DONE at the end, and from then on. */
+/* The next thing of the wanted kind; DONE at the end, and from then on. After a failure always that failure. */
 static mst_status reader_step(mst_reader *r, mst_step_kind wanted, mst_step *step, mst_error *err) {
+  mst_error unheard;
+  if (err == NULL) err = &unheard;
   memset(step, 0, sizeof *step);
   step->kind = MST_STEP_DONE;
-  if (r->ended) return MST_OK;
+  if (r->failure.status != MST_OK) *err = r->failure;
+  if (r->ended) return r->failure.status;
+  mst_error_clear(err);
   mst_status status = mst_engine_next(r->engine, NULL, step, r->cancel, err);
   if (status == MST_OK && step->kind != wanted && step->kind != MST_STEP_DONE)
     status = mst_fail(err, MST_E_INTERNAL, "the format %s gave something else than was asked for", r->slice->format->name);
   if (status != MST_OK || step->kind == MST_STEP_DONE) r->ended = true;
   if (status != MST_OK) {
     mst_step_clear(step);
-    return while_reading(r->slice, status, err);
+    status = while_reading(r->slice, status, err);
+    r->failure = *err;
+    r->failure.status = status;
+    return status;
   }
   return MST_OK;
 }
