@@ -45,6 +45,7 @@ static const char *place_of(const char *url) {
 
 static mst_status make_index_url(mst_source *s, const char *index_at, mst_error *err) {
   const char *url = mst_object_url(s->object);
+  mst_location at = {0};
   mst_buf b;
   mst_buf_init(&b, s->mem, 1 << 16);
   mst_status status = MST_OK;
@@ -55,8 +56,14 @@ static mst_status make_index_url(mst_source *s, const char *index_at, mst_error 
   } else {
     MST_TRY(mst_buf_printf(&b, err, "%s%s%s" MST_INDEX_ENDING, index_at, mst_text_ends(index_at, "/") ? "" : "/", place_of(url)));
   }
+  if (index_at != NULL) { /* whatever the user's way to say it, slices carry a whole URL */
+    MST_TRY(mst_location_open(s->ctx, mst_buf_text(&b), s->config.pairs, s->config.n, &at, err));
+    mst_buf_clear(&b);
+    MST_TRY(mst_buf_printf(&b, err, "%s/%s", mst_store_url(at.store), at.key));
+  }
   MST_TRY_ALLOC(s->index_url = mst_text_copy(s->mem, mst_buf_text(&b)));
 done:
+  mst_location_close(&at);
   mst_buf_free(&b);
   return status;
 }
