@@ -92,13 +92,14 @@ static mst_status make_folders(char *path, size_t n, uint32_t *made, mst_error *
   }
 }
 
-/* Removes up to `levels` folders that are empty, from the innermost outwards, never `keep` bytes of path or less. */
+/* Removes up to `levels` folders that are empty, from the innermost that is there outwards, never `keep` bytes of path or less. */
 static void remove_folders(const char *path, size_t n_folder, uint32_t levels, size_t keep) {
   char text[MST_PATH_MAX];
   memcpy(text, path, n_folder);
-  while (levels-- > 0 && n_folder > keep) {
+  while (levels > 0 && n_folder > keep) {
     text[n_folder] = '\0';
-    if (rmdir(text) != 0) return;
+    if (rmdir(text) == 0) levels--;
+    else if (errno != ENOENT) return;
     while (n_folder > 0 && text[n_folder] != '/') n_folder--;
   }
 }
@@ -189,7 +190,7 @@ static mst_status lock_folder(const mst_op *op, int folder, bool *locked, mst_er
     if (errno == EINTR) continue;
     if (locks_missing(errno) && op->put_mode != MST_PUT_IF_MATCH) return MST_OK;
     if (locks_missing(errno))
-      return mst_fail(err, MST_E_UNSUPPORTED, "this folder has no locks, without which a version cannot be replaced safely");
+      return mst_fail(err, MST_E_UNSUPPORTED, "this folder has no locks, without which conditional writes are not safe");
     if (errno != EWOULDBLOCK) return mst_fail_errno(err, errno, "cannot lock the folder");
     mst_status status = mst_op_check(op, err);
     if (status != MST_OK) return status;
@@ -244,23 +245,41 @@ done:
   return status;
 }
 
-/* A name that is taken is EEXIST to both calls; file systems without links have the second. */
-static int link_or_rename(const char *from, const char *to) {
-  if (link(from, to) == 0) {
-    (void)unlink(from);
-    return 0;
-  }
-  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) return errno;
-  int why = errno;
-  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
-  return errno == EEXIST ? EEXIST : why;
+static bool has_no_links(int os_errno) {
+  return os_errno == EPERM || os_errno == EOPNOTSUPP || os_errno == ENOSYS || os_errno == EMLINK;
 }
 
-static mst_status create(const staging *st, const mst_op *op, mst_error *err) {
+/* For file systems that can neither link nor rename without replacing: below the lock, which holds between writers of ours. */
+static mst_status create_locked(const staging *st, const mst_op *op, int folder, int *failed, mst_error *err) {
+  mst_op strict = *op;
   struct stat there;
+  bool locked = false;
+  strict.put_mode = MST_PUT_IF_MATCH; /* rests on the lock */
+  mst_status status = lock_folder(&strict, folder, &locked, err);
+  if (status != MST_OK) return status;
+  *failed = lstat(st->target.text, &there) == 0 ? EEXIST : rename(st->temp.text, st->target.text) == 0 ? 0 : errno;
+  (void)flock(folder, LOCK_UN);
+  return MST_OK;
+}
+
+/* Gives the file its name where there is none yet; `*failed` is EEXIST where there is. */
+static mst_status link_new(const staging *st, const mst_op *op, int folder, int *failed, mst_error *err) {
+  const char *from = st->temp.text;
+  const char *to = st->target.text;
+  *failed = link(from, to) == 0 ? 0 : errno;
+  if (*failed == 0) (void)unlink(from);
+  if (*failed == 0 || !has_no_links(*failed)) return MST_OK;
+  *failed = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ? 0 : errno;
+  if (*failed == 0 || *failed == EEXIST) return MST_OK;
+  return create_locked(st, op, folder, failed, err);
+}
+
+static mst_status create(const staging *st, const mst_op *op, int folder, mst_error *err) {
+  struct stat there;
+  int failed = 0;
   set_time(st->fd, NULL);
-  int failed = link_or_rename(st->temp.text, st->target.text);
-  if (failed == 0) return MST_OK;
+  mst_status status = link_new(st, op, folder, &failed, err);
+  if (status != MST_OK || failed == 0) return status;
   if (failed != EEXIST) return fail_write(err, failed, "cannot put the file in place");
   if (stat(st->target.text, &there) == 0 && S_ISDIR(there.st_mode)) return fail_write(err, EISDIR, "cannot put the file in place");
   return mst_fail(err, MST_E_EXISTS, "there is an object '%.200s' already", op->key);
@@ -275,7 +294,7 @@ static mst_status publish(staging *st, mst_op *op, mst_error *err) {
   int folder = open_retrying(st->n_folder > 0 ? st->target.text : "/", O_RDONLY | O_DIRECTORY);
   st->target.text[st->n_folder] = kept;
   if (folder < 0) return fail_write(err, errno, "cannot open the folder");
-  MST_TRY(op->put_mode == MST_PUT_CREATE ? create(st, op, err) : replace(st, op, folder, err));
+  MST_TRY(op->put_mode == MST_PUT_CREATE ? create(st, op, folder, err) : replace(st, op, folder, err));
   if (sync_folder(folder) != 0) {
     status = mst_fail_errno(err, errno, "the file is in place, but its folder cannot be synced");
     goto done;
