@@ -45,3 +45,85 @@ done:
   fclose(sink.self);
   return status == MST_OK ? 0 : fail(message, err);
 }
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+typedef struct file_reader {
+  FILE *file;
+  mst_parquet_reader *reader;
+} file_reader;
+
+/* Answers the machine until it gives a batch or is done. */
+static mst_status next_batch(void *self, struct ArrowArray *out, mst_error *err) {
+  mst_status status = MST_OK;
+  file_reader *f = self;
+  mst_bytes *given = NULL;
+  size_t n_given = 0, n_need = 0, i;
+  const mst_range *need = NULL;
+  uint8_t *data;
+  for (;;) {
+    MST_TRY(mst_parquet_reader_step(f->reader, given, n_given, &need, &n_need, out, err));
+    for (i = 0; i < n_given; i++) mst_bytes_release(&given[i]);
+    free(given);
+    given = NULL;
+    n_given = 0;
+    if (n_need == 0) return MST_OK;
+    MST_TRY_ALLOC(given = calloc(n_need, sizeof *given));
+    for (; n_given < n_need; n_given++) {
+      MST_TRY(mst_bytes_new(NULL, (size_t)need[n_given].length, &given[n_given], &data, err));
+      if (fseek(f->file, (long)need[n_given].offset, SEEK_SET) != 0) return mst_fail(err, MST_E_IO, "seek");
+      given[n_given].size = fread(data, 1, given[n_given].size, f->file);
+    }
+  }
+done:
+  for (i = 0; i < n_given; i++) mst_bytes_release(&given[i]);
+  free(given);
+  return status;
+}
+
+static void close_reader(void *self) {
+  file_reader *f = self;
+  mst_parquet_reader_free(f->reader);
+  if (f->file != NULL) fclose(f->file);
+  free(f);
+}
+
+static mst_status parse_footer(FILE *file, mst_parquet_file **out, mst_error *err) {
+  mst_status status = MST_OK;
+  uint64_t size, need = 64;
+  uint8_t *tail = NULL;
+  fseek(file, 0, SEEK_END);
+  size = (uint64_t)ftell(file);
+  *out = NULL;
+  while (*out == NULL) {
+    size_t n = (size_t)(need < size ? need : size);
+    MST_TRY_ALLOC(tail = realloc(tail, n + 1));
+    fseek(file, -(long)n, SEEK_END);
+    if (fread(tail, 1, n, file) != n) return mst_fail(err, MST_E_IO, "short read");
+    MST_TRY(mst_parquet_file_parse(NULL, tail, n, size, out, &need, err));
+  }
+done:
+  free(tail);
+  return status;
+}
+
+/* `columns` may be NULL: all. */
+EXPORT int bridge_read(const char *path, const char *const *columns, size_t n_columns, struct ArrowArrayStream *out, char *message) {
+  mst_status status = MST_OK;
+  mst_error error = {.offset = -1}, *err = &error;
+  struct ArrowSchema schema = {0};
+  mst_parquet_file *file = NULL;
+  file_reader *f = calloc(1, sizeof *f);
+  mst_stream_source source = {.self = f, .next = next_batch, .close = close_reader};
+  f->file = fopen(path, "rb");
+  if (f->file == NULL) return 1;
+  MST_TRY(parse_footer(f->file, &file, err));
+  MST_TRY(mst_parquet_reader_open(file, columns, n_columns, 0, mst_parquet_file_groups(file), &f->reader, err));
+  MST_TRY(mst_parquet_reader_schema(f->reader, &schema, err));
+  f = NULL;
+  MST_TRY(mst_stream_make(NULL, &schema, &source, out, err));
+done:
+  mst_parquet_file_unref(file);
+  if (f != NULL) close_reader(f);
+  return status == MST_OK ? 0 : fail(message, err);
+}

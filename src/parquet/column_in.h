@@ -1,0 +1,79 @@
+/* parquet/column_in.h - decodes one leaf column of one row group, as many rows at a time as are asked for.
+ *
+ * Owns: what it decoded until it is taken. May call: base, codec, column. */
+#ifndef MST_PARQUET_COLUMN_IN_H
+#define MST_PARQUET_COLUMN_IN_H
+
+#include "codec/codec.h"
+#include "parquet/fields.h"
+#include "parquet/page.h"
+#include "parquet/values_in.h"
+
+/* Entries of the dictionary in Arrow's layout. */
+typedef struct mst_pq_dictionary {
+  bool loaded;
+  uint32_t n;
+  mst_block values; /* fixed width, or bytes           */
+  mst_block ends;   /* byte strings: n + 1 offsets, uint32 */
+  uint32_t longest; /* byte string                     */
+} mst_pq_dictionary;
+
+/* What is ready for the batch that is being made. */
+typedef struct mst_pq_decoded {
+  mst_block values; /* fixed width, bits, or bytes                        */
+  mst_block ends;   /* byte strings: ends of the values, behind a leading 0 */
+  mst_block valid;  /* bits; only when `has_valid`                        */
+  bool has_valid;
+  int64_t slots, nulls;
+  mst_block def, rep; /* nested columns: a byte for each level             */
+  uint64_t rows;
+} mst_pq_decoded;
+
+typedef struct mst_pq_column_in {
+  mst_parquet_file *file; /* borrowed */
+  const mst_allocator *mem;
+  const mst_pq_field *field;
+  const mst_pq_node *node;
+  const mst_pq_chunk *chunk;
+  size_t group;
+  uint32_t leaf; /* column of the file; field->leaf numbers those that are read */
+  uint32_t stored_width;
+  bool nested; /* max_rep > 0, or levels are needed for what encloses it */
+  mst_block_codec codec;
+  mst_block_coder *coder; /* borrowed */
+  /* bytes */
+  uint64_t at, end; /* of the next page, of the chunk */
+  mst_bytes window;
+  uint64_t window_at;
+  uint64_t window_size; /* how much to ask for at a time */
+  mst_range need;       /* length > 0: bytes that are missing */
+  /* the open page */
+  uint64_t page_at;
+  mst_block page;
+  uint32_t levels_left;
+  bool has_dictionary_values;
+  mst_rle_in def, rep;
+  mst_values_in values;
+  mst_pq_dictionary dictionary;
+  mst_block scratch;
+  /* levels of nested columns, decoded ahead */
+  uint8_t *def_ahead, *rep_ahead;
+  size_t ahead_at, ahead_n;
+  uint64_t rows_done; /* of earlier batches */
+  mst_pq_decoded out;
+} mst_pq_column_in;
+
+mst_status mst_pq_column_in_open(mst_parquet_file *f, size_t group, const mst_pq_field *field, uint32_t leaf,
+                                 bool nested, uint64_t window_size, mst_block_coder *coder, mst_pq_column_in *out,
+                                 mst_error *err);
+void mst_pq_column_in_close(mst_pq_column_in *c);
+/* Decodes until `c->out` has `rows` rows, or about `bytes_most` bytes of byte strings. When bytes are missing,
+ * `c->need` says which; call again with the same numbers after feeding them. */
+mst_status mst_pq_column_in_read(mst_pq_column_in *c, uint64_t rows, uint64_t bytes_most, mst_error *err);
+void mst_pq_column_in_feed(mst_pq_column_in *c, const mst_bytes *bytes); /* those of `c->need`; takes a reference */
+void mst_pq_decoded_init(mst_pq_decoded *d, const mst_allocator *mem);
+void mst_pq_decoded_free(mst_pq_decoded *d);
+/* Moves the rows behind the first `rows` of `c->out` into `rest`, which must be freed also on failure. */
+mst_status mst_pq_column_in_split(mst_pq_column_in *c, uint64_t rows, mst_pq_decoded *rest, mst_error *err);
+
+#endif
