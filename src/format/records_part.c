@@ -23,7 +23,7 @@ static mst_status set_mark(json_t *object, const char *key, const mst_part_mark 
 mst_status mst_part_to_json(const mst_part *p, json_t **out, mst_error *err) {
   mst_status status = MST_OK;
   const uint64_t from[] = {p->record, p->plain, p->at, p->bits, p->skip};
-  const uint64_t window[] = {p->window_at, p->window_size};
+  const uint64_t window[] = {p->window_at, p->window_size}, guess[] = {p->guess_first, p->guess_last};
   json_t *part = json_object();
   MST_TRY_ALLOC(part);
   MST_TRY(mst_json_set_text(part, "kind", p->kind == MST_PART_CUT ? MST_KIND_CUT : MST_KIND_RECORDS, err));
@@ -34,7 +34,7 @@ mst_status mst_part_to_json(const mst_part *p, json_t **out, mst_error *err) {
   if (p->search_first) MST_TRY(mst_json_set_u64(part, "first", p->first, err));
   if (p->search_last) {
     MST_TRY(mst_json_set_u64(part, "last", p->last, err));
-    MST_TRY(mst_json_set_u64(part, "guess", p->guess, err));
+    MST_TRY(set_numbers(part, "guess", guess, 2, err));
     MST_TRY(set_mark(part, "mid", &p->mid, err));
   }
   MST_TRY(set_mark(part, "to", &p->to, err));
@@ -75,6 +75,15 @@ static mst_status get_mark(const json_t *object, const char *key, mst_part_mark 
   if (!found || numbers[2] > UINT32_MAX) return mst_fail(err, MST_E_CORRUPT, "slice: part: \"%s\" is missing or wrong", key);
   *out = (mst_part_mark){.plain = numbers[0], .at = numbers[1], .crc = (uint32_t)numbers[2]};
   return MST_OK;
+}
+
+static mst_status get_guess(const json_t *json, mst_part *p, mst_error *err) {
+  uint64_t guess[2] = {p->plain, p->mid.plain};
+  bool found;
+  const mst_status status = get_numbers(json, "guess", guess, 2, &found, err);
+  p->guess_first = guess[0];
+  p->guess_last = guess[1];
+  return status;
 }
 
 static mst_status get_optional(const json_t *json, const char *key, uint64_t *out, bool *found, mst_error *err) {
@@ -134,7 +143,6 @@ static mst_status check_part(const mst_part *p, uint64_t size, mst_error *err) {
 
 mst_status mst_part_from_json(const json_t *json, uint64_t size, mst_part *out, mst_error *err) {
   mst_status status = MST_OK;
-  bool found;
   *out = (mst_part){0};
   MST_TRY(mst_part_kind_of(json, &out->kind, err));
   if (out->kind == MST_PART_ALL) {
@@ -150,8 +158,8 @@ mst_status mst_part_from_json(const json_t *json, uint64_t size, mst_part *out, 
   MST_TRY(get_optional(json, "first", &out->first, &out->search_first, err));
   MST_TRY(get_optional(json, "last", &out->last, &out->search_last, err));
   if (out->search_last) {
-    MST_TRY(get_optional(json, "guess", &out->guess, &found, err));
     MST_TRY(get_mark(json, "mid", &out->mid, err));
+    MST_TRY(get_guess(json, out, err));
   }
   MST_TRY(get_mark(json, "to", &out->to, err));
   MST_TRY(check_part(out, size, err));

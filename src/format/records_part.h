@@ -32,7 +32,7 @@ typedef struct mst_part {
   uint64_t first, last;
   mst_part_mark mid;      /* searched end: the last checkpoint in front of it                            */
   mst_part_mark to;       /* the end of the last span that is touched; the object's end when at == size  */
-  uint64_t guess;         /* searched end: about where it lies                                          */
+  uint64_t guess_first, guess_last; /* about where a searched end lies                                  */
 } mst_part;
 
 /* The kind alone; MST_PART_OWN for kinds that the record format knows. */

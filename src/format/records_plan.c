@@ -295,7 +295,8 @@ static mst_part make_part(const plan *p, const place *begin, const place *end) {
   part.to = mark_at(p, from, to);
   if (part.search_last) {
     part.mid = mark_at(p, from, &end->in_front);
-    part.guess = end->guess;
+    part.guess_first = begin->guess;
+    part.guess_last = end->guess;
   }
   return part;
 }

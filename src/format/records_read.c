@@ -11,7 +11,7 @@ enum {
   BEYOND_BYTES = 64 << 10,     /* asked for at a time behind what the part names                        */
   TOGETHER_BYTES = 4 << 20,    /* a window and data up to this size are asked for at once               */
   EMIT_BYTES = 256 << 10,      /* copies are gathered up to this size                                   */
-  STEP_MIN = 16 << 10
+  STEP_MIN = 4 << 10           /* when the guess of where a slice ends was wrong                        */
 };
 #define NOWHERE UINT64_MAX
 
@@ -46,29 +46,26 @@ typedef struct reading {
 
 /* ---- asking for bytes -------------------------------------------------------------------------------------------- */
 
-/* About where the object's byte for plain offset `plain` lies, between two marks. */
-static uint64_t interpolate(const mst_part *p, uint64_t plain) {
-  const uint64_t at = mst_min_u64(p->mid.at, p->to.at), width = p->to.at - at, span = p->to.plain - p->mid.plain;
-  if (plain <= p->mid.plain || span == 0) return at;
-  if (plain >= p->to.plain) return p->to.at;
-  return at + (uint64_t)((unsigned __int128)width * (plain - p->mid.plain) / span);
+/* How many of the object's bytes the last span takes: `part` of `whole` of them. */
+static uint64_t share(const mst_part *p, uint64_t part, uint64_t whole) {
+  const uint64_t width = p->to.at - mst_min_u64(p->mid.at, p->to.at);
+  return whole == 0 || part >= whole ? width : (uint64_t)((unsigned __int128)width * part / whole);
 }
 
-static uint64_t step_size(const mst_part *p, unsigned parts) {
-  return mst_max_u64((p->to.at - mst_min_u64(p->mid.at, p->to.at)) / parts, STEP_MIN);
-}
-
-/* What is asked for first: all up to the end of the last span, so that it can be verified, if no more than one span is read in vain
- * then; else about what is needed. */
+/* What is asked for first: all up to the end of the last span, so that it can be verified, when no more than one span is read in vain
+ * then; else as much as is likely to be needed, and a little more as long as that is less than a span in all. */
 static uint64_t first_bound(const mst_part *p) {
-  const bool whole = !p->search_last || !p->search_first || p->mid.plain <= p->plain;
-  if (p->kind == MST_PART_ALL || whole) return p->to.at;
-  return mst_min_u64(p->to.at, interpolate(p, p->guess) + step_size(p, 8));
+  const uint64_t span = p->to.plain - p->mid.plain, in_front = p->guess_first - mst_min_u64(p->plain, p->guess_first);
+  uint64_t want;
+  if (p->kind == MST_PART_ALL || !p->search_last || !p->search_first || p->mid.plain <= p->plain) return p->to.at;
+  want = p->guess_last - mst_min_u64(p->mid.plain, p->guess_last);
+  want += mst_max_u64(span / 64, mst_min_u64(span / 8, (span - mst_min_u64(span, in_front)) / 2));
+  return mst_min_u64(p->to.at, p->mid.at) + share(p, want, span);
 }
 
 static uint64_t next_bound(const reading *r) {
   if (r->phase == READ_HEADER) return mst_min_u64(r->size, r->fed + BEYOND_BYTES);
-  if (r->fed < r->part.to.at) return mst_min_u64(r->part.to.at, r->fed + step_size(&r->part, 4));
+  if (r->fed < r->part.to.at) return mst_min_u64(r->part.to.at, r->fed + mst_max_u64(share(&r->part, 1, 8), STEP_MIN));
   return mst_min_u64(r->size, r->fed + BEYOND_BYTES);
 }
 

@@ -183,7 +183,7 @@ typedef struct text_rows {
   mst_builder *column;
   mst_buf rest;        /* a line whose end has not come yet          */
   uint64_t batch_rows;
-  uint64_t at;         /* bytes since the opening, for errors        */
+  uint64_t at;         /* where the line at hand begins, for errors  */
   bool words, raw;
 } text_rows;
 
@@ -228,46 +228,52 @@ done:
   return status;
 }
 
-static mst_status put_text(text_rows *r, const uint8_t *data, size_t n, mst_error *err) {
+/* `at`: where it begins in its line. */
+static mst_status put_text(text_rows *r, const uint8_t *data, size_t n, size_t at, mst_error *err) {
   size_t wrong;
   if (!r->raw && !mst_utf8_valid(data, n, &wrong))
-    return mst_fail(err, MST_E_CORRUPT, "a line is not UTF-8 (byte %zu of it is 0x%02x); raw=True gives bytes instead", wrong,
-                    (unsigned)data[wrong]);
+    return mst_fail_at(err, MST_E_CORRUPT, r->at + at + wrong, "a line is not UTF-8 (it holds the byte 0x%02x); raw=True gives bytes instead",
+                       (unsigned)data[wrong]);
   return mst_builder_bytes(r->column, data, n, err);
 }
 
 /* A line without its end becomes a row, or its words do. */
 static mst_status put_line(text_rows *r, const uint8_t *data, size_t n, mst_error *err) {
-  if (!r->words) return put_text(r, data, n > 0 && data[n - 1] == '\r' ? n - 1 : n, err);
+  if (!r->words) return put_text(r, data, n > 0 && data[n - 1] == '\r' ? n - 1 : n, 0, err);
   for (size_t i = 0; i < n;) {
     size_t from;
     mst_status status;
     while (i < n && is_blank(data[i])) i++;
     for (from = i; i < n && !is_blank(data[i]); i++) continue;
     if (from == i) break;
-    status = put_text(r, data + from, i - from, err);
+    status = put_text(r, data + from, i - from, from, err);
     if (status != MST_OK) return status;
   }
   return MST_OK;
+}
+
+/* The gathered beginning of a line and its rest. */
+static mst_status put_gathered(text_rows *r, const uint8_t *data, size_t n, mst_error *err) {
+  mst_status status = mst_buf_put(&r->rest, data, n, err);
+  if (status == MST_OK) status = put_line(r, r->rest.data, r->rest.size, err);
+  r->at += r->rest.size + 1;
+  mst_buf_clear(&r->rest);
+  return status;
 }
 
 static mst_status text_rows_feed(void *rows, const uint8_t *data, size_t n, bool last, mst_error *err) {
   text_rows *r = rows;
   mst_status status = MST_OK;
   for (const uint8_t *end; n > 0 && (end = memchr(data, '\n', n)) != NULL; n -= (size_t)(end - data) + 1, data = end + 1) {
-    if (r->rest.size == 0) {
+    if (r->rest.size > 0) {
+      MST_TRY(put_gathered(r, data, (size_t)(end - data), err));
+    } else {
       MST_TRY(put_line(r, data, (size_t)(end - data), err));
-      continue;
+      r->at += (size_t)(end - data) + 1;
     }
-    MST_TRY(mst_buf_put(&r->rest, data, (size_t)(end - data), err));
-    MST_TRY(put_line(r, r->rest.data, r->rest.size, err));
-    mst_buf_clear(&r->rest);
   }
   if (n > 0) MST_TRY(mst_buf_put(&r->rest, data, n, err));
-  if (last && r->rest.size > 0) {
-    MST_TRY(put_line(r, r->rest.data, r->rest.size, err));
-    mst_buf_clear(&r->rest);
-  }
+  if (last && r->rest.size > 0) MST_TRY(put_gathered(r, data, 0, err));
 done:
   return status;
 }
