@@ -1,10 +1,9 @@
 /* store/memory.c - objects in this process's memory, for tests and for what needs no place: memory://name.
  *
  * Owns: the name spaces, which live as long as the process and are the only state of this module that no context holds; one
- * lock guards them all and is held for short steps only (bytes are copied outside). They use malloc, because they outlive any
- * context. A child after fork() goes on with a copy of its own. May call: base. */
+ * lock guards them all and is held for short steps only (bytes are copied outside). They are allocated without
+ * a context's allocator, because they outlive any context. A child after fork() goes on with a copy of its own. May call: base. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "store/schemes.h"
 
@@ -51,12 +50,12 @@ static void watch_forks(void) { (void)pthread_atfork(hold, let_go, let_go); }
 /* ---- objects ----------------------------------------------------------------------------------------------------- */
 
 static void object_unref(object *o) {
-  if (o != NULL && atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1) free(o);
+  if (o != NULL && atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1) mst_free(NULL, o);
 }
 
 static object *object_new(size_t size, const mst_env *env) {
   size_t total;
-  object *o = mst_add_size(sizeof *o, size, &total) ? malloc(total) : NULL;
+  object *o = mst_add_size(sizeof *o, size, &total) ? mst_alloc(NULL, total) : NULL;
   if (o == NULL) return NULL;
   o->refs = 1;
   o->pin = (mst_pin){.size = size, .modified_ns = env->now_us(env->self) * 1000};
@@ -147,13 +146,13 @@ static mst_status may_put(const mst_op *op, const object *there, mst_error *err)
 
 /* The lock is held. Takes the object over. */
 static mst_status insert(space *s, size_t at, const char *key, object *o, mst_error *err) {
-  char *name = strdup(key);
+  char *name = mst_text_copy(NULL, key);
   if (name == NULL) return mst_fail_memory(err);
   if (s->n == s->capacity) {
     size_t capacity = s->capacity == 0 ? 16 : s->capacity * 2;
-    slot *slots = realloc(s->slots, capacity * sizeof *slots);
+    slot *slots = mst_resize(NULL, s->slots, capacity * sizeof *slots);
     if (slots == NULL) {
-      free(name);
+      mst_free(NULL, name);
       return mst_fail_memory(err);
     }
     s->slots = slots;
@@ -202,7 +201,7 @@ static mst_status do_delete(space *s, mst_op *op) {
     bool there;
     size_t at = find(s, op->keys[i], &there);
     if (!there) continue;
-    free(s->slots[at].key);
+    mst_free(NULL, s->slots[at].key);
     object_unref(s->slots[at].object);
     s->n--;
     memmove(s->slots + at, s->slots + at + 1, (s->n - at) * sizeof *s->slots);
@@ -279,7 +278,7 @@ static mst_status do_list(space *s, mst_op *op, mst_error *err) {
 /* ---- uploads in parts ---------------------------------------------------------------------------------------------- */
 
 static mst_status do_upload_open(space *s, mst_op *op, mst_error *err) {
-  upload *u = calloc(1, sizeof *u);
+  upload *u = mst_alloc_zero(NULL, 1, sizeof *u);
   if (u == NULL) return mst_fail_memory(err);
   hold();
   u->id = ++last_number;
@@ -308,7 +307,7 @@ static void free_parts(part *p) {
   while (p != NULL) {
     part *next = p->next;
     object_unref(p->object);
-    free(p);
+    mst_free(NULL, p);
     p = next;
   }
 }
@@ -329,10 +328,10 @@ static void add_part(upload *u, part *fresh) {
 }
 
 static mst_status do_upload_part(space *s, mst_op *op, mst_error *err) {
-  part *p = calloc(1, sizeof *p);
+  part *p = mst_alloc_zero(NULL, 1, sizeof *p);
   object *o = object_new(op->n_data, mst_context_env(op->ctx));
   if (p == NULL || o == NULL) {
-    free(p);
+    mst_free(NULL, p);
     object_unref(o);
     return mst_fail_memory(err);
   }
@@ -360,7 +359,7 @@ static mst_status do_upload_abort(space *s, mst_op *op) {
   let_go();
   if (u == NULL) return MST_OK;
   free_parts(u->parts);
-  free(u);
+  mst_free(NULL, u);
   return MST_OK;
 }
 
@@ -426,11 +425,11 @@ static mst_status find_space(const char *name, space **out, mst_error *err) {
   space *s = spaces;
   while (s != NULL && strcmp(s->name, name) != 0) s = s->next;
   if (s == NULL) {
-    s = calloc(1, sizeof *s);
-    char *copy = strdup(name);
+    s = mst_alloc_zero(NULL, 1, sizeof *s);
+    char *copy = mst_text_copy(NULL, name);
     if (s == NULL || copy == NULL) {
-      free(s);
-      free(copy);
+      mst_free(NULL, s);
+      mst_free(NULL, copy);
       s = NULL;
       status = mst_fail_memory(err);
     } else {

@@ -2,6 +2,7 @@
  * and key. May call: base, the stores. */
 #include "store/schemes.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -41,13 +42,10 @@ static bool element_is(const char *path, const char *dots) {
 
 /* "a/../b" is not "b" where "a" is a link: the file system is asked, and what it does not know is left as it is. */
 static mst_status resolve(mst_buf *out, mst_error *err) {
-  mst_status status = MST_OK;
-  char *real = realpath(mst_buf_text(out), NULL);
-  if (real == NULL) return MST_OK;
+  char real[PATH_MAX];
+  if (realpath(mst_buf_text(out), real) == NULL) return MST_OK;
   mst_buf_clear(out);
-  status = mst_buf_put_text(out, real, err);
-  free(real);
-  return status;
+  return mst_buf_put_text(out, real, err);
 }
 
 /* An absolute path without empty elements and ".", ending without '/' (the root folder is ""). */

@@ -6,8 +6,6 @@
 
 #include <stdio.h>
 
-#include "base/options.h"
-
 struct mst_store {
   _Atomic uint32_t refs;
   mst_context *ctx;
