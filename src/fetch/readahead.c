@@ -140,6 +140,7 @@ struct mst_readahead {
   uint32_t ahead, ahead_most;
   uint64_t memory;
   bool local;
+  uint64_t generation; /* of processes: requests of a parent never end in its child */
   request *ring;       /* of n_ring places; `count` requests from `first` on are under way or ready */
   size_t n_ring, first, count;
   pthread_mutex_t lock; /* guards `done` and `status` of requests */
@@ -193,6 +194,7 @@ mst_status mst_readahead_open(mst_object *o, uint64_t begin, uint64_t end, const
   r->asked = begin;
   r->end = end;
   r->local = mst_object_is_local(o);
+  r->generation = mst_fork_generation();
   pthread_mutex_init(&r->lock, NULL);
   mst_cond_init(&r->ended);
   mst_status status = prepare(r, options != NULL ? options : &none, err);
@@ -299,6 +301,8 @@ static mst_status wait_first(mst_readahead *r, bool *waited, mst_cancel *cancel,
   return q->status;
 }
 
+static bool is_foreign(const mst_readahead *r) { return !r->local && r->generation != mst_fork_generation(); }
+
 /* Ends all that is under way, and waits for it. */
 static void stop_all(mst_readahead *r) {
   mst_cancel_request(r->stop);
@@ -363,6 +367,7 @@ mst_status mst_readahead_next(mst_readahead *r, mst_bytes *out, mst_cancel *canc
     if (err != NULL) *err = r->error;
     return status;
   }
+  if (is_foreign(r)) return mst_fail(err, MST_E_CANCELLED, "the reading was begun before fork(); begin it anew in the child");
   if (r->asked < r->end || r->count > 0)
     status = r->local ? next_local(r, &next, cancel, &r->error) : next_remote(r, &next, cancel, &r->error);
   if (status != MST_OK) {
@@ -375,8 +380,9 @@ mst_status mst_readahead_next(mst_readahead *r, mst_bytes *out, mst_cancel *canc
   return MST_OK;
 }
 
+/* In a child after fork() it is left as it is: its requests and locks are the parent's. */
 void mst_readahead_close(mst_readahead *r) {
-  if (r == NULL) return;
+  if (r == NULL || is_foreign(r)) return;
   mst_object *o = r->object;
   const mst_allocator *mem = mst_context_mem(r->ctx);
   if (r->stop != NULL) stop_all(r);

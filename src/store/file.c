@@ -175,7 +175,6 @@ static mst_status file_run(void *self, mst_op *op, mst_error *err) {
 static void file_close(void *self) {
   mst_file_store *s = self;
   mst_file_list_end(s);
-  pthread_mutex_destroy(&s->lock);
   mst_free(s->mem, s);
 }
 
@@ -194,7 +193,6 @@ mst_status mst_file_open(mst_context *ctx, const mst_url *url, const mst_setting
   s->mem = mem;
   s->n_root = n;
   memcpy(s->root, url->key, n);
-  pthread_mutex_init(&s->lock, NULL);
   (void)snprintf(text, sizeof text, "file://%s", n > 0 ? s->root : "/");
   mst_status status = mst_store_wrap(ctx, &ops, s, text, out, err);
   if (status != MST_OK) file_close(s);

@@ -14,9 +14,8 @@ enum { MST_FILE_PARKED = 4 };
 
 typedef struct mst_file_store {
   const mst_allocator *mem;
-  pthread_mutex_t lock; /* guards what follows */
-  mst_walk *parked[MST_FILE_PARKED];
-  uint64_t parkings;
+  _Atomic(mst_walk *) parked[MST_FILE_PARKED];
+  _Atomic uint32_t parkings;
   size_t n_root;
   char root[]; /* absolute, without '/' at its end but for the root folder itself, which is "" */
 } mst_file_store;

@@ -23,7 +23,6 @@ typedef struct level {
 } level;
 
 struct mst_walk {
-  uint64_t age;       /* of parking */
   const mst_allocator *mem;
   level *levels;
   size_t n_levels, capacity;
@@ -52,35 +51,33 @@ static void walk_free(mst_walk *w) {
 }
 
 void mst_file_list_end(mst_file_store *s) {
-  for (size_t i = 0; i < MST_FILE_PARKED; i++) walk_free(s->parked[i]);
+  for (size_t i = 0; i < MST_FILE_PARKED; i++) walk_free(atomic_exchange(&s->parked[i], NULL));
 }
 
-/* The walk that stands behind this key. */
+static bool is_of(const mst_walk *w, const mst_op *op, const char *after, bool after_folded) {
+  return w->folded == (op->delimiter != NULL) && w->after_folded == after_folded && strcmp(w->after, after) == 0 &&
+         strcmp(w->prefix, op->prefix) == 0;
+}
+
+/* The walk that stands behind this key. Places are taken and given by exchange: no lock that a fork() could leave held. */
 static mst_walk *unpark(mst_file_store *s, const mst_op *op, const char *after, bool after_folded) {
-  mst_walk *w = NULL;
-  pthread_mutex_lock(&s->lock);
-  for (size_t i = 0; i < MST_FILE_PARKED && w == NULL; i++) {
-    mst_walk *p = s->parked[i];
-    if (p == NULL || strcmp(p->prefix, op->prefix) != 0 || p->folded != (op->delimiter != NULL)) continue;
-    if (strcmp(p->after, after) != 0 || p->after_folded != after_folded) continue;
-    w = p;
-    s->parked[i] = NULL;
+  for (size_t i = 0; i < MST_FILE_PARKED; i++) {
+    mst_walk *none = NULL;
+    mst_walk *w = atomic_exchange(&s->parked[i], NULL);
+    if (w == NULL) continue;
+    if (is_of(w, op, after, after_folded)) return w;
+    if (!atomic_compare_exchange_strong(&s->parked[i], &none, w)) walk_free(w);
   }
-  pthread_mutex_unlock(&s->lock);
-  return w;
+  return NULL;
 }
 
-/* The oldest gives way. */
+/* In turn, so that the oldest gives way. */
 static void park(mst_file_store *s, mst_walk *w) {
-  size_t place = 0;
-  pthread_mutex_lock(&s->lock);
-  w->age = ++s->parkings;
-  for (size_t i = 0; i < MST_FILE_PARKED && s->parked[place] != NULL; i++)
-    if (s->parked[i] == NULL || s->parked[i]->age < s->parked[place]->age) place = i;
-  mst_walk *old = s->parked[place];
-  s->parked[place] = w;
-  pthread_mutex_unlock(&s->lock);
-  walk_free(old);
+  for (size_t i = 0; i < MST_FILE_PARKED; i++) {
+    mst_walk *none = NULL;
+    if (atomic_compare_exchange_strong(&s->parked[i], &none, w)) return;
+  }
+  walk_free(atomic_exchange(&s->parked[atomic_fetch_add(&s->parkings, 1) % MST_FILE_PARKED], w));
 }
 
 /* ---- one folder -------------------------------------------------------------------------------------------------- */

@@ -33,6 +33,7 @@ struct mst_upload {
   char **tags;
   size_t n_parts, tags_capacity;
   bool finished;
+  uint64_t generation; /* of processes: parts that a parent sent never end in its child */
   pthread_mutex_t lock; /* guards what follows */
   pthread_cond_t ended;
   part *flying[PARTS_IN_FLIGHT];
@@ -51,6 +52,7 @@ mst_status mst_upload_begin(mst_store *s, const char *key, mst_cancel *cancel, m
   u->store = mst_store_ref(s);
   u->ctx = ctx;
   u->mem = mem;
+  u->generation = mst_fork_generation();
   pthread_mutex_init(&u->lock, NULL);
   mst_cond_init(&u->ended);
   u->cancel = mst_cancel_ref(cancel);
@@ -63,6 +65,12 @@ mst_status mst_upload_begin(mst_store *s, const char *key, mst_cancel *cancel, m
 done:
   mst_upload_end(u);
   return status;
+}
+
+static bool is_foreign(const mst_upload *u) { return u->generation != mst_fork_generation(); }
+
+static mst_status fail_foreign(mst_error *err) {
+  return mst_fail(err, MST_E_CANCELLED, "the upload was begun before fork(); begin it anew in the child");
 }
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
@@ -261,6 +269,7 @@ done:
 }
 
 mst_status mst_upload_write(mst_upload *u, const void *data, size_t size, mst_error *err) {
+  if (is_foreign(u)) return fail_foreign(err);
   mst_status status = mst_cancel_check(u->cancel, err);
   const uint8_t *from = data;
   while (status == MST_OK && size > 0) {
@@ -301,6 +310,7 @@ done:
 }
 
 mst_status mst_upload_finish(mst_upload *u, mst_put_mode mode, const mst_pin *pin, mst_pin *info, mst_error *err) {
+  if (is_foreign(u)) return fail_foreign(err);
   if (u->finished) return mst_fail(err, MST_E_ARGUMENT, "the upload of '%.200s' is closed already", u->key);
   mst_op op = mst_op_make(MST_OP_PUT, u->key);
   op.put_mode = mode;
@@ -313,8 +323,9 @@ mst_status mst_upload_finish(mst_upload *u, mst_put_mode mode, const mst_pin *pi
   return MST_OK;
 }
 
+/* In a child after fork() it is left as it is: the parent is still at it. */
 void mst_upload_end(mst_upload *u) {
-  if (u == NULL) return;
+  if (u == NULL || is_foreign(u)) return;
   mst_store *store = u->store;
   if (u->stop != NULL && count_in_flight(u) > 0) {
     pthread_mutex_lock(&u->lock);
