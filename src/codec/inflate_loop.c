@@ -37,164 +37,200 @@ static void track(mst_inflate *z, uint64_t back, uint32_t length) {
   r->size = (uint16_t)(length < back ? length : back);
 }
 
-/* Repeats the `distance` (2-15) bytes before `out`; writes up to 16 bytes more than `length`. */
+/* Repeats the `distance` (1-31) bytes before `out`; writes up to 32 bytes more than `length`. */
 static uint8_t *copy_near(uint8_t *out, uint32_t length, uint32_t distance) {
   uint8_t *const end = out + length;
   const uint8_t *const from = out - distance;
+  if (distance == 1) {
+    memset(out, *from, length);
+    return end;
+  }
   /* Bytes repeat at every multiple of the distance; the first multiple of 16 or more can be copied from in wide steps. */
-  const uint32_t wide = (15 / distance + 1) * distance;
-  for (uint32_t i = 0; i < wide - distance; i++) out[i] = from[i];
-  for (out += wide - distance; out < end; out += 16) memcpy(out, out - wide, 16);
+  const uint32_t step = distance >= 16 ? distance : (15 / distance + 1) * distance;
+  for (uint32_t i = 0; i < step - distance; i++) out[i] = from[i];
+  for (out += step - distance; out < end; out += 16) memcpy(out, out - step, 16);
   return end;
 }
+
+typedef struct wide {
+  uint8_t bytes[32];
+} wide;
 
 /* Copies `length` bytes from `distance` back; writes up to 32 bytes more. */
 ALWAYS_INLINE uint8_t *copy_match(uint8_t *out, uint32_t length, uint32_t distance) {
   const uint8_t *from = out - distance;
   uint8_t *const end = out + length;
-  if (UNLIKELY(distance < 16)) {
-    if (distance > 1) return copy_near(out, length, distance);
-    memset(out, *from, length);
-    return end;
-  }
-  memcpy(out, from, 16);
-  memcpy(out + 16, from + 16, 16);
-  if (UNLIKELY(length > 32)) {
+  wide w;
+  if (UNLIKELY(distance < sizeof w)) return copy_near(out, length, distance);
+  memcpy(&w, from, sizeof w);
+  memcpy(out, &w, sizeof w);
+  if (UNLIKELY(length > sizeof w)) {
     do {
-      out += 16;
-      from += 16;
-      memcpy(out, from, 16);
-    } while (out + 16 < end);
+      out += sizeof w;
+      from += sizeof w;
+      memcpy(&w, from, sizeof w);
+      memcpy(out, &w, sizeof w);
+    } while (out + sizeof w < end);
   }
   return end;
 }
 
-ALWAYS_INLINE codes_end fast_loop(mst_inflate *z, inflate_input *input, uint8_t *out_end, bool tracking) {
-  const uint64_t *const multi = z->tables.multi;
-  const uint32_t *const litlen = z->tables.litlen;
-  const uint32_t *const dist = z->tables.dist;
-  const uint8_t *const in_end = input->end - INPUT_SLACK;
-  const uint8_t *in = input->at;
-  const uint8_t *const history = z->begin;
-  const uint8_t *const tracked = tracking ? z->out - (z->plain - z->tracked) : NULL;
-  uint8_t *out = z->out;
-  codes_end end = CODES_FULL;
-  uint64_t bits = (uint64_t)*in++ >> input->skip;
-  uint32_t n = 8 - input->skip; /* only its low 6 bits count */
+/* The decoder's state in registers. */
+typedef struct fast_state {
+  const uint8_t *in;
+  uint8_t *out;
+  uint64_t bits;
+  uint32_t n; /* bits in `bits`; only its low 6 bits count, and above them `bits` holds what is still in front of `in` */
+} fast_state;
 
 /* At least 56 bits afterwards. */
-#define REFILL()                     \
-  do {                               \
-    bits |= load64(in) << (n & 63);  \
-    in += 7 - (n >> 3 & 7);          \
-    n |= 56;                         \
-  } while (0)
-#define DROP(entry)                  \
-  do {                               \
-    bits >>= (entry) & 63;           \
-    n -= (uint32_t)(entry);          \
-  } while (0)
+ALWAYS_INLINE void refill(fast_state *s) {
+  s->bits |= load64(s->in) << (s->n & 63);
+  s->in += 7 - (s->n >> 3 & 7);
+  s->n |= 56;
+}
 
-  while (out < out_end && in < in_end) {
-    REFILL();
-    uint64_t m = multi[bits & (MULTI_ENTRIES - 1)];
-    if (LIKELY((int64_t)m >= 0)) {
-      const uint32_t literals = (uint32_t)(m >> 8);
-      memcpy(out, &literals, 4);
-      out += m >> 40 & 3;
-      const uint32_t length = (uint8_t)(m >> 32);
-      const uint32_t distance = (uint32_t)(m >> 48) + extra_bits(bits, m, m >> 42);
-      DROP(m);
-      if (UNLIKELY(distance > (size_t)(out - history))) {
-        if (length == 0) continue;
-        z->broken = "a distance that goes back beyond the first byte";
-        end = CODES_BROKEN;
-        break;
-      }
-      if (tracking && out - distance < tracked && length > 0) track(z, (uint64_t)(tracked - (out - distance)), length);
-      out = copy_match(out, length, distance);
-      continue;
-    }
-    uint32_t e = litlen[bits & ((1u << LITLEN_ROOT) - 1)];
-    if ((e & ENTRY_SPECIAL) && (e & ENTRY_SUBTABLE)) {
-      DROP(e);
-      e = litlen[ENTRY_SUB_PLACE(e) + (bits & ENTRY_SUB_MASK(e))];
-    }
-    if (UNLIKELY(e & ENTRY_SPECIAL)) {
-      if (e & ENTRY_END) {
-        DROP(e);
-        end = CODES_BLOCK_END;
-      } else {
-        z->broken = "a code that stands for nothing";
-        end = CODES_BROKEN;
-      }
-      break;
-    }
-    if (e & ENTRY_LITERAL) {
-      *out++ = (uint8_t)(e >> 16);
-      DROP(e);
-      continue;
-    }
-    /* One refill is enough: 15 bits of codes, 5 extra ones, and 28 of the distance. */
-    const uint32_t length = entry_value(e, bits);
-    DROP(e);
-    e = dist[bits & ((1u << DIST_ROOT) - 1)];
-    if (UNLIKELY(e & ENTRY_SPECIAL)) {
-      if (e & ENTRY_SUBTABLE) {
-        DROP(e);
-        e = dist[ENTRY_SUB_PLACE(e) + (bits & ENTRY_SUB_MASK(e))];
-      }
-      if (e & ENTRY_SPECIAL) {
-        z->broken = "a distance code that stands for nothing";
-        end = CODES_BROKEN;
-        break;
-      }
-    }
-    const uint32_t distance = entry_value(e, bits);
-    DROP(e);
-    if (UNLIKELY(distance > (size_t)(out - history))) {
-      z->broken = "a distance that goes back beyond the first byte";
-      end = CODES_BROKEN;
-      break;
-    }
-    if (tracking && out - distance < tracked) track(z, (uint64_t)(tracked - (out - distance)), length);
-    out = copy_match(out, length, distance);
+ALWAYS_INLINE void drop_bits(fast_state *s, uint64_t entry) {
+  s->bits >>= entry & 63;
+  s->n -= (uint32_t)entry;
+}
+
+/* What one loop may take for granted. */
+enum { TRACKING = 1, /* note what is referred to                                       */
+       YOUNG = 2 };  /* there are fewer than 32768 bytes of history: distances may be wrong */
+
+/* The match that was just decoded; false when it goes back too far. */
+ALWAYS_INLINE bool apply_match(mst_inflate *z, fast_state *s, uint32_t length, uint32_t distance, unsigned how) {
+  if (UNLIKELY((how & YOUNG) && distance > (size_t)(s->out - z->begin))) return length == 0;
+  if (how & TRACKING) {
+    const uint64_t since = z->plain + (uint64_t)(s->out - z->out) - z->tracked;
+    if (distance > since && length > 0) track(z, distance - since, length);
   }
-#undef REFILL
-#undef DROP
+  s->out = copy_match(s->out, length, distance);
+  return true;
+}
+
+/* A whole entry of the table of several symbols. */
+ALWAYS_INLINE bool apply_multi(mst_inflate *z, fast_state *s, uint64_t m, unsigned how) {
+  const uint32_t literals = (uint32_t)(m >> 8);
+  const uint32_t distance = (uint32_t)(m >> 48) + extra_bits(s->bits, m, m >> 42);
+  memcpy(s->out, &literals, 4);
+  s->out += m >> 40 & 3;
+  drop_bits(s, m);
+  return apply_match(z, s, (uint8_t)(m >> 32), distance, how);
+}
+
+static const char no_symbol[] = "a code that stands for nothing";
+static const char no_distance[] = "a distance code that stands for nothing";
+static const char too_far[] = "a distance that goes back beyond the first byte";
+
+/* One symbol through the tables of single symbols; 56 bits are there and enough: 20 of a length, 28 of a distance. */
+ALWAYS_INLINE codes_end apply_single(mst_inflate *z, fast_state *s, unsigned how) {
+  const inflate_tables *t = &z->tables;
+  uint32_t e = t->litlen[s->bits & ((1u << LITLEN_ROOT) - 1)];
+  if ((e & ENTRY_SPECIAL) && (e & ENTRY_SUBTABLE)) {
+    drop_bits(s, e);
+    e = t->litlen[ENTRY_SUB_PLACE(e) + (s->bits & ENTRY_SUB_MASK(e))];
+  }
+  const uint32_t value = entry_value(e, s->bits);
+  if (UNLIKELY(e & ENTRY_SPECIAL)) {
+    if (!(e & ENTRY_END)) z->broken = no_symbol;
+    else drop_bits(s, e);
+    return e & ENTRY_END ? CODES_BLOCK_END : CODES_BROKEN;
+  }
+  drop_bits(s, e);
+  if (e & ENTRY_LITERAL) {
+    *s->out++ = (uint8_t)value;
+    return CODES_FULL;
+  }
+  e = t->dist[s->bits & ((1u << DIST_ROOT) - 1)];
+  if (UNLIKELY(e & ENTRY_SPECIAL)) {
+    if (e & ENTRY_SUBTABLE) {
+      drop_bits(s, e);
+      e = t->dist[ENTRY_SUB_PLACE(e) + (s->bits & ENTRY_SUB_MASK(e))];
+    }
+    if (e & ENTRY_SPECIAL) {
+      z->broken = no_distance;
+      return CODES_BROKEN;
+    }
+  }
+  const uint32_t distance = entry_value(e, s->bits);
+  drop_bits(s, e);
+  if (apply_match(z, s, value, distance, how)) return CODES_FULL;
+  z->broken = too_far;
+  return CODES_BROKEN;
+}
+
+ALWAYS_INLINE codes_end fast_loop(mst_inflate *z, inflate_input *input, uint8_t *out_end, unsigned how) {
+  const uint64_t *const multi = z->tables.multi;
+  const uint8_t *const in_end = input->end - INPUT_SLACK;
+  fast_state s = {.in = input->at + 1, .out = z->out, .bits = (uint64_t)*input->at >> input->skip, .n = 8 - input->skip};
+  codes_end end = CODES_FULL;
+  while (s.out < out_end && s.in < in_end) {
+    refill(&s);
+    uint64_t m = multi[s.bits & (MULTI_ENTRIES - 1)];
+    if (LIKELY((int64_t)m >= 0)) {
+      if (!apply_multi(z, &s, m, how)) goto far;
+      /* An entry takes at most 11 + 13 bits, so that there are enough for another one. */
+      m = multi[s.bits & (MULTI_ENTRIES - 1)];
+      if (LIKELY((int64_t)m >= 0)) {
+        if (!apply_multi(z, &s, m, how)) goto far;
+        continue;
+      }
+      refill(&s);
+    }
+    end = apply_single(z, &s, how);
+    if (UNLIKELY(end != CODES_FULL)) break;
+  }
+  goto done;
+far:
+  z->broken = too_far;
+  end = CODES_BROKEN;
+done:
   /* Whole bytes go back; the rest of a byte is told by `skip`. */
-  n &= 63;
-  in -= n >> 3;
-  n &= 7;
-  if (n > 0) in--;
-  input->at = in;
-  input->skip = n > 0 ? 8 - n : 0;
-  z->plain += (uint64_t)(out - z->out);
-  z->out = out;
+  s.n &= 63;
+  s.in -= s.n >> 3;
+  s.n &= 7;
+  if (s.n > 0) s.in--;
+  input->at = s.in;
+  input->skip = s.n > 0 ? 8 - s.n : 0;
+  z->plain += (uint64_t)(s.out - z->out);
+  z->out = s.out;
   return end;
 }
 
 typedef codes_end (*fast_loop_fn)(mst_inflate *z, inflate_input *input, uint8_t *out_end);
 
-static codes_end fast_portable(mst_inflate *z, inflate_input *input, uint8_t *out_end) { return fast_loop(z, input, out_end, false); }
-static codes_end fast_portable_tracking(mst_inflate *z, inflate_input *input, uint8_t *out_end) {
-  return fast_loop(z, input, out_end, true);
-}
+#define LOOP(name, attributes, how)                                                             \
+  attributes static codes_end name(mst_inflate *z, inflate_input *input, uint8_t *out_end) {    \
+    return fast_loop(z, input, out_end, how);                                                   \
+  }
+LOOP(portable, , 0)
+LOOP(portable_young, , YOUNG)
+LOOP(portable_tracking, , YOUNG | TRACKING)
 #if HAVE_BMI2
-__attribute__((target("bmi,bmi2"))) static codes_end fast_bmi2(mst_inflate *z, inflate_input *input, uint8_t *out_end) {
-  return fast_loop(z, input, out_end, false);
-}
-__attribute__((target("bmi,bmi2"))) static codes_end fast_bmi2_tracking(mst_inflate *z, inflate_input *input, uint8_t *out_end) {
-  return fast_loop(z, input, out_end, true);
-}
+#define BMI2 __attribute__((target("avx2,bmi,bmi2")))
+LOOP(bmi2, BMI2, 0)
+LOOP(bmi2_young, BMI2, YOUNG)
+LOOP(bmi2_tracking, BMI2, YOUNG | TRACKING)
 #endif
 
-static fast_loop_fn choose(const mst_inflate *z, bool tracking) {
+static fast_loop_fn choose(const mst_inflate *z, bool tracking, bool young) {
 #if HAVE_BMI2
-  if (!z->portable) return tracking ? fast_bmi2_tracking : fast_bmi2;
+  if (!z->portable) return tracking ? bmi2_tracking : young ? bmi2_young : bmi2;
 #endif
-  return tracking ? fast_portable_tracking : fast_portable;
+  return tracking ? portable_tracking : young ? portable_young : portable;
 }
+
+bool mst_inflate_has_bmi2(void) {
+#if HAVE_BMI2
+  return __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("avx2");
+#else
+  return false;
+#endif
+}
+
+/* ---- careful --------------------------------------------------------------------------------------------------- */
 
 /* Up to 57 bits at the input's place, zeros behind its end; how many are real is told in `*have`. */
 static uint64_t look(const inflate_input *in, unsigned *have) {
@@ -230,12 +266,12 @@ static codes_end careful_match(mst_inflate *z, inflate_input *in, uint64_t bits,
   used += sub + (e & ENTRY_BITS);
   if (used > have) return CODES_INPUT;
   if ((e & ENTRY_SPECIAL) != 0) {
-    z->broken = "a distance code that stands for nothing";
+    z->broken = no_distance;
     return CODES_BROKEN;
   }
   const uint32_t distance = entry_value(e, rest >> sub);
   if (distance > (size_t)(z->out - z->begin)) {
-    z->broken = "a distance that goes back beyond the first byte";
+    z->broken = too_far;
     return CODES_BROKEN;
   }
   if (z->tracked != UINT64_MAX && z->plain - z->tracked < distance) track(z, distance - (z->plain - z->tracked), length);
@@ -257,7 +293,7 @@ static codes_end careful_symbol(mst_inflate *z, inflate_input *in) {
   if (used > have) return CODES_INPUT;
   if ((e & ENTRY_SPECIAL) == 0 && (e & ENTRY_LITERAL) == 0) return careful_match(z, in, bits, have, used, value);
   if ((e & ENTRY_SPECIAL) != 0 && (e & ENTRY_END) == 0) {
-    z->broken = "a code that stands for nothing";
+    z->broken = no_symbol;
     return CODES_BROKEN;
   }
   drop(in, used);
@@ -267,26 +303,23 @@ static codes_end careful_symbol(mst_inflate *z, inflate_input *in) {
   return CODES_FULL;
 }
 
+/* Through the fast loop that fits, up to `out_end` or to where another one fits. */
+static codes_end fast(mst_inflate *z, inflate_input *in, uint8_t *out_end) {
+  const uint64_t since = z->tracked == UINT64_MAX ? UINT64_MAX : z->plain - z->tracked;
+  const size_t history = (size_t)(z->out - z->begin), room = (size_t)(out_end - z->out);
+  const bool tracking = since < MST_INFLATE_WINDOW, young = history < MST_INFLATE_WINDOW;
+  size_t most = room;
+  if (young) most = mst_min_size(most, MST_INFLATE_WINDOW - history);
+  if (tracking) most = mst_min_size(most, (size_t)(MST_INFLATE_WINDOW - since));
+  return choose(z, tracking, young)(z, in, z->out + most);
+}
+
 codes_end mst_inflate_codes(mst_inflate *z, inflate_input *in, uint8_t *out_end) {
   while (z->out < out_end) {
     codes_end end = CODES_FULL;
-    if ((size_t)(in->end - in->at) > INPUT_SLACK) {
-      const bool tracking = z->tracked != UINT64_MAX && z->plain - z->tracked < MST_INFLATE_WINDOW;
-      uint8_t *stop = out_end;
-      if (tracking && (uint64_t)(out_end - z->out) > MST_INFLATE_WINDOW - (z->plain - z->tracked))
-        stop = z->out + (MST_INFLATE_WINDOW - (z->plain - z->tracked));
-      end = choose(z, tracking)(z, in, stop);
-    }
-    if (end == CODES_FULL && z->out < out_end) end = careful_symbol(z, in);
+    if ((size_t)(in->end - in->at) > INPUT_SLACK + 8) end = fast(z, in, out_end);
+    else end = careful_symbol(z, in);
     if (end != CODES_FULL) return end;
   }
   return CODES_FULL;
-}
-
-bool mst_inflate_has_bmi2(void) {
-#if HAVE_BMI2
-  return __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("bmi");
-#else
-  return false;
-#endif
 }

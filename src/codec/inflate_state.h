@@ -7,8 +7,8 @@
 
 #define RUN_BYTES (256u * 1024)
 #define BUFFER_BYTES (MST_INFLATE_WINDOW + RUN_BYTES)
-/* A symbol that begins in the buffer may end behind it, and wide copies write a little farther. */
-#define BUFFER_SLACK 512u
+/* Two matches that begin in the buffer may end behind it, and wide copies write a little farther. */
+#define BUFFER_SLACK 1024u
 /* The fast loop looks at most so far ahead in the input in one turn. */
 #define INPUT_SLACK 32u
 /* More than any block's head needs (3 + 14 + 19 * 3 + 320 * 14 bits). */

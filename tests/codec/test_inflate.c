@@ -143,14 +143,14 @@ static void restart_everywhere(const uint8_t *deflated, size_t n, const uint8_t 
 }
 
 static void decoding_begins_again_at_every_block(void **state) {
-  const size_t n_plain = 150000;
+  const size_t n_plain = 90000;
   size_t all_zeroed = 0;
   (void)state;
   for (int kind = 0; kind < SAMPLE_KINDS; kind++) {
     uint8_t *plain = sample_plain(kind, n_plain, 77);
     for (size_t way = 0; way < SAMPLE_WAYS; way++) {
       size_t n, n_stops, zeroed = 0;
-      if (sample_ways[way].flush_every > 0 && sample_ways[way].flush_every < 1000) continue;
+      if (sample_ways[way].flush_every > 0 && sample_ways[way].flush_every < 2000) continue;
       uint8_t *deflated = sample_compress(plain, n_plain, &sample_ways[way], &n);
       restart_everywhere(deflated, n, plain, n_plain, n, &n_stops, &zeroed);
       if (sample_ways[way].flush_every > 0) assert_true(n_stops >= n_plain / sample_ways[way].flush_every - 1);
