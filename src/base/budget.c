@@ -1,6 +1,11 @@
 /* base/budget.c - the memory budget: bytes in flight, handed out in the order of asking, so that a large request is not
- * starved by small ones. Owns nothing but its counter. Calls pthread, base/context.h, base/error.h. */
+ * starved by small ones. Owns nothing but its counter. Calls pthread, base/context.h, base/error.h.
+ *
+ * Threads that hold some and wait for more could all wait for each other. Whoever is first in the queue is therefore admitted
+ * beyond the budget when nothing was given back for a while: slow and a little too large beats never. */
 #include "base/budget.h"
+
+#include <time.h>
 
 #include "base/bits.h"
 #include "base/error.h"
@@ -9,12 +14,15 @@ struct mst_budget_waiter {
   mst_budget_waiter *next; /* lives on the waiting thread's stack */
 };
 
+enum { STANDSTILL_MS = 2000 };
+
 void mst_budget_init(mst_budget *b, uint64_t max, uint64_t alone) {
   pthread_mutex_init(&b->lock, NULL);
   mst_cond_init(&b->freed);
   b->max = max;
   b->alone = mst_max_u64(max, alone);
   b->used = 0;
+  b->gifts = 0;
   b->first = b->last = NULL;
 }
 
@@ -54,6 +62,27 @@ static void leave_queue(mst_budget *b, const mst_budget_waiter *me) {
   if (b->last == me) b->last = before;
 }
 
+static int64_t now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Until this is the first in the queue and there is room for it, or nothing moves. The lock is held. */
+static void wait_for_room(mst_budget *b, const mst_budget_waiter *me, uint64_t bytes, const mst_cancel *cancel) {
+  uint64_t gifts = b->gifts;
+  int64_t since = now_ms();
+  while ((b->first != me || !has_room(b, bytes)) && !mst_cancelled(cancel)) {
+    mst_cond_wait_short(&b->freed, &b->lock);
+    if (b->first != me || b->gifts != gifts) {
+      gifts = b->gifts;
+      since = now_ms();
+    } else if (now_ms() - since >= STANDSTILL_MS) {
+      return;
+    }
+  }
+}
+
 mst_status mst_budget_take(mst_context *ctx, uint64_t bytes, mst_cancel *cancel, mst_error *err) {
   mst_budget *b = mst_context_budget(ctx);
   mst_budget_waiter me = {0};
@@ -65,7 +94,7 @@ mst_status mst_budget_take(mst_context *ctx, uint64_t bytes, mst_cancel *cancel,
                     (unsigned long long)bytes, (unsigned long long)b->max, (unsigned long long)b->alone);
   pthread_mutex_lock(&b->lock);
   queue_up(b, &me);
-  while ((b->first != &me || !has_room(b, bytes)) && !mst_cancelled(cancel)) mst_cond_wait_short(&b->freed, &b->lock);
+  wait_for_room(b, &me, bytes, cancel);
   leave_queue(b, &me);
   /* Room that was there in the end is not taken by a cancelled caller. */
   status = mst_cancel_check(cancel, err);
@@ -81,6 +110,7 @@ void mst_budget_give(mst_context *ctx, uint64_t bytes) {
   /* A child after fork() starts from nothing, and may give back what its parent took. */
   mst_assert(bytes <= b->used || mst_fork_generation() > 0);
   b->used -= mst_min_u64(bytes, b->used);
+  b->gifts++;
   if (b->first != NULL) pthread_cond_broadcast(&b->freed);
   pthread_mutex_unlock(&b->lock);
 }

@@ -12,6 +12,7 @@ typedef struct mst_budget {
   uint64_t max;   /* what buffers may take together           */
   uint64_t alone; /* what one of them may take by itself      */
   uint64_t used;
+  uint64_t gifts; /* how often something was given back     */
   mst_budget_waiter *first, *last; /* first come, first served */
 } mst_budget;
 

@@ -41,7 +41,8 @@ void mst_log(const mst_context *ctx, mst_log_level level, const char *area, cons
 /* The memory budget: bytes that buffers in flight may take. One waiter larger than the whole is admitted alone, up to
  * mst_context_record_max, beyond which it is MST_E_LIMIT. Waiters are served in order.
  * `mst_budget_try` never waits, and gives way to those who do. `mst_budget_take` waits until there is room or `cancel`
- * is requested: take all that a step needs at once, never more while holding some. */
+ * is requested: take all that a step needs at once, never more while holding some. Should all wait for each other all the
+ * same, that is when nothing is given back for two seconds, the first in the queue goes beyond the budget. */
 bool mst_budget_try(mst_context *ctx, uint64_t bytes);
 mst_status mst_budget_take(mst_context *ctx, uint64_t bytes, mst_cancel *cancel, mst_error *err);
 void mst_budget_give(mst_context *ctx, uint64_t bytes);

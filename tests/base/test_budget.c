@@ -127,6 +127,23 @@ static void a_cancelled_waiter_leaves_within_100_ms_and_takes_nothing(void **sta
   mst_context_unref(ctx);
 }
 
+/* Nobody gives, because everybody waits: after a while the first goes beyond the budget. */
+static void a_standstill_ends(void **state) {
+  mst_context *ctx = context_of(100, 1000);
+  int64_t begun = tick_ms();
+  (void)state;
+  assert_true(mst_budget_try(ctx, 60));
+  assert_int_equal(mst_budget_take(ctx, 60, NULL, NULL), MST_OK);
+  assert_true(tick_ms() - begun >= 1900);
+  assert_int_equal(mst_budget_in_use(ctx), 120);
+  assert_false(mst_budget_try(ctx, 1));
+  mst_budget_give(ctx, 60);
+  assert_true(mst_budget_try(ctx, 40));
+  mst_budget_give(ctx, 100);
+  assert_int_equal(mst_budget_in_use(ctx), 0);
+  mst_context_unref(ctx);
+}
+
 typedef struct crowd {
   mst_context *ctx;
   atomic_long held;
@@ -162,6 +179,7 @@ int main(void) {
       cmocka_unit_test(a_giant_is_admitted_alone_up_to_the_record_limit),
       cmocka_unit_test(waiters_are_served_in_order_and_not_overtaken),
       cmocka_unit_test(a_cancelled_waiter_leaves_within_100_ms_and_takes_nothing),
+      cmocka_unit_test(a_standstill_ends),
       cmocka_unit_test(many_threads_never_hold_more_than_there_is),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
