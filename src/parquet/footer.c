@@ -214,6 +214,8 @@ static void parse_element(parse *p, mst_pq_node *n) {
     }
   }
   mst_thrift_leave(t);
+  /* Some writers give groups a type, and leaves 0 children. */
+  if (n->n_children > 0) n->physical = MST_PQ_GROUP;
   convert(n, scale, precision);
 }
 

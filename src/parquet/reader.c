@@ -382,7 +382,7 @@ done:
 static mst_status step(mst_parquet_reader *r, struct ArrowArray *out, mst_error *err) {
   mst_status status = MST_OK;
   while (r->group < r->groups_end) {
-    if (!r->open) MST_TRY(open_group(r, err));
+    if (!r->open && r->file->groups[r->group].rows > 0) MST_TRY(open_group(r, err));
     if (r->rows_left == 0) {
       close_group(r);
       r->group++;
