@@ -485,7 +485,7 @@ static mst_status need_valid(mst_pq_column_in *c, size_t more, mst_error *err) {
   if (!o->has_valid) {
     o->valid.size = 0;
     MST_TRY(grow_bits(&o->valid, o->slots, err));
-    memset(o->valid.data, 0xff, o->valid.size);
+    if (o->valid.size > 0) memset(o->valid.data, 0xff, o->valid.size);
     if ((o->slots & 7) != 0) o->valid.data[o->slots >> 3] = (uint8_t)((1u << (o->slots & 7)) - 1);
     o->has_valid = true;
   }

@@ -19,7 +19,8 @@ static int fail(char *message, const mst_error *err) {
 }
 
 /* Options of the columns come in `columns`, `n_columns` of them. 0 or 1, and then `message` says why. */
-EXPORT int bridge_write(struct ArrowArrayStream *stream, const char *path, const mst_parquet_writer_options *options, char *message) {
+EXPORT int bridge_write(struct ArrowArrayStream *stream, const char *path, const mst_parquet_writer_options *options,
+                        char *message) {
   mst_status status = MST_OK;
   mst_error error = {0}, *err = &error;
   struct ArrowSchema schema = {0};
@@ -108,7 +109,8 @@ done:
 }
 
 /* `columns` may be NULL: all. */
-EXPORT int bridge_read(const char *path, const char *const *columns, size_t n_columns, struct ArrowArrayStream *out, char *message) {
+EXPORT int bridge_read(const char *path, const char *const *columns, size_t n_columns, struct ArrowArrayStream *out,
+                       char *message) {
   mst_status status = MST_OK;
   mst_error error = {.offset = -1}, *err = &error;
   struct ArrowSchema schema = {0};
