@@ -25,8 +25,8 @@ typedef enum mst_fasta_state {
 
 /* ---- what a span of the object says of its records ------------------------------------------------------------- */
 
-/* A name is what stands between the header's leading blanks and the next blank; its hash is FNV-1a (32 bits) of at most its
- * first 255 bytes, as the index documents it. */
+/* A name is what stands between the header's leading blanks and the next blank; its hash is FNV-1a (32 bits) of at most
+ * its first 255 bytes, as the index documents it. */
 enum { MST_FASTA_NAME_KEPT = 255 };
 uint32_t mst_fasta_hash(const uint8_t *name, size_t n);
 static inline bool mst_fasta_blank(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -69,7 +69,8 @@ enum { MST_FASTA_COLUMNS = 4 };
 mst_status mst_fasta_put_columns(const mst_allocator *mem, const mst_bytes *before, uint64_t plain, uint64_t record,
                                  const mst_bytes *span, mst_builder *const *columns, mst_error *err);
 mst_status mst_fasta_final_facts(const mst_bytes *all, json_t *facts, mst_error *err);
-/* {"residue": 1234, "record": "chr1"}: the record that is open at a checkpoint; without "record" when it has no short name. */
+/* {"residue": 1234, "record": "chr1"}: the record that is open at a checkpoint; without "record" when it has no short
+ * name. */
 mst_status mst_fasta_row_place(const struct ArrowSchema *schema, const struct ArrowArray *rows, int64_t i, json_t **out,
                                mst_error *err);
 

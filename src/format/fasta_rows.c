@@ -14,6 +14,7 @@ typedef struct fasta_rows {
   mst_fasta_state state;
   bool cut;              /* a slice by residues: with offsets                                          */
   bool skipping;         /* bytes in front of the slice: only what they say of the open record counts */
+  bool own;              /* the open record\'s header lies in the slice */
   bool named, described; /* what is known of the open record                                  */
   uint64_t residue;      /* its residues in front of the current place                        */
   mst_buf header;        /* what is known of the line behind '>'                              */
@@ -99,7 +100,7 @@ void mst_fasta_rows_close(void *rows) {
 /* ---- rows ----------------------------------------------------------------------------------------------------- */
 
 static mst_status check_size(const fasta_rows *r, uint64_t size, const char *what, mst_error *err) {
-  if (size <= r->job->record_max) return MST_OK;
+  if (size <= r->job->record_max || r->job->record_max == 0) return MST_OK;
   return mst_fail(err, MST_E_LIMIT, "a %s of more than %llu bytes is beyond the limit of a record", what,
                   (unsigned long long)r->job->record_max);
 }
@@ -125,7 +126,7 @@ done:
 /* A record's header has ended, or a slice begins within a record. */
 static mst_status begin_row(fasta_rows *r, mst_error *err) {
   mst_status status = MST_OK;
-  const mst_title title = mst_title_of(r->header.data, r->header.size);
+  const mst_title title = mst_title_of((const uint8_t *)mst_buf_text(&r->header), r->header.size);
   MST_TRY(check_utf8(&r->header, err));
   MST_TRY(mst_texts_put(&r->name, title.name, title.name_size, err));
   MST_TRY(mst_texts_put(&r->description, title.rest, title.rest_size, err));
@@ -156,7 +157,8 @@ static mst_status add_residues(fasta_rows *r, const uint8_t *line, size_t n, mst
   mst_status status = MST_OK;
   const size_t bad = count == n ? n : mst_fasta_bad_byte(line, n);
   if (bad < n)
-    return mst_fail(err, MST_E_CORRUPT, "byte 0x%02x in a sequence: residues are printable ASCII", line[bad]);
+    return mst_fail(err, MST_E_CORRUPT, "byte 0x%02x in a sequence: residues are printable ASCII, so this is no FASTA",
+                    line[bad]);
   if (!r->skipping && count > 0 && !r->open) MST_TRY(begin_row(r, err));
   r->residue += count;
   if (r->skipping || count == 0) return MST_OK;
@@ -164,7 +166,7 @@ static mst_status add_residues(fasta_rows *r, const uint8_t *line, size_t n, mst
   if (count == n) return mst_texts_put(&r->sequence, line, n, err);
   MST_TRY(mst_buf_reserve(&r->sequence.values, count, err));
   for (size_t i = 0; i < n; i++)
-    if (!mst_fasta_blank(line[i])) r->sequence.values.data[r->sequence.values.size++] = line[i];
+    if (line[i] > ' ' && line[i] < 0x7f) r->sequence.values.data[r->sequence.values.size++] = line[i];
 done:
   return status;
 }
@@ -175,7 +177,7 @@ static mst_status end_header(fasta_rows *r, mst_error *err) {
   r->state = MST_FASTA_LINE;
   r->residue = 0;
   r->named = r->described = true;
-  return r->skipping ? MST_OK : begin_row(r, err);
+  return r->own ? begin_row(r, err) : MST_OK;
 }
 
 /* The first byte of a line decides what it is; a '>' itself is used up. */
@@ -187,6 +189,7 @@ static mst_status begin_line(fasta_rows *r, const uint8_t *byte, size_t *used, m
     *used = 1;
     mst_buf_clear(&r->header);
     r->state = MST_FASTA_HEADER;
+    r->own = !r->skipping;
     return end_row(r, err);
   }
   if (c == ';') r->state = lead ? MST_FASTA_LEAD_COMMENT : MST_FASTA_COMMENT;

@@ -11,6 +11,7 @@ typedef struct fasta_scanner {
   mst_scanner base;
   const mst_scan_kernels *scan;
   bool residues; /* may be cut at residues, not only at records */
+  bool bom;      /* the object begins with a byte order mark    */
   mst_fasta_state state;
   uint64_t at;      /* bytes since opening */
   uint64_t records; /* begun since opening */
@@ -32,6 +33,7 @@ mst_status mst_fasta_scanner_open(const mst_allocator *mem, const json_t *dialec
   if (s == NULL) return mst_fail_memory(err);
   s->base.ops = &mst_records_fasta;
   s->scan = mst_scan_best();
+  s->bom = bom;
   s->residues = mst_text_equal(unit, "residues");
   s->state = (mst_fasta_state)state;
   mst_buf_init(&s->hashes, mem, (size_t)MST_FASTA_NAMES_MAX * 4);
@@ -47,7 +49,11 @@ void mst_fasta_scanner_close(mst_scanner *base) {
   mst_free(mem, s);
 }
 
-unsigned mst_fasta_scanner_state(const mst_scanner *base) { return (unsigned)((const fasta_scanner *)base)->state; }
+/* A piece may hold no byte at all, so that the next one is the beginning in truth. */
+unsigned mst_fasta_scanner_state(const mst_scanner *base) {
+  const fasta_scanner *s = (const fasta_scanner *)base;
+  return (unsigned)(s->state == MST_FASTA_BEGIN ? MST_FASTA_LEAD : s->state);
+}
 
 uint64_t mst_fasta_scanner_records(const mst_scanner *base) { return ((const fasta_scanner *)base)->records; }
 
@@ -84,12 +90,13 @@ done:
 
 size_t mst_fasta_bad_byte(const uint8_t *data, size_t n) {
   size_t i = 0;
-  while (i < n && ((data[i] > ' ' && data[i] < 0x7f) || mst_fasta_blank(data[i]))) i++;
+  while (i < n && data[i] != 0 && data[i] < 0x80) i++;
   return i;
 }
 
 static mst_status fail_bad_byte(uint8_t byte, uint64_t at, mst_error *err) {
-  return mst_fail_at(err, MST_E_CORRUPT, at, "byte 0x%02x in a sequence: residues are printable ASCII", byte);
+  return mst_fail_at(err, MST_E_CORRUPT, at,
+                     "byte 0x%02x in a sequence: residues are printable ASCII, so this is no FASTA", byte);
 }
 
 static mst_status fail_lead(const fasta_scanner *s, const uint8_t *data, size_t n, mst_error *err) {
@@ -124,12 +131,12 @@ static void advance(fasta_scanner *s, feeding *f, size_t to) {
  * mark. */
 static mst_status feed_lead(fasta_scanner *s, feeding *f, mst_error *err) {
   const uint8_t c = f->data[f->at];
-  if (s->state == MST_FASTA_BEGIN && c == 0xef) s->state = MST_FASTA_BOM;
+  const bool line = s->state == MST_FASTA_BEGIN || s->state == MST_FASTA_LEAD;
+  if (line && s->bom && c == 0xef) s->state = MST_FASTA_BOM;
   else if (s->state == MST_FASTA_BOM && (c == 0xbb || c == 0xbf)) s->state = c == 0xbf ? MST_FASTA_LEAD : MST_FASTA_BOM;
   else if (s->state != MST_FASTA_BOM && c == '\n') s->state = MST_FASTA_LEAD;
   else if (s->state != MST_FASTA_BOM && mst_fasta_blank(c)) s->state = MST_FASTA_LEAD_BLANK;
-  else if ((s->state == MST_FASTA_BEGIN || s->state == MST_FASTA_LEAD) && (c == ';' || c == '#' || c == '!'))
-    s->state = MST_FASTA_LEAD_COMMENT;
+  else if (line && (c == ';' || c == '#' || c == '!')) s->state = MST_FASTA_LEAD_COMMENT;
   else return fail_lead(s, f->data + f->at, f->n - f->at, err);
   advance(s, f, f->at + 1);
   return MST_OK;

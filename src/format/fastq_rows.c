@@ -72,7 +72,7 @@ void mst_fastq_rows_close(void *rows) {
 /* ---- one line at a time ----------------------------------------------------------------------------------------- */
 
 static mst_status check_size(const fastq_rows *r, uint64_t size, mst_error *err) {
-  if (size <= r->job->record_max) return MST_OK;
+  if (size <= r->job->record_max || r->job->record_max == 0) return MST_OK;
   return mst_fail(err, MST_E_LIMIT, "a read of more than %llu bytes is beyond the limit of a record",
                   (unsigned long long)r->job->record_max);
 }

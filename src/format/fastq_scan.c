@@ -73,10 +73,7 @@ void mst_fastq_scanner_close(mst_scanner *base) {
   if (s != NULL) mst_free(s->mem, s);
 }
 
-unsigned mst_fastq_scanner_state(const mst_scanner *base) {
-  const fastq_scanner *s = (const fastq_scanner *)base;
-  return (unsigned)(s->at == 0 && s->from_begin ? MST_FASTQ_BEGIN : s->state);
-}
+unsigned mst_fastq_scanner_state(const mst_scanner *base) { return (unsigned)((const fastq_scanner *)base)->state; }
 
 uint64_t mst_fastq_scanner_records(const mst_scanner *base) {
   const fastq_scanner *s = (const fastq_scanner *)base;

@@ -443,6 +443,24 @@ done:
   return status;
 }
 
+mst_status drive_read_place(drive *d, const json_t *part, json_t **out, mst_error *err) {
+  const mst_read_query query = {.as = MST_READ_PLACE};
+  mst_status status = MST_OK;
+  job_room room;
+  json_t *facts = NULL;
+  mst_machine *m = NULL;
+  mst_step step;
+  MST_TRY(fill_slice_job(d, &room, &facts, err));
+  MST_TRY(d->format->read(&room.job, part, &query, &m, err));
+  MST_TRY(run(d, m, NULL, &step, err));
+  if (step.kind != MST_STEP_DONE) MST_TRY(mst_fail(err, MST_E_INTERNAL, "a place that gives step %d", (int)step.kind));
+  *out = step.facts;
+done:
+  mst_machine_close(m);
+  json_decref(facts);
+  return status;
+}
+
 mst_status drive_read_arrow(drive *d, const json_t *part, const mst_read_query *query, drive_batch_fn take, void *arg, mst_error *err) {
   const mst_read_query arrow = {.as = MST_READ_ARROW};
   mst_status status = MST_OK;

@@ -72,6 +72,8 @@ void drive_plan_free(drive *d, drive_plan *plan);
 
 /* Appends the content of a part, with the facts that a slice carries. `query` NULL: raw, without header. */
 mst_status drive_read(drive *d, const json_t *part, const mst_read_query *query, mst_buf *out, mst_error *err);
+/* What stands at the part's first byte (MST_READ_PLACE); `*out` may stay NULL. */
+mst_status drive_read_place(drive *d, const json_t *part, json_t **out, mst_error *err);
 /* Calls `take` for each batch (it releases it). */
 typedef mst_status (*drive_batch_fn)(void *arg, const struct ArrowSchema *schema, struct ArrowArray *batch, mst_error *err);
 mst_status drive_read_arrow(drive *d, const json_t *part, const mst_read_query *query, drive_batch_fn take, void *arg, mst_error *err);

@@ -50,8 +50,8 @@ static void naive_parse(const uint8_t *data, size_t n, naive *out) {
     if (end > at && out->n == 0 && (data[at] == '#' || data[at] == '!')) continue;
     for (size_t i = at; i < end; i++) {
       const bool graph = data[i] > 32 && data[i] < 127, blank = data[i] == ' ' || (data[i] >= 9 && data[i] <= 13);
-      if (!graph && !blank) out->refused = true;
-      if (graph && out->n == 0) out->refused = true;
+      if (data[i] == 0 || data[i] > 127) out->refused = true;
+      if (!blank && out->n == 0) out->refused = true;
       if (graph && out->n > 0) {
         out->residues[out->n - 1]++;
         out->total++;
