@@ -3,9 +3,12 @@
 #include "store/identity.h"
 
 enum { SHARED_MAX = 64 };
-static const int64_t refresh_early_us = 5 * 60 * 1000000LL; /* one caller fetches, the others go on with what there is */
-static const int64_t refresh_late_us = 30 * 1000000LL;      /* nobody goes on with it any more                         */
+/* Before the end, but never more than a part of the life: one caller fetches and the others go on with what there is; then
+ * nobody goes on with it. */
+static const int64_t early_max_us = 5 * 60 * 1000000LL, late_max_us = 30 * 1000000LL;
+enum { EARLY_PART = 4, LATE_PART = 10 };
 static const int64_t failure_holds_us = 5 * 1000000LL;
+static const int64_t fetch_holds_us = 1000000LL; /* what has just come is not asked for again, however soon it expires */
 
 struct mst_identity {
   _Atomic uint32_t refs;
@@ -18,7 +21,7 @@ struct mst_identity {
   pthread_mutex_t lock;
   mst_credentials *now; /* NULL: none yet */
   bool fetching, failed;
-  int64_t failed_at_us;
+  int64_t failed_at_us, fetched_at_us, life_us;
   mst_error failure;
   struct mst_identity *next; /* in the shared list */
 };
@@ -50,11 +53,15 @@ static void unlock(mst_identity *id) { pthread_mutex_unlock(&id->lock); }
 static int64_t now_us(const mst_identity *id) { return id->env->now_us(id->env->self); }
 static int64_t tick_us(const mst_identity *id) { return id->env->tick_us(id->env->self); }
 
+static int64_t part_of(int64_t life, int64_t part, int64_t max) { return life / part < max ? life / part : max; }
+
 static mst_identity_state look_locked(mst_identity *id, mst_credentials **out, mst_error *err) {
   const mst_credentials *c = id->now;
-  const int64_t left = c == NULL ? 0 : c->expires_us == 0 ? INT64_MAX : c->expires_us - now_us(id);
-  const bool failed_lately = id->failed && tick_us(id) - id->failed_at_us < failure_holds_us;
-  if (left > refresh_early_us || (left > refresh_late_us && (id->fetching || failed_lately))) {
+  const int64_t left = c == NULL ? 0 : c->expires_us == 0 ? INT64_MAX : c->expires_us - now_us(id), tick = tick_us(id);
+  const bool failed_lately = id->failed && tick - id->failed_at_us < failure_holds_us;
+  const bool fresh = c != NULL && tick - id->fetched_at_us < fetch_holds_us;
+  const bool spare = left > part_of(id->life_us, LATE_PART, late_max_us) && (id->fetching || failed_lately);
+  if (c != NULL && (fresh || spare || left > part_of(id->life_us, EARLY_PART, early_max_us))) {
     *out = mst_credentials_ref(id->now);
     return MST_IDENTITY_READY;
   }
@@ -93,6 +100,9 @@ void mst_identity_fetch(mst_identity *id, mst_transport *t, const mst_exchange *
     old = id->now;
     id->now = fresh;
     id->failed = false;
+    id->fetched_at_us = tick_us(id);
+    id->life_us = fresh->expires_us == 0 ? INT64_MAX : fresh->expires_us - now_us(id);
+    if (id->life_us < 0) id->life_us = 0;
   } else if (status != MST_E_CANCELLED) {
     /* That one caller lost patience says nothing about the others. */
     id->failed = true;

@@ -37,7 +37,9 @@ static mst_status refused(const char *what, const mst_reply *reply, mst_buf *tex
 
 static mst_status read_token(const fetcher *f, const char *path, char **out, size_t *n, mst_error *err) {
   mst_status status = mst_file_read_small(f->mem, path, TOKEN_MAX, out, n, err);
-  if (status != MST_OK) return mst_while(err, status == MST_E_NOT_FOUND ? MST_E_DENIED : status, "reading the token for credentials");
+  if (status == MST_E_NOT_FOUND) status = MST_E_DENIED;
+  if (err != NULL) err->status = status;
+  if (status != MST_OK) return mst_while(err, status, "reading the token for credentials");
   while (*n > 0 && ((*out)[*n - 1] == '\n' || (*out)[*n - 1] == '\r' || (*out)[*n - 1] == ' ')) (*out)[--*n] = '\0';
   for (size_t i = 0; i < *n; i++)
     if ((unsigned char)(*out)[i] <= ' ') {
@@ -283,11 +285,11 @@ static mst_status from_instance(const fetcher *f, const mst_key_plan *plan, mst_
   mst_buf_init(&text, f->mem, REPLY_MAX);
   status = metadata(f, plan, "PUT", "/latest/api/token", "x-aws-ec2-metadata-token-ttl-seconds: 21600", &text, err);
   if (status != MST_OK) {
+    if (err != NULL && status != MST_E_CANCELLED) err->status = MST_E_DENIED;
     if (status != MST_E_CANCELLED)
       status = mst_while(err, MST_E_DENIED, "no AWS credentials: there are none in the storage options, the environment and the profile, no web "
-                                            "identity or container is configured, and the instance's metadata service does not answer (anonymous=true "
+                                            "identity or container is configured, and the instance's metadata service gives none (anonymous=true "
                                             "reads public buckets, AWS_EC2_METADATA_DISABLED=true spares the question)");
-    if (err != NULL) err->status = status;
     goto done;
   }
   MST_TRY(mst_buf_put_text(&token, "x-aws-ec2-metadata-token: ", err));

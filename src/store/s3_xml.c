@@ -49,7 +49,13 @@ bool mst_s3_error_parse(char *text, size_t n, mst_s3_error *out) {
   while ((kind = mst_xml_next(&x)) == MST_XML_OPEN && x.depth <= 2 && !mst_xml_is(&x, "Error"))
     if (!mst_xml_is(&x, "ErrorResponse") && !mst_xml_is(&x, "Errors")) return false;
   if (kind != MST_XML_OPEN) return false;
-  error_children(&x, out, NULL, 0);
+  if (!error_children(&x, out, NULL, 0)) return out->code[0] != '\0';
+  while (out->request_id[0] == '\0' && ((kind = mst_xml_next(&x)) == MST_XML_OPEN || kind == MST_XML_TEXT)) {
+    const bool is_id = kind == MST_XML_OPEN && mst_xml_is(&x, "RequestId");
+    const char *id;
+    size_t n_id;
+    if (kind == MST_XML_OPEN && mst_xml_text(&x, &id, &n_id) && is_id) keep(out->request_id, sizeof out->request_id, id, n_id);
+  }
   return out->code[0] != '\0';
 }
 

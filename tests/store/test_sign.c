@@ -143,12 +143,12 @@ static void hmac_of_any_key(void **state) {
 
 static void checksums_are_the_known_ones(void **state) {
   static const struct { mst_sum_kind kind; const char *sum; } of_digits[] = {{MST_SUM_CRC32, "y/Q5Jg=="}, {MST_SUM_CRC32C, "4waSgw=="}, {MST_SUM_CRC64NVME, "rosUhgp5mIg="},
-      {MST_SUM_SHA1, "98O8HYCOBHMqCiZeJ77h3v1LCEc="}, {MST_SUM_SHA256, "FeKw06cP+ER+09O9z2EtVDVD48LQ4d6ghZE3C4i7xiU="}};
+      {MST_SUM_SHA1, "98O8HYCOBHMq32eZZczDTKeuNEE="}, {MST_SUM_SHA256, "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="}};
   static const mst_sum_kind kinds[] = {MST_SUM_CRC32, MST_SUM_CRC32C, MST_SUM_CRC64NVME, MST_SUM_SHA1, MST_SUM_SHA256};
   char text[MST_SUM_TEXT_MAX];
   mst_error err = {0};
   (void)state;
-  for (size_t i = 0; i < 3; i++) {
+  for (size_t i = 0; i < 5; i++) {
     assert_int_equal(mst_sum_make(&crypto, of_digits[i].kind, "123456789", 9, text, NULL), MST_OK);
     assert_string_equal(text, of_digits[i].sum);
   }
