@@ -28,6 +28,8 @@ const mst_container_ops *mst_container_detect(const uint8_t *head, size_t n) {
 mst_status mst_container_peek(const mst_allocator *mem, const uint8_t *head, size_t n, size_t max, mst_buf *out, mst_error *err) {
   const mst_container_open options = {.mem = mem, .name = "", .end = UINT64_MAX, .size = UINT64_MAX};
   const mst_container_ops *ops = mst_container_detect(head, n);
+  /* As gzip also the beginning of a block comes out. */
+  if (ops == &mst_container_bgzf) ops = &mst_container_gzip;
   const mst_bytes input = mst_bytes_borrow(head, n);
   mst_container_state state = MST_CONTAINER_RUN;
   mst_container *c = NULL;
