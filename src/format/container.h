@@ -26,6 +26,7 @@ typedef struct mst_run {
   uint64_t at;        /* offset in the object that belongs to data[0] when `restartable`; else how far decoding has come */
   bool restartable;   /* decoding can begin at data[0]                                                     */
   bool mark;          /* a checkpoint is wanted at the first safe start at or after data[0]; implies restartable */
+  bool gap;           /* `recover`: plain bytes are missing in front of data[0]; at the END: behind the last byte */
   bool has_crc;       /* the container needed the CRC-32 of data[0..size) itself: here it is. That of a tail  */
   uint32_t crc;       /* follows from it and from that of the head (mst_crc32_tail), with no second pass    */
 } mst_run;

@@ -15,6 +15,7 @@ typedef struct bgzf_container {
   mst_inflate *z;
   bgzf_phase phase;
   bool verify, recover;
+  bool gap;                   /* damage was passed over since the last run           */
   uint64_t begin, end;        /* first block; blocks from `end` on are others' work  */
   uint64_t at;                /* of the next block, or where finding goes on         */
   uint64_t plain, plain_end;
@@ -116,6 +117,7 @@ static mst_status damaged(bgzf_container *c, mst_status status, uint64_t at, con
   if (!c->recover || status == MST_E_NO_MEMORY) return mst_container_broken("bgzf", status, at, c->plain, what, err);
   status = mst_notes_add(&c->notes, c->mem, at, c->plain, what, err);
   use(c, skip);
+  c->gap = true;
   c->phase = PHASE_FIND;
   return status;
 }
@@ -127,6 +129,7 @@ static mst_status reach_end(bgzf_container *c, mst_error *err) {
   c->end_block = c->last_empty;
   if (c->last_empty || c->plain_end != UINT64_MAX) return MST_OK;
   if (c->blocks == 0 && c->begin != 0) return MST_OK;
+  c->gap = true;
   if (c->recover) return mst_notes_add(&c->notes, c->mem, c->at, c->plain, what, err);
   return mst_container_broken("bgzf", MST_E_CORRUPT, c->at, c->plain, what, err);
 }
@@ -173,7 +176,8 @@ static mst_status inflate_block(bgzf_container *c, const uint8_t *data, const ms
   if (n > 0) {
     const size_t size = (size_t)mst_min_u64(n, c->plain_end - c->plain);
     *run = (mst_run){.data = plain, .size = size, .plain = c->plain, .at = c->at, .restartable = true,
-                     .mark = holds_mark(c, block->size), .has_crc = c->verify && size == n, .crc = crc};
+                     .mark = holds_mark(c, block->size), .gap = c->gap, .has_crc = c->verify && size == n, .crc = crc};
+    c->gap = false;
     c->current = (mst_restart){.at = c->at, .plain = c->plain};
     c->plain += size;
     *state = MST_CONTAINER_RUN;
@@ -249,7 +253,10 @@ static mst_status bgzf_next(mst_container *base, mst_container_state *state, mst
     else if (c->phase == PHASE_BLOCK) status = next_block(c, &wait, state, run, err);
     else status = read_padding(c, &wait, err);
   }
-  if (*state != MST_CONTAINER_RUN && (c->phase == PHASE_END || c->plain >= c->plain_end)) *state = MST_CONTAINER_END;
+  if (*state != MST_CONTAINER_RUN && (c->phase == PHASE_END || c->plain >= c->plain_end)) {
+    *state = MST_CONTAINER_END;
+    *run = (mst_run){.plain = c->plain, .gap = c->gap};
+  }
   return status;
 }
 

@@ -32,6 +32,7 @@ typedef struct gzip_container {
   mst_inflate *z;
   gzip_phase phase;
   bool verify, recover;
+  bool gap;             /* damage ended the plain bytes, perhaps in the middle of something */
   uint64_t begin;
   uint64_t plain, plain_end;    /* of the next run; where to stop                          */
   mst_gzip_head head;
@@ -193,6 +194,7 @@ static mst_status gzip_take(mst_container *base, mst_restart *out, mst_error *er
 
 /* Broken or cut data: an error, or with `recover` a note and the end. */
 static mst_status give_up(gzip_container *c, mst_status status, uint64_t at, const char *what, mst_error *err) {
+  c->gap = true;
   c->phase = PHASE_END;
   if (c->recover) return mst_notes_add(&c->notes, c->mem, at, c->plain, what, err);
   return mst_container_broken("gzip", status, at, c->plain, what, err);
@@ -341,7 +343,10 @@ static mst_status gzip_next(mst_container *base, mst_container_state *state, mst
     else if (c->phase == PHASE_TRAILER) status = read_trailer(c, &wait, err);
     else status = read_padding(c, &wait, err);
   }
-  if (*state != MST_CONTAINER_RUN && (c->phase == PHASE_END || c->plain >= c->plain_end)) *state = MST_CONTAINER_END;
+  if (*state != MST_CONTAINER_RUN && (c->phase == PHASE_END || c->plain >= c->plain_end)) {
+    *state = MST_CONTAINER_END;
+    *run = (mst_run){.plain = c->plain, .gap = c->gap};
+  }
   return status;
 }
 

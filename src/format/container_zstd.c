@@ -14,6 +14,7 @@ typedef struct zstd_container {
   mst_zstd *z;
   zstd_phase phase;
   bool recover;
+  bool gap;             /* damage ended the plain bytes, perhaps in the middle of something */
   uint64_t begin;
   uint64_t frame_at;
   uint64_t plain, plain_end;
@@ -75,6 +76,7 @@ static mst_status zstd_feed(mst_container *base, const mst_bytes *input, bool la
 }
 
 static mst_status give_up(zstd_container *c, mst_status status, uint64_t at, const char *what, mst_error *err) {
+  c->gap = true;
   c->phase = PHASE_END;
   if (c->recover && status == MST_E_CORRUPT) return mst_notes_add(&c->notes, c->mem, at, c->plain, what, err);
   if (status == MST_E_NO_MEMORY) return mst_fail_memory(err);
@@ -187,7 +189,10 @@ static mst_status zstd_next(mst_container *base, mst_container_state *state, mst
     else if (c->phase == PHASE_SKIP) status = read_skip(c, &wait, err);
     else status = read_body(c, &wait, state, run, err);
   }
-  if (*state != MST_CONTAINER_RUN && (c->phase == PHASE_END || c->plain >= c->plain_end)) *state = MST_CONTAINER_END;
+  if (*state != MST_CONTAINER_RUN && (c->phase == PHASE_END || c->plain >= c->plain_end)) {
+    *state = MST_CONTAINER_END;
+    *run = (mst_run){.plain = c->plain, .gap = c->gap};
+  }
   return status;
 }
 

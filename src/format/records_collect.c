@@ -115,13 +115,37 @@ done:
   return status;
 }
 
+enum { HOLES_MAX = 4096 };
+
+/* Damaged bytes lie between what is whole and the point: no slice may go over them. */
+static mst_status put_hole(collect *c, uint64_t lost, mst_error *err) {
+  mst_status status = MST_OK;
+  const uint64_t begin = c->before.bytes;
+  json_t *holes = json_object_get(c->facts, "holes");
+  json_t *hole;
+  if (!mst_add_u64(begin, lost, &c->before.bytes) || c->before.bytes > INT64_MAX)
+    return mst_fail(err, MST_E_CORRUPT, "partials of more than 2^63 plain bytes");
+  if (holes == NULL) {
+    MST_TRY(mst_json_set(c->facts, "holes", json_array(), err));
+    holes = json_object_get(c->facts, "holes");
+  }
+  if (json_array_size(holes) >= HOLES_MAX)
+    return mst_fail_at(err, MST_E_LIMIT, begin, "more than %d damaged places", (int)HOLES_MAX);
+  hole = json_pack("[I,I,I,I]", (json_int_t)c->before.records, (json_int_t)begin, (json_int_t)c->before.crc,
+                   (json_int_t)c->before.bytes);
+  if (hole == NULL || json_array_append_new(holes, hole) != 0) return mst_fail_memory(err);
+done:
+  return status;
+}
+
 /* The next point: a row of its own when it is a checkpoint, else more of the open span. */
 static mst_status take_point(collect *c, const mst_point *p, mst_error *err) {
   const bool checkpoint = p->checkpoint || (!c->any && c->wanted != 0);
   mst_status status = MST_OK;
-  if (!checkpoint || (c->open.span.bytes == 0 && c->before.bytes == 0))
+  if (!checkpoint || (c->open.span.bytes == 0 && c->before.bytes == 0 && p->lost == 0))
     return mst_stretch_join(c->setting.ops, c->job->mem, &c->open.span, &p->span, err);
   MST_TRY(close_span(c, err));
+  if (p->lost > 0) MST_TRY(put_hole(c, p->lost, err));
   mst_point_clear(&c->open);
   c->open = mst_point_share(p);
 done:

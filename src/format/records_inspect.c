@@ -89,7 +89,7 @@ static mst_status make_facts(inspect *n, json_t **out, mst_error *err) {
   MST_TRY(mst_json_get_bool(n->dialect, "serial", "dialect", &serial, err));
   MST_TRY(mst_json_get_u64(n->dialect, "header_bytes", "dialect", &header, err));
   MST_TRY(mst_json_set_text(facts, "container", n->container_ops->name, err));
-  MST_TRY(mst_json_set(facts, "pieces", json_boolean(n->container_ops->pieces && !serial), err));
+  MST_TRY(mst_json_set(facts, "pieces", json_boolean(n->container_ops->pieces && !serial && !n->job->recover), err));
   MST_TRY(mst_json_set_u64(facts, "header_bytes", header, err));
   MST_TRY(mst_json_set(facts, "dialect", json_incref(n->dialect), err));
   *out = facts;

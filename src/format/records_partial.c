@@ -13,7 +13,7 @@ enum {
   WINDOW_MAX = 64 << 10,
   POINT_MIN = 1 + 8 + 8 + 4 + 4 /* bytes that the smallest point takes    */
 };
-enum { FLAG_CHECKPOINT = 1, FLAG_STARTS = 2 };
+enum { FLAG_CHECKPOINT = 1, FLAG_STARTS = 2, FLAG_LOST = 4 };
 enum { CHAIN_OPEN = 0, CHAIN_JOINED = 1, CHAIN_DEAD = 2 };
 
 /* ---- out ------------------------------------------------------------------------------------------------------- */
@@ -52,8 +52,9 @@ done:
 
 static mst_status put_point(mst_buf *b, const mst_point *p, mst_error *err) {
   mst_status status = MST_OK;
-  const int flags = (p->checkpoint ? FLAG_CHECKPOINT : 0) | (p->starts ? FLAG_STARTS : 0);
+  const int flags = (p->checkpoint ? FLAG_CHECKPOINT : 0) | (p->starts ? FLAG_STARTS : 0) | (p->lost > 0 ? FLAG_LOST : 0);
   MST_TRY(mst_buf_put_byte(b, (uint8_t)flags, err));
+  if (p->lost > 0) MST_TRY(mst_buf_put_u64(b, p->lost, err));
   MST_TRY(mst_buf_put_u64(b, p->at, err));
   MST_TRY(mst_buf_put_byte(b, p->bits, err));
   MST_TRY(mst_buf_put_u64(b, p->skip, err));
@@ -104,7 +105,6 @@ mst_status mst_piece_encode(const mst_job *job, const mst_piece *p, mst_bytes *o
   MST_TRY(mst_buf_put_u64(&b, p->decoded_from, err));
   MST_TRY(mst_buf_put_u64(&b, p->decoded_to, err));
   MST_TRY(mst_buf_put_u64(&b, p->bytes, err));
-  MST_TRY(mst_buf_put_u32(&b, p->crc, err));
   if (p->facts == NULL || json_object_size(p->facts) == 0) {
     MST_TRY(mst_buf_put_u32(&b, 0, err));
   } else {
@@ -157,11 +157,12 @@ static mst_status take_point(reader *r, mst_point *out, mst_error *err) {
   const uint8_t flags = mst_cursor_u8(&r->c);
   out->checkpoint = (flags & FLAG_CHECKPOINT) != 0;
   out->starts = (flags & FLAG_STARTS) != 0;
+  if ((flags & FLAG_LOST) != 0) out->lost = mst_cursor_u64(&r->c);
   out->at = mst_cursor_u64(&r->c);
   out->bits = mst_cursor_u8(&r->c);
   out->skip = mst_cursor_u64(&r->c);
   if (!take_bytes(r, WINDOW_MAX, &out->window)) return bad(r, "it ends inside a checkpoint, or a window is too large", err);
-  if (flags > (FLAG_CHECKPOINT | FLAG_STARTS) || out->bits > 7 || out->at > r->job->members[0].size ||
+  if (flags > (FLAG_CHECKPOINT | FLAG_STARTS | FLAG_LOST) || (out->lost > 0 && !out->checkpoint) || out->bits > 7 || out->at > r->job->members[0].size ||
       out->skip > INT64_MAX)
     return bad(r, "a checkpoint outside its object", err);
   return take_span(r, &out->span, err);
@@ -242,7 +243,7 @@ static mst_status check_chains(const reader *r, const mst_piece *p, mst_error *e
       if (++hops > p->n_chains) return bad(r, "chains that go round in a circle", err);
     mst_walk w = mst_walk_begin(p, i);
     while ((point = mst_walk_next(&w)) != NULL)
-      if (!mst_add_u64(bytes, point->span.bytes, &bytes)) return bad(r, "spans longer than the piece", err);
+      if (!mst_add_u64(bytes, point->lost, &bytes) || !mst_add_u64(bytes, point->span.bytes, &bytes)) return bad(r, "spans longer than the piece", err);
     if (bytes > p->bytes || (bytes != p->bytes && p->chains[root].dead == MST_OK))
       return bad(r, "spans that do not cover the piece", err);
     if (p->chains[root].dead == MST_OK && p->chains[root].wanted > INT64_MAX) return bad(r, "a wrong distance", err);
@@ -296,7 +297,6 @@ static mst_status take_piece(reader *r, mst_piece *p, mst_error *err) {
   p->decoded_from = mst_cursor_u64(&r->c);
   p->decoded_to = mst_cursor_u64(&r->c);
   p->bytes = mst_cursor_u64(&r->c);
-  p->crc = mst_cursor_u32(&r->c);
   if (p->to.offset > r->job->members[0].size || p->from.offset > p->to.offset || p->bytes > INT64_MAX)
     return bad(r, "a piece outside its object", err);
   MST_TRY(take_facts(r, p, err));
@@ -426,7 +426,6 @@ static mst_status merge_pieces(const mst_record_ops *ops, mst_piece *left, const
   }
   if (!mst_add_u64(left->bytes, right->bytes, &left->bytes) || left->bytes > INT64_MAX)
     return mst_fail(err, MST_E_CORRUPT, "partials of more than 2^63 plain bytes");
-  left->crc = mst_crc32_combine(left->crc, right->crc, right->bytes);
   left->to = right->to;
   if (left->decoded_from == NO_BLOCK) left->decoded_from = right->decoded_from;
   if (right->decoded_to != NO_BLOCK) left->decoded_to = right->decoded_to;

@@ -204,7 +204,7 @@ mst_status mst_setting_of(const mst_job *job, mst_setting *out, mst_error *err) 
     return mst_fail(err, MST_E_CORRUPT, "the facts of %s name no known container or no dialect", job->name);
   MST_TRY(mst_json_get_bool(dialect, "serial", "dialect", &serial, err));
   out->dialect = dialect;
-  out->pieces = out->container->pieces && !serial;
+  out->pieces = out->container->pieces && !serial && !job->recover;
   out->windows = out->container == &mst_container_gzip;
 done:
   return status;

@@ -22,6 +22,7 @@ typedef struct mst_point {
   bool checkpoint; /* else it is only known to be a safe start, and a checkpoint if one is wanted there      */
   bool starts;     /* a record starts here                                                                   */
   uint8_t bits;
+  uint64_t lost;     /* plain bytes in front of it that are damaged: they belong to no span (recover)         */
   uint64_t at, skip; /* decoding from byte `at` gives, after `skip` plain bytes, the safe start             */
   mst_bytes window;
   mst_stretch span;
@@ -52,7 +53,6 @@ typedef struct mst_piece {
   mst_border from, to;
   uint64_t decoded_from, decoded_to; /* of the object, by its container, at borders with part == 0; or NO_BLOCK */
   uint64_t bytes;                    /* plain                                                                 */
-  uint32_t crc;
   json_t *facts;                     /* of the container; may be NULL                                         */
   mst_chain chains[MST_STATES_MAX];
   size_t n_chains;

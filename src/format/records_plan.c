@@ -26,6 +26,12 @@ typedef struct group {
   size_t n;
 } group;
 
+/* Damaged bytes that no slice goes over; what is whole goes on with record `record`. */
+typedef struct hole {
+  uint64_t record, begin, end;
+  uint32_t crc; /* of the whole bytes in front of it */
+} hole;
+
 /* Where one slice ends and the next begins. */
 typedef struct place {
   uint64_t value;  /* record number, or plain offset                          */
@@ -48,6 +54,9 @@ typedef struct plan {
   place begin;                  /* of the next slice */
   json_t *begin_own;            /* begin.in_front.own, kept */
   bool have_begin, ended;
+  hole *holes;                  /* of a recovered index, in order */
+  size_t n_holes, next_hole;
+  bool damaged;                 /* a recovered index of an object that was not whole */
   group groups[GROUPS_HELD];
   size_t wanted_group;
   uint64_t clock;
@@ -169,8 +178,17 @@ static size_t find_group(const plan *p, const int64_t *first, uint64_t value) {
   return low;
 }
 
+/* A damaged object is read up to its last whole byte; what follows is nobody's. */
 static row object_end(const plan *p) {
-  return (row){.record = p->records, .plain = p->bytes, .at = p->size, .crc = p->crc};
+  return (row){.record = p->records, .plain = p->bytes, .at = p->damaged ? p->size - 1 : p->size, .crc = p->crc};
+}
+
+/* A span ends where damage begins. */
+static void end_at_hole(const plan *p, const row *in_front, row *behind) {
+  for (size_t i = 0; i < p->n_holes; i++)
+    if (p->holes[i].begin >= in_front->plain && p->holes[i].end == behind->plain)
+      *behind = (row){.record = p->holes[i].record, .plain = p->holes[i].begin, .at = mst_min_u64(behind->at, p->size - 1),
+                      .crc = p->holes[i].crc};
 }
 
 /* The last row whose `record` (or `plain`) is at most `value`, and the one behind it. false: a group must be asked for first. */
@@ -197,6 +215,7 @@ static bool find_rows(plan *p, bool by_record, uint64_t value, row *in_front, ro
     if (g == NULL) return false;
     *behind = g->rows[0];
   }
+  end_at_hole(p, in_front, behind);
   return true;
 }
 
@@ -248,7 +267,8 @@ static bool next_border(plan *p, place *out, bool *end) {
     if (p->n_slices == 0) {
       uint64_t record;
       *end = !mst_mul_u64(p->next, p->slice_records, &record) || record >= all;
-      return *end || place_record(p, record, out);
+      if (*end || record > p->begin.value) return *end || place_record(p, record, out);
+      continue;
     }
     if (p->next >= p->n_slices) {
       *end = true;
@@ -257,6 +277,22 @@ static bool next_border(plan *p, place *out, bool *end) {
     if (!place_plain(p, scale(p->bytes, p->next, p->n_slices), p->bytes / p->n_slices / 4, out)) return false;
     if (out->value > p->begin.value && out->value < all) return true;
   }
+}
+
+/* The slice ends at damage when that comes first. */
+static bool stop_at_hole(plan *p, place *end) {
+  const hole *h;
+  while (p->next_hole < p->n_holes && p->holes[p->next_hole].end <= p->begin.in_front.plain) p->next_hole++;
+  if (p->next_hole == p->n_holes) return false;
+  h = &p->holes[p->next_hole];
+  if (h->record > end->value) return false;
+  *end = (place){.value = h->record, .exact = true};
+  end->in_front = end->behind = (row){.record = h->record, .plain = h->begin, .at = p->size - 1, .crc = h->crc};
+  if (h->end < p->bytes) {
+    /* About as many of the object's bytes as lie in front of it. */
+    end->in_front.at = mst_min_u64(p->size - 1, mst_max_u64(p->begin.in_front.at, scale(h->begin, p->size, p->bytes)));
+  }
+  return true;
 }
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
@@ -315,29 +351,45 @@ static place end_place(const plan *p) {
   return (place){.value = p->unit == NULL ? p->records : p->bytes, .exact = true, .in_front = end, .behind = end, .guess = p->bytes};
 }
 
+/* At the object's beginning, or behind damage. */
+static mst_status begin_slice(plan *p, bool *found, mst_error *err) {
+  const uint64_t plain = p->next_hole > 0 ? p->holes[p->next_hole - 1].end : 0;
+  *found = find_rows(p, false, plain, &p->begin.in_front, &p->begin.behind);
+  if (!*found) return MST_OK;
+  if (p->begin.in_front.plain != plain && !(p->n_holes > 0 && p->holes[0].begin == 0))
+    return bad_index(p, "no row where records begin", err);
+  p->begin.value = p->begin.in_front.record;
+  p->begin.guess = p->begin.in_front.plain;
+  p->begin.exact = p->have_begin = true;
+  return MST_OK;
+}
+
 static mst_status step_plan(plan *p, const mst_given *given, mst_step *out, mst_error *err) {
   mst_status status = MST_OK;
   place end = {0};
-  bool at_end;
+  bool found, at_end, at_hole, empty;
   if (given != NULL) MST_TRY(take_rows(p, given, err));
   if (p->ended || p->bytes == 0) {
     out->kind = MST_STEP_DONE;
     return MST_OK;
   }
-  if (!p->have_begin) {
-    if (!find_rows(p, false, 0, &p->begin.in_front, &p->begin.behind)) goto ask;
-    if (p->begin.in_front.plain != 0 || p->begin.in_front.record != 0) return bad_index(p, "its first row is not the beginning", err);
-    p->begin.exact = p->have_begin = true;
-    p->next = 1;
+  for (;;) {
+    if (!p->have_begin) MST_TRY(begin_slice(p, &found, err));
+    if (!p->have_begin || !next_border(p, &end, &at_end)) goto ask;
+    if (at_end) end = end_place(p);
+    at_hole = stop_at_hole(p, &end);
+    empty = end.in_front.plain <= p->begin.in_front.plain && at_hole;
+    if (!empty) MST_TRY(give_part(p, &end, out, err));
+    p->begin = end;
+    json_decref(p->begin_own);
+    p->begin_own = json_incref(end.in_front.own);
+    p->have_begin = !at_hole;
+    p->next += !at_hole;
+    p->ended = at_hole ? p->holes[p->next_hole].end >= p->bytes : at_end;
+    p->next_hole += at_hole;
+    if (!empty || p->ended) break;
   }
-  if (!next_border(p, &end, &at_end)) goto ask;
-  if (at_end) end = end_place(p);
-  MST_TRY(give_part(p, &end, out, err));
-  p->begin = end;
-  json_decref(p->begin_own);
-  p->begin_own = json_incref(end.in_front.own);
-  p->next++;
-  p->ended = at_end;
+  if (empty) out->kind = MST_STEP_DONE;
 done:
   return status;
 ask:
@@ -357,7 +409,33 @@ static void plan_close(mst_machine *m) {
   plan *p = (plan *)m;
   for (size_t i = 0; i < GROUPS_HELD; i++) free_group(p, &p->groups[i]);
   json_decref(p->begin_own);
+  mst_free(p->job->mem, p->holes);
   mst_free(p->job->mem, p);
+}
+
+static mst_status get_holes(plan *p, mst_error *err) {
+  mst_status status = MST_OK;
+  json_t *holes = NULL;
+  uint64_t before = 0;
+  p->damaged = json_array_size(json_object_get(p->job->facts, "damage")) > 0;
+  MST_TRY(mst_json_get_array(p->job->facts, "holes", "facts", &holes, err));
+  if (json_array_size(holes) == 0) return MST_OK;
+  if (p->unit != NULL)
+    return mst_fail(err, MST_E_UNSUPPORTED, "the strategy \"%s\" does not know damaged objects", p->unit);
+  MST_TRY_ALLOC(p->holes = mst_alloc_array(p->job->mem, json_array_size(holes), sizeof *p->holes));
+  for (; p->n_holes < json_array_size(holes); p->n_holes++) {
+    const json_t *numbers = json_array_get(holes, p->n_holes);
+    json_int_t n[4];
+    for (size_t i = 0; i < 4; i++) {
+      n[i] = json_integer_value(json_array_get(numbers, i));
+      if (n[i] < 0 || json_array_size(numbers) != 4) return bad_index(p, "a damaged place that is none", err);
+    }
+    p->holes[p->n_holes] = (hole){.record = (uint64_t)n[0], .begin = (uint64_t)n[1], .crc = (uint32_t)n[2], .end = (uint64_t)n[3]};
+    if ((uint64_t)n[1] < before || n[3] <= n[1] || (uint64_t)n[3] > p->bytes) return bad_index(p, "damaged places out of order", err);
+    before = (uint64_t)n[3];
+  }
+done:
+  return status;
 }
 
 static mst_status get_totals(plan *p, mst_error *err) {
@@ -371,13 +449,14 @@ static mst_status get_totals(plan *p, mst_error *err) {
   MST_TRY(mst_json_get_u64(facts, "plain_bytes", "facts", &p->bytes, err));
   MST_TRY(mst_json_get_u64(facts, "plain_crc", "facts", &crc, err));
   MST_TRY(mst_json_get_u64(facts, "checkpoints", "facts", &checkpoints, err));
-  if (crc > UINT32_MAX || p->records > p->bytes || checkpoints != p->job->index_rows || (p->bytes > 0) != (p->job->n_groups > 0))
+  if (crc > UINT32_MAX || p->records > p->bytes || checkpoints != p->job->index_rows || (p->bytes > 0 && p->job->n_groups == 0 && p->records > 0))
     return bad_index(p, "its facts contradict each other or its rows", err);
   for (size_t g = 0; g < p->job->n_groups; g++)
     if (p->job->group_first_record[g] < 0 || p->job->group_first_plain[g] < 0 ||
         p->job->group_first_row[g] >= p->job->index_rows || (g > 0 && p->job->group_first_row[g] <= p->job->group_first_row[g - 1]))
       return bad_index(p, "its row groups are out of order", err);
   p->crc = (uint32_t)crc;
+  MST_TRY(get_holes(p, err));
 done:
   return status;
 }

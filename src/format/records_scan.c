@@ -5,7 +5,7 @@
  * one scanner left, and scanning a piece alone costs what scanning it in sequence costs.
  * Owns: the container, the scanners and the piece that is being built. May call: base, codec's CRC, containers. */
 #include "codec/codec.h"
-#include "format/records_piece.h"
+#include "format/records_scan.h"
 
 enum {
   BLOCK_BYTES = 64 << 10,   /* fed to all scanners and to the CRC while it is in the cache                   */
@@ -13,67 +13,13 @@ enum {
   EMIT_POINTS = 256,        /* a partial goes out when it holds this many checkpoints                        */
   EMIT_BYTES = 1 << 20,     /* or this much of windows and extras                                            */
   SCATTER_POINTS = 4096,    /* the same while chains have not met                                            */
-  MEET_BYTES = 1 << 20,     /* from its beginning on, the chains of a piece are led to each other this long  */
-  MEET_TRIES = 16,          /* in each block                                                                 */
-  CUTS_MAX = MST_STATES_MAX * (MEET_TRIES + 8)
+  MEET_BYTES = 1 << 20      /* from its beginning on, the chains of a piece are led to each other this long  */
 };
-#define NOWHERE UINT64_MAX
-
-/* One scanner at work. */
-typedef struct live {
-  mst_scanner *scanner;
-  size_t chain;          /* of the piece                                                             */
-  uint64_t at;           /* plain offset of its next byte                                            */
-  uint64_t opened;       /* plain offset at which it was opened                                      */
-  uint64_t span_at;      /* where the current span begins                                            */
-  uint64_t span_records; /* records of the scanner up to there                                       */
-  uint32_t span_crc;     /* of the plain bytes from the partial's beginning to there                 */
-  uint64_t wanted_at;    /* a checkpoint is wanted from here on, or NOWHERE                          */
-  uint64_t meet_at;      /* a safe start is wanted from here on, to meet other chains, or NOWHERE    */
-  bool gone;             /* met another chain, or was ruled out                                      */
-} live;
-
-/* A span that ends in the block at hand and waits for its CRC. */
-typedef struct cut {
-  size_t live, point; /* the point whose span ends */
-  uint64_t at;
-} cut;
-
-typedef struct scan {
-  mst_machine machine;
-  const mst_job *job;
-  mst_setting setting;
-  mst_container *container;
-  uint64_t begin, end, size;
-  uint64_t fed;          /* the object's bytes up to here were fed    */
-  mst_range need;
-  mst_bytes input;       /* what the container looks at               */
-  mst_piece piece;       /* since the last partial                    */
-  mst_piece ready;       /* to go out                                 */
-  bool have_ready;
-  uint64_t base;         /* plain offset at which the partial begins  */
-  uint64_t crc_at;       /* plain offset up to which `crc` goes       */
-  uint32_t crc;          /* of the plain bytes since `base`           */
-  live lives[MST_STATES_MAX];
-  size_t n_lives;
-  cut cuts[CUTS_MAX];
-  size_t n_cuts;
-  mst_run run;           /* at hand                                   */
-  uint64_t block_at;
-  const uint8_t *block;
-  size_t block_size;
-  uint64_t restart_at, restart_plain; /* the last restartable place   */
-  bool have_kept;        /* the container holds the window of the newest checkpoint */
-  size_t held;           /* bytes of windows and extras in the piece  */
-  bool opened, ended;
-} scan;
-
-static mst_chain *chain_of(scan *s, const live *v) { return &s->piece.chains[v->chain]; }
 
 /* ---- points ---------------------------------------------------------------------------------------------------- */
 
 /* Windows come late, when what they are pruned by has been decoded. */
-static mst_status take_window(scan *s, mst_error *err) {
+mst_status mst_scan_take_window(mst_scan *s, mst_error *err) {
   mst_restart r = {0};
   mst_chain *c;
   mst_status status;
@@ -81,24 +27,24 @@ static mst_status take_window(scan *s, mst_error *err) {
   s->have_kept = false;
   status = s->setting.container->take(s->container, &r, err);
   if (status != MST_OK) return status;
-  c = chain_of(s, &s->lives[0]);
-  c->points[c->n - 1].at = r.at;
-  c->points[c->n - 1].bits = r.bits;
-  c->points[c->n - 1].window = r.window;
+  c = mst_scan_chain(s, &s->lives[0]);
+  c->points[s->kept].at = r.at;
+  c->points[s->kept].bits = r.bits;
+  c->points[s->kept].window = r.window;
   s->held += r.window.size;
   return MST_OK;
 }
 
 /* Ends the current span of a scanner at its position; its CRC follows when the block is done. */
-static mst_status end_span(scan *s, size_t which, mst_error *err) {
-  live *v = &s->lives[which];
-  mst_chain *c = chain_of(s, v);
+static mst_status end_span(mst_scan *s, size_t which, mst_error *err) {
+  mst_live *v = &s->lives[which];
+  mst_chain *c = mst_scan_chain(s, v);
   mst_stretch *span = &c->points[c->n - 1].span;
   mst_status status = MST_OK;
   const uint64_t records = s->setting.ops->records(v->scanner);
   mst_buf extra;
   mst_buf_init(&extra, s->job->mem, UINT32_MAX);
-  mst_assert(s->n_cuts < CUTS_MAX);
+  mst_assert(s->n_cuts < SCAN_CUTS_MAX);
   span->bytes = v->at - v->span_at;
   span->records = records - v->span_records;
   v->span_records = records;
@@ -108,14 +54,14 @@ static mst_status end_span(scan *s, size_t which, mst_error *err) {
     MST_TRY(mst_buf_take(&extra, &span->extra, err));
     s->held += span->extra.size;
   }
-  s->cuts[s->n_cuts++] = (cut){.live = which, .point = c->n - 1, .at = v->at};
+  s->cuts[s->n_cuts++] = (mst_cut){.live = which, .point = c->n - 1, .at = v->at};
 done:
   mst_buf_free(&extra);
   return status;
 }
 
 /* The safe start can be decoded from the last restartable place in front of it. */
-static mst_status set_restart(scan *s, const live *v, mst_point *p, mst_error *err) {
+static mst_status set_restart(mst_scan *s, const mst_live *v, mst_point *p, mst_error *err) {
   mst_status status;
   if (s->setting.container == &mst_container_plain) {
     p->at = s->begin + v->at;
@@ -124,13 +70,13 @@ static mst_status set_restart(scan *s, const live *v, mst_point *p, mst_error *e
   p->at = s->restart_at;
   p->skip = v->at - s->restart_plain;
   if (!s->setting.windows || !p->checkpoint) return MST_OK;
-  status = take_window(s, err);
+  status = mst_scan_take_window(s, err);
   if (status == MST_OK) s->setting.container->keep(s->container);
   return status;
 }
 
-static mst_status check_record_size(const scan *s, const live *v, mst_error *err) {
-  if (v->wanted_at == NOWHERE || s->job->record_max == 0 || v->at - v->wanted_at <= s->job->record_max ||
+static mst_status check_record_size(const mst_scan *s, const mst_live *v, mst_error *err) {
+  if (v->wanted_at == SCAN_NOWHERE || s->job->record_max == 0 || v->at - v->wanted_at <= s->job->record_max ||
       s->piece.n_chains != 1)
     return MST_OK;
   return mst_fail_at(err, MST_E_LIMIT, v->wanted_at, "a record larger than the limit of %llu bytes",
@@ -138,59 +84,66 @@ static mst_status check_record_size(const scan *s, const live *v, mst_error *err
 }
 
 /* A broken rule is an error when the state is certain; else it only rules out this chain. */
-static mst_status rule_out(scan *s, size_t which, mst_status why, const mst_error *reason, mst_error *err) {
-  live *v = &s->lives[which];
+static mst_status rule_out(mst_scan *s, size_t which, mst_status why, const mst_error *reason, mst_error *err) {
+  mst_live *v = &s->lives[which];
   const uint64_t at = v->opened + (reason->offset < 0 ? 0 : (uint64_t)reason->offset);
   if (why != MST_E_CORRUPT && why != MST_E_LIMIT && why != MST_E_UNSUPPORTED) {
     if (err != NULL) *err = *reason;
     return why;
   }
-  if (s->begin == 0) return mst_fail_at(err, why, at, "%s", reason->message);
   v->gone = true;
-  return mst_chain_kill(s->job->mem, chain_of(s, v), why, at - s->base, reason->message, err);
+  if (s->job->recover && !s->recovery.on_trial) {
+    mst_recover_note(s, at, reason->message);
+    return MST_OK;
+  }
+  if (s->begin == 0 && !s->recovery.on_trial) return mst_fail_at(err, why, at, "%s", reason->message);
+  return mst_chain_kill(s->job->mem, mst_scan_chain(s, v), why, at - s->base, reason->message, err);
 }
 
 /* The scanner stands on a safe start that is wanted, as a checkpoint or for joining chains. Whether a record starts there it tells
  * when it is shown the one byte there. */
-static mst_status add_point(scan *s, size_t which, mst_error *err) {
-  live *v = &s->lives[which];
-  const mst_scan_stop stop = {.record = s->setting.ops->records(v->scanner), .offset = NOWHERE};
-  mst_point p = {.checkpoint = v->wanted_at != NOWHERE};
+static mst_status add_point(mst_scan *s, size_t which, mst_error *err) {
+  mst_live *v = &s->lives[which];
+  const mst_scan_stop stop = {.record = s->setting.ops->records(v->scanner), .offset = SCAN_NOWHERE};
+  mst_point p = {.checkpoint = v->wanted_at != SCAN_NOWHERE};
   mst_error reason = {0};
   size_t used = 0;
   mst_status status;
   MST_TRY(check_record_size(s, v, err));
   MST_TRY(end_span(s, which, err));
   MST_TRY(set_restart(s, v, &p, err));
-  v->wanted_at = v->meet_at = NOWHERE;
+  v->wanted_at = v->meet_at = SCAN_NOWHERE;
   status = s->setting.ops->feed(v->scanner, s->block + (v->at - s->block_at), 1, &stop, &used, &p.starts, &reason);
   if (status != MST_OK) return rule_out(s, which, status, &reason, err);
   v->at += used;
-  s->have_kept = p.checkpoint && s->setting.windows;
-  MST_TRY(mst_chain_add(s->job->mem, chain_of(s, v), &p, err));
+  MST_TRY(mst_chain_add(s->job->mem, mst_scan_chain(s, v), &p, err));
+  if (mst_scan_chain(s, v)->points[mst_scan_chain(s, v)->n - 1].checkpoint && s->setting.windows) {
+    s->have_kept = true;
+    s->kept = mst_scan_chain(s, v)->n - 1;
+  }
 done:
   return status;
 }
 
 /* ---- CRC --------------------------------------------------------------------------------------------------------- */
 
-static void crc_up_to(scan *s, uint64_t at) {
+static void crc_up_to(mst_scan *s, uint64_t at) {
   if (at <= s->crc_at) return;
   s->crc = mst_crc32(s->crc, s->block + (s->crc_at - s->block_at), (size_t)(at - s->crc_at));
   s->crc_at = at;
 }
 
-static void sort_cuts(cut *cuts, size_t n) {
+static void sort_cuts(mst_cut *cuts, size_t n) {
   for (size_t i = 1; i < n; i++)
     for (size_t k = i; k > 0 && cuts[k].at < cuts[k - 1].at; k--) {
-      const cut swapped = cuts[k];
+      const mst_cut swapped = cuts[k];
       cuts[k] = cuts[k - 1];
       cuts[k - 1] = swapped;
     }
 }
 
 /* The CRC of the block, and of the spans that end in it: each byte is looked at once, whatever the number of chains. */
-static void finish_crc(scan *s) {
+static void finish_crc(mst_scan *s) {
   if (s->n_cuts == 0 && s->run.has_crc && s->block_size == s->run.size) {
     s->crc = mst_crc32_combine(s->crc, s->run.crc, s->run.size);
     s->crc_at = s->block_at + s->block_size;
@@ -198,9 +151,9 @@ static void finish_crc(scan *s) {
   }
   sort_cuts(s->cuts, s->n_cuts);
   for (size_t i = 0; i < s->n_cuts; i++) {
-    const cut *c = &s->cuts[i];
-    live *v = &s->lives[c->live];
-    mst_stretch *span = &chain_of(s, v)->points[c->point].span;
+    const mst_cut *c = &s->cuts[i];
+    mst_live *v = &s->lives[c->live];
+    mst_stretch *span = &mst_scan_chain(s, v)->points[c->point].span;
     crc_up_to(s, c->at);
     span->crc = mst_crc32_tail(s->crc, v->span_crc, span->bytes);
     v->span_crc = s->crc;
@@ -213,15 +166,15 @@ static void finish_crc(scan *s) {
 
 /* Feeds a scanner up to the block's end, and adds points where they are wanted. With `meet` it stops at the first point at or
  * behind v->meet_at. */
-static mst_status feed_live(scan *s, size_t which, bool meet, mst_error *err) {
-  live *v = &s->lives[which];
+static mst_status feed_live(mst_scan *s, size_t which, bool meet, mst_error *err) {
+  mst_live *v = &s->lives[which];
   const uint64_t end = s->block_at + s->block_size, meet_at = v->meet_at;
   while (!v->gone && v->at < end) {
     /* A chain whose beginning is uncertain must know its first safe start, for the piece in front of it. */
-    const bool first = chain_of(s, v)->n == 1 && chain_of(s, v)->start != 0;
-    const bool now = first || v->wanted_at != NOWHERE || v->at >= v->meet_at;
+    const bool first = mst_scan_chain(s, v)->n == 1 && mst_scan_chain(s, v)->start != 0;
+    const bool now = first || v->wanted_at != SCAN_NOWHERE || v->at >= v->meet_at;
     const uint64_t limit = now ? end : mst_min_u64(end, v->meet_at);
-    const mst_scan_stop stop = {.safe = now, .record = NOWHERE, .offset = NOWHERE};
+    const mst_scan_stop stop = {.safe = now, .record = SCAN_NOWHERE, .offset = SCAN_NOWHERE};
     mst_error reason = {0};
     size_t used = 0;
     bool stopped = false;
@@ -240,8 +193,8 @@ static mst_status feed_live(scan *s, size_t which, bool meet, mst_error *err) {
 }
 
 /* Chains whose newest points stand at the same byte are one from there on. */
-static bool have_met(scan *s, const live *a, const live *b) {
-  const mst_chain *x = chain_of(s, a), *y = chain_of(s, b);
+static bool have_met(mst_scan *s, const mst_live *a, const mst_live *b) {
+  const mst_chain *x = mst_scan_chain(s, a), *y = mst_scan_chain(s, b);
   return !a->gone && !b->gone && x->n > 1 && y->n > 1 && a->span_at == b->span_at &&
          x->points[x->n - 1].checkpoint == y->points[y->n - 1].checkpoint;
 }
@@ -262,7 +215,7 @@ static void join_chain(mst_piece *p, size_t from, size_t to) {
   }
 }
 
-static void join_met(scan *s) {
+static void join_met(mst_scan *s) {
   for (size_t a = 0; a < s->n_lives; a++)
     for (size_t b = a + 1; b < s->n_lives; b++) {
       if (!have_met(s, &s->lives[a], &s->lives[b])) continue;
@@ -271,25 +224,25 @@ static void join_met(scan *s) {
     }
 }
 
-static size_t count_lives(const scan *s) {
+static size_t count_lives(const mst_scan *s) {
   size_t n = 0;
   for (size_t i = 0; i < s->n_lives; i++) n += !s->lives[i].gone;
   return n;
 }
 
 /* Leads the chains to each other: whoever is behind goes on to its first safe start at or behind the foremost one's newest. */
-static mst_status lead_together(scan *s, mst_error *err) {
-  for (int tries = 0; tries < MEET_TRIES && count_lives(s) > 1; tries++) {
+static mst_status lead_together(mst_scan *s, mst_error *err) {
+  for (int tries = 0; tries < SCAN_MEET_TRIES && count_lives(s) > 1; tries++) {
     uint64_t foremost = s->block_at;
     for (size_t i = 0; i < s->n_lives; i++)
-      if (!s->lives[i].gone && chain_of(s, &s->lives[i])->n > 1) foremost = mst_max_u64(foremost, s->lives[i].span_at);
+      if (!s->lives[i].gone && mst_scan_chain(s, &s->lives[i])->n > 1) foremost = mst_max_u64(foremost, s->lives[i].span_at);
     for (size_t i = 0; i < s->n_lives; i++) {
-      live *v = &s->lives[i];
+      mst_live *v = &s->lives[i];
       mst_status status;
-      if (v->gone || (chain_of(s, v)->n > 1 && v->span_at >= foremost)) continue;
+      if (v->gone || (mst_scan_chain(s, v)->n > 1 && v->span_at >= foremost)) continue;
       v->meet_at = foremost;
       status = feed_live(s, i, true, err);
-      v->meet_at = NOWHERE;
+      v->meet_at = SCAN_NOWHERE;
       if (status != MST_OK) return status;
     }
     join_met(s);
@@ -299,7 +252,7 @@ static mst_status lead_together(scan *s, mst_error *err) {
   return MST_OK;
 }
 
-static void drop_gone(scan *s) {
+static void drop_gone(mst_scan *s) {
   size_t kept = 0;
   for (size_t i = 0; i < s->n_lives; i++) {
     if (s->lives[i].gone)
@@ -310,9 +263,9 @@ static void drop_gone(scan *s) {
   s->n_lives = kept;
 }
 
-static mst_status scan_block(scan *s, mst_error *err) {
+mst_status mst_scan_block(mst_scan *s, mst_error *err) {
   mst_status status = MST_OK;
-  if (s->n_lives > 1 && s->block_at < MEET_BYTES) MST_TRY(lead_together(s, err));
+  if (s->n_lives > 1 && s->block_at < s->base + MEET_BYTES) MST_TRY(lead_together(s, err));
   for (size_t i = 0; i < s->n_lives; i++) MST_TRY(feed_live(s, i, false, err));
   if (s->n_lives > 1) join_met(s);
   finish_crc(s);
@@ -321,14 +274,16 @@ done:
   return status;
 }
 
-static mst_status scan_run(scan *s, mst_error *err) {
+static mst_status scan_run(mst_scan *s, mst_error *err) {
   const mst_run *run = &s->run;
   const size_t step = run->has_crc ? run->size : BLOCK_BYTES;
   mst_status status = MST_OK;
-  bool wanted = run->mark;
+  const bool mark = run->mark && (s->n_lives == 1 || !s->setting.windows); /* one window at a time can be kept */
+  bool wanted = mark;
+  if (run->gap) MST_TRY(mst_recover_gap(s, run->plain, err));
   for (size_t i = 0; i < s->n_lives; i++) {
-    if (run->mark && s->lives[i].wanted_at == NOWHERE) s->lives[i].wanted_at = run->plain;
-    wanted = wanted || s->lives[i].wanted_at != NOWHERE;
+    if (mark && s->lives[i].wanted_at == SCAN_NOWHERE) s->lives[i].wanted_at = run->plain;
+    wanted = wanted || s->lives[i].wanted_at != SCAN_NOWHERE;
   }
   if (run->restartable) {
     s->restart_at = run->at;
@@ -339,7 +294,9 @@ static mst_status scan_run(scan *s, mst_error *err) {
     s->block = run->data + at;
     s->block_at = run->plain + at;
     s->block_size = mst_min_size(step, run->size - at);
-    MST_TRY(scan_block(s, err));
+    if (s->job->recover && s->n_lives == 1 && !s->recovery.on_trial) s->lives[0].meet_at = s->block_at;
+    MST_TRY(mst_scan_block(s, err));
+    if (s->job->recover) MST_TRY(mst_recover_block(s, err));
   }
   for (size_t i = 0; i < s->n_lives; i++) MST_TRY(check_record_size(s, &s->lives[i], err));
 done:
@@ -348,12 +305,11 @@ done:
 
 /* ---- partials ---------------------------------------------------------------------------------------------------- */
 
-/* What was found so far goes out, up to plain offset `at`; `crc` is that of the bytes since `base`. */
-static void make_ready(scan *s, uint64_t at, uint32_t crc) {
+/* What was found so far goes out, up to plain offset `at`. */
+static void make_ready(mst_scan *s, uint64_t at) {
   const mst_border here = {.offset = s->begin, .part = s->piece.from.part + 1};
   if (s->piece.from.part == 0) s->setting.container->extent(s->container, &s->piece.decoded_from, &s->piece.decoded_to);
   s->piece.bytes = at - s->base;
-  s->piece.crc = crc;
   s->piece.to = here;
   s->ready = s->piece;
   s->have_ready = true;
@@ -363,44 +319,60 @@ static void make_ready(scan *s, uint64_t at, uint32_t crc) {
   s->held = 0;
 }
 
-/* Cuts in front of the newest checkpoint, where the state is known. */
-static mst_status cut_at_checkpoint(scan *s, mst_error *err) {
-  live *v = &s->lives[0];
-  mst_chain *c = chain_of(s, v), *next;
-  mst_point newest = c->points[c->n - 1];
-  const uint32_t crc = s->crc;
-  mst_status status;
-  if (!newest.checkpoint || c->n < 3) return MST_OK;
-  c->n--;
+/* The points from `first` on begin a new piece; what leads to one of them ends where they begin. */
+static mst_status move_points(mst_scan *s, mst_piece *from, size_t first, mst_error *err) {
+  mst_live *v = &s->lives[0];
+  mst_chain *c = &from->chains[v->chain], *next;
+  mst_status status = mst_piece_add_chain(&s->piece, s->setting.ops->safe_state, &next, err);
+  for (size_t i = first; i < c->n; i++) {
+    if (status == MST_OK) status = mst_chain_add(s->job->mem, next, &c->points[i], err);
+    else mst_point_clear(&c->points[i]);
+  }
+  c->n = first;
   c->end = (uint8_t)s->setting.ops->safe_state;
-  for (size_t i = 0; i < s->piece.n_chains; i++) {
-    mst_chain *other = &s->piece.chains[i];
-    if (!other->joined || other->to_chain != v->chain || other->to_point < c->n) continue;
+  for (size_t i = 0; i < from->n_chains; i++) {
+    mst_chain *other = &from->chains[i];
+    if (!other->joined || other->to_chain != v->chain || other->to_point < first) continue;
     other->joined = false;
     other->end = c->end;
   }
-  make_ready(s, v->span_at, v->span_crc);
-  s->crc = mst_crc32_tail(crc, v->span_crc, s->crc_at - v->span_at);
-  v->span_crc = 0;
   v->chain = 0;
-  status = mst_piece_add_chain(&s->piece, s->setting.ops->safe_state, &next, err);
-  if (status != MST_OK) {
-    mst_point_clear(&newest);
-    return status;
-  }
-  return mst_chain_add(s->job->mem, next, &newest, err);
+  s->kept -= mst_min_size(s->kept, first - 1);
+  return status;
 }
 
-static uint64_t wanted_for(const live *v) { return v->wanted_at == NOWHERE ? 0 : v->at - v->wanted_at + 1; }
+static bool leads_behind(const mst_piece *p, size_t chain, size_t point) {
+  for (size_t i = 0; i < p->n_chains; i++)
+    if (p->chains[i].joined && p->chains[i].to_chain == chain && p->chains[i].to_point > point) return true;
+  return false;
+}
+
+/* Cuts in front of the newest checkpoint, where the state is known. */
+static mst_status cut_at_checkpoint(mst_scan *s, mst_error *err) {
+  mst_live *v = &s->lives[0];
+  mst_chain *c = mst_scan_chain(s, v);
+  size_t newest = c->n - 1;
+  uint64_t at = v->span_at;
+  uint32_t crc = 0;
+  for (; newest > 0 && !c->points[newest].checkpoint; newest--) at -= c->points[newest - 1].span.bytes;
+  if (newest < 2 || leads_behind(&s->piece, v->chain, newest)) return MST_OK;
+  for (size_t i = newest; i + 1 < c->n; i++) crc = mst_crc32_combine(crc, c->points[i].span.crc, c->points[i].span.bytes);
+  s->crc = mst_crc32_combine(crc, mst_crc32_tail(s->crc, v->span_crc, s->crc_at - v->span_at), s->crc_at - v->span_at);
+  v->span_crc = crc;
+  make_ready(s, at);
+  return move_points(s, &s->ready, newest, err);
+}
+
+static uint64_t wanted_for(const mst_live *v) { return v->wanted_at == SCAN_NOWHERE ? 0 : v->at - v->wanted_at + 1; }
 
 /* Ends all chains at the current position. */
-static mst_status end_chains(scan *s, mst_error *err) {
+static mst_status end_chains(mst_scan *s, mst_error *err) {
   mst_status status = MST_OK;
   for (size_t i = 0; i < s->n_lives; i++) {
-    live *v = &s->lives[i];
+    mst_live *v = &s->lives[i];
     MST_TRY(end_span(s, i, err));
-    chain_of(s, v)->end = (uint8_t)s->setting.ops->state(v->scanner);
-    chain_of(s, v)->wanted = wanted_for(v);
+    mst_scan_chain(s, v)->end = (uint8_t)s->setting.ops->state(v->scanner);
+    mst_scan_chain(s, v)->wanted = wanted_for(v);
   }
   s->block_size = 0;
   s->block_at = s->crc_at;
@@ -411,18 +383,18 @@ done:
 }
 
 /* Chains that do not meet: cuts where they stand. Of those in one state only the first goes on. */
-static mst_status cut_anywhere(scan *s, mst_error *err) {
+static mst_status cut_anywhere(mst_scan *s, mst_error *err) {
   mst_status status = MST_OK;
   MST_TRY(end_chains(s, err));
-  make_ready(s, s->crc_at, s->crc);
+  make_ready(s, s->crc_at);
   s->crc = 0;
   for (size_t i = 0; i < s->n_lives; i++) {
-    live *v = &s->lives[i];
+    mst_live *v = &s->lives[i];
     const unsigned state = s->setting.ops->state(v->scanner);
     mst_chain *c;
     v->gone = mst_piece_chain(&s->piece, state) != NULL;
     v->span_crc = 0;
-    v->wanted_at = v->meet_at = NOWHERE;
+    v->wanted_at = v->meet_at = SCAN_NOWHERE;
     if (v->gone) continue;
     MST_TRY(mst_piece_add_chain(&s->piece, state, &c, err));
     v->chain = s->piece.n_chains - 1;
@@ -432,27 +404,37 @@ done:
   return status;
 }
 
-static mst_status cut_when_large(scan *s, mst_error *err) {
+static mst_status cut_when_large(mst_scan *s, mst_error *err) {
   size_t points = 0;
-  if (s->n_lives == 1 && (chain_of(s, &s->lives[0])->n > EMIT_POINTS || s->held > EMIT_BYTES)) return cut_at_checkpoint(s, err);
+  if (s->recovery.on_trial) return MST_OK;
+  if (s->n_lives == 1 && (mst_scan_chain(s, &s->lives[0])->n > EMIT_POINTS || s->held > EMIT_BYTES)) return cut_at_checkpoint(s, err);
   if (s->n_lives < 2 || s->setting.windows) return MST_OK;
   for (size_t i = 0; i < s->piece.n_chains; i++) points += s->piece.chains[i].n;
   return points > SCATTER_POINTS || s->held > EMIT_BYTES ? cut_anywhere(s, err) : MST_OK;
 }
 
-static mst_status finish_scan(scan *s, mst_error *err) {
-  mst_status status = MST_OK;
-  MST_TRY(take_window(s, err));
+/* Is what was begun whole? */
+static mst_status end_scanners(mst_scan *s, mst_error *err) {
   for (size_t i = 0; i < s->n_lives && s->end == s->size; i++) {
     mst_error reason = {0};
-    status = s->setting.ops->end(s->lives[i].scanner, &reason);
-    if (status != MST_OK) MST_TRY(rule_out(s, i, status, &reason, err));
+    mst_status status = s->setting.ops->end(s->lives[i].scanner, &reason);
+    if (status != MST_OK) status = rule_out(s, i, status, &reason, err);
+    if (status != MST_OK) return status;
   }
   drop_gone(s);
+  return MST_OK;
+}
+
+static mst_status finish_scan(mst_scan *s, mst_error *err) {
+  mst_status status = MST_OK;
+  MST_TRY(mst_scan_take_window(s, err));
+  MST_TRY(end_scanners(s, err));
+  if (s->job->recover) MST_TRY(mst_recover_end(s, s->run.gap, err));
   MST_TRY(end_chains(s, err));
   MST_TRY_ALLOC(s->piece.facts = json_object());
   MST_TRY(s->setting.container->facts(s->container, s->piece.facts, err));
-  make_ready(s, s->crc_at, s->crc);
+  if (s->job->recover) MST_TRY(mst_recover_facts(s, s->piece.facts, err));
+  make_ready(s, s->crc_at);
   s->setting.container->extent(s->container, &s->ready.decoded_from, &s->ready.decoded_to);
   s->ready.to = (mst_border){.offset = s->end};
   s->ended = true;
@@ -462,25 +444,34 @@ done:
 
 /* ---- the machine ------------------------------------------------------------------------------------------------- */
 
-static mst_status open_scanners(scan *s, mst_error *err) {
+mst_status mst_scan_open_live(mst_scan *s, unsigned state, uint64_t at, mst_error *err) {
+  mst_live *v = &s->lives[s->n_lives];
+  mst_chain *c;
+  mst_status status;
+  *v = (mst_live){.at = at, .opened = at, .span_at = at, .wanted_at = SCAN_NOWHERE, .meet_at = SCAN_NOWHERE};
+  status = s->setting.ops->open(s->job->mem, s->setting.dialect, state, NULL, &v->scanner, err);
+  if (status != MST_OK || v->scanner == NULL) return status;
+  s->n_lives++;
+  status = mst_piece_add_chain(&s->piece, state, &c, err);
+  if (status == MST_OK) v->chain = s->piece.n_chains - 1;
+  return status;
+}
+
+void mst_scan_close_lives(mst_scan *s) {
+  for (size_t i = 0; i < s->n_lives; i++) s->setting.ops->close(s->lives[i].scanner);
+  s->n_lives = 0;
+}
+
+static mst_status open_scanners(mst_scan *s, mst_error *err) {
   const unsigned first = s->begin == 0 ? 0 : 1, last = s->begin == 0 ? 0 : s->setting.ops->n_states - 1;
   for (unsigned state = first; state <= last; state++) {
-    live *v = &s->lives[s->n_lives];
-    mst_chain *c;
-    mst_status status;
-    *v = (live){.wanted_at = NOWHERE, .meet_at = NOWHERE};
-    status = s->setting.ops->open(s->job->mem, s->setting.dialect, state, NULL, &v->scanner, err);
+    const mst_status status = mst_scan_open_live(s, state, 0, err);
     if (status != MST_OK) return status;
-    if (v->scanner == NULL) continue;
-    s->n_lives++;
-    status = mst_piece_add_chain(&s->piece, state, &c, err);
-    if (status != MST_OK) return status;
-    v->chain = s->piece.n_chains - 1;
   }
   return MST_OK;
 }
 
-static mst_status open_scan(scan *s, mst_error *err) {
+static mst_status open_scan(mst_scan *s, mst_error *err) {
   const mst_container_open options = {.mem = s->job->mem,
                                       .name = s->job->name,
                                       .begin = s->begin,
@@ -497,7 +488,7 @@ static mst_status open_scan(scan *s, mst_error *err) {
   return status;
 }
 
-static mst_status feed_input(scan *s, const mst_given *given, mst_error *err) {
+static mst_status feed_input(mst_scan *s, const mst_given *given, mst_error *err) {
   if (given->n != 1 || given->bytes[0].size == 0 || given->bytes[0].size > s->need.length)
     return mst_fail(err, MST_E_INTERNAL, "a scan was given other bytes than it asked for");
   mst_bytes_release(&s->input);
@@ -506,7 +497,7 @@ static mst_status feed_input(scan *s, const mst_given *given, mst_error *err) {
   return s->setting.container->feed(s->container, &s->input, s->fed == s->size, err);
 }
 
-static mst_status ask_input(scan *s, mst_step *out, mst_error *err) {
+static mst_status ask_input(mst_scan *s, mst_step *out, mst_error *err) {
   const uint64_t to = s->fed < s->end ? s->end : mst_min_u64(s->size, s->fed + BEYOND_BYTES);
   if (s->fed >= to) return mst_fail(err, MST_E_INTERNAL, "the container wants bytes beyond the end of %s", s->job->name);
   s->need = (mst_range){.offset = s->fed, .length = to - s->fed};
@@ -517,7 +508,7 @@ static mst_status ask_input(scan *s, mst_step *out, mst_error *err) {
   return MST_OK;
 }
 
-static mst_status give_ready(scan *s, mst_step *out, mst_error *err) {
+static mst_status give_ready(mst_scan *s, mst_step *out, mst_error *err) {
   const mst_status status = mst_piece_encode(s->job, &s->ready, &out->bytes, err);
   mst_piece_free(&s->ready);
   s->have_ready = false;
@@ -525,12 +516,13 @@ static mst_status give_ready(scan *s, mst_step *out, mst_error *err) {
   return status;
 }
 
-static mst_status step_scan(scan *s, const mst_given *given, mst_step *out, mst_error *err) {
+static mst_status step_scan(mst_scan *s, const mst_given *given, mst_step *out, mst_error *err) {
   mst_status status = MST_OK;
   if (!s->opened) MST_TRY(open_scan(s, err));
   if (given != NULL) MST_TRY(feed_input(s, given, err));
   while (!s->have_ready && !s->ended) {
     mst_container_state state;
+    s->run = (mst_run){0};
     MST_TRY(s->setting.container->next(s->container, &state, &s->run, err));
     if (state == MST_CONTAINER_INPUT) return ask_input(s, out, err);
     if (state == MST_CONTAINER_END) {
@@ -547,13 +539,14 @@ done:
 }
 
 static mst_status scan_step(mst_machine *m, const mst_given *given, mst_step *out, mst_error *err) {
-  scan *s = (scan *)m;
+  mst_scan *s = (mst_scan *)m;
   return mst_error_name(err, step_scan(s, given, out, err), s->job->name);
 }
 
 static void scan_close(mst_machine *m) {
-  scan *s = (scan *)m;
-  for (size_t i = 0; i < s->n_lives; i++) s->setting.ops->close(s->lives[i].scanner);
+  mst_scan *s = (mst_scan *)m;
+  mst_scan_close_lives(s);
+  mst_recover_free(s);
   if (s->container != NULL) s->setting.container->close(s->container);
   mst_piece_free(&s->piece);
   if (s->have_ready) mst_piece_free(&s->ready);
@@ -565,10 +558,12 @@ mst_status mst_records_scan(const mst_job *job, uint64_t begin, uint64_t end, ms
   static const mst_machine_ops ops = {.step = scan_step, .close = scan_close};
   mst_status status = MST_OK;
   const uint64_t size = job->members[0].size;
-  scan *s = mst_alloc_zero(job->mem, 1, sizeof *s);
+  mst_scan *s = mst_alloc_zero(job->mem, 1, sizeof *s);
   if (s == NULL) return mst_fail_memory(err);
-  *s = (scan){.machine.ops = &ops, .job = job, .begin = begin, .end = end, .size = size, .fed = begin};
+  *s = (mst_scan){.machine.ops = &ops, .job = job, .begin = begin, .end = end, .size = size, .fed = begin};
   mst_piece_init(&s->piece, job->mem);
+  mst_piece_init(&s->recovery.piece, job->mem);
+  mst_buf_init(&s->recovery.tail, job->mem, SIZE_MAX / 2);
   s->piece.from.offset = begin;
   MST_TRY(mst_setting_of(job, &s->setting, err));
   if (begin > end || end > size || (begin == end && size > 0))

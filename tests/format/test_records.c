@@ -232,6 +232,146 @@ static void truncation_is_found(void **state) {
   free(text);
 }
 
+/* ---- recovery -------------------------------------------------------------------------------------------------------- */
+
+/* What all slices of a recovered object hold. */
+static void read_recovered(drive *d, uint64_t n, mst_buf *out) {
+  drive_plan plan = {0};
+  mst_error err = {0};
+  uint64_t records = 0;
+  exact_ok(drive_make_plan(d, &(mst_plan_query){.slices = n}, &plan, &err), &err);
+  for (size_t i = 0; i < plan.n; i++) {
+    const bool recover = d->recover;
+    d->recover = false; /* slices of what is whole need no indulgence */
+    exact_ok(drive_read(d, plan.parts[i].json, NULL, out, &err), &err);
+    d->recover = recover;
+    records += plan.parts[i].records;
+  }
+  assert_int_equal(records, json_integer_value(json_object_get(d->facts, "records")));
+  drive_plan_free(d, &plan);
+}
+
+/* Every record of `got` is one of e, in order; returns how many there are. `ended`: each ends with its line end. */
+static size_t check_subset(const exact *e, const mst_buf *got) {
+  size_t at = 0, found = 0;
+  for (size_t i = 0; i < e->n && at < got->size; i++) {
+    const size_t n = (i + 1 < e->n ? e->starts[i + 1] : e->size) - e->starts[i];
+    if (n > got->size - at || memcmp(e->plain + e->starts[i], got->data + at, n) != 0) continue;
+    at += n;
+    found++;
+  }
+  if (at != got->size) fail_msg("%zu records fit, then \"%.*s\"", found, (int)mst_min_size(got->size - at, 100), got->data + at);
+  return found;
+}
+
+/* Distinct lines, so that none passes for another. */
+static uint8_t *make_numbered_lines(size_t lines, exact *e) {
+  uint8_t *text = malloc(lines * 64);
+  size_t n = 0;
+  assert_non_null(text);
+  *e = (exact){.plain = text};
+  for (size_t i = 0; i < lines; i++) {
+    exact_add(e, n);
+    n += (size_t)sprintf((char *)text + n, "%zu:%.*s\n", i, (int)(i * 7 % 40), "the quick brown fox jumps over the lazy dog");
+  }
+  e->size = n;
+  return text;
+}
+
+static void check_recovery(wrap_kind kind, const uint8_t *data, size_t size, const exact *e, size_t lost_at_most) {
+  const uint64_t ns[] = {1, 3, 20};
+  mst_error err = {0};
+  drive d;
+  drive_init(&d, NULL, &mst_format_text, wrap_name(kind), data, size);
+  d.spacing = 1000;
+  d.recover = true;
+  exact_ok(drive_index(&d, NULL, 0, &err), &err);
+  assert_true(json_array_size(json_object_get(d.facts, "damage")) > 0);
+  for (size_t i = 0; i < 3; i++) {
+    mst_buf got;
+    size_t found;
+    mst_buf_init(&got, NULL, SIZE_MAX / 2);
+    read_recovered(&d, ns[i], &got);
+    found = check_subset(e, &got);
+    if (found + lost_at_most < e->n) fail_msg("%s: %zu of %zu records", wrap_name(kind), found, e->n);
+    mst_buf_free(&got);
+  }
+  exact_check_cuts(&d, size, 3);
+  drive_free(&d);
+}
+
+static void cut_objects_are_recovered(void **state) {
+  const wrap_kind kinds[] = {WRAP_GZIP, WRAP_GZIP_SMALL, WRAP_GZIP_MEMBERS, WRAP_BGZF, WRAP_ZSTD_FRAMES};
+  exact e;
+  uint8_t *text = make_numbered_lines(1200, &e);
+  (void)state;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    size_t size;
+    uint8_t *data = wrap(kinds[i], text, e.size, 700, &size);
+    for (size_t cut = 40; cut < size; cut += size / 23) {
+      drive d;
+      mst_error err = {0};
+      drive_init(&d, NULL, &mst_format_text, "cut", data, cut);
+      if (drive_index(&d, NULL, 0, &err) != MST_OK) check_recovery(kinds[i], data, cut, &e, e.n);
+      drive_free(&d);
+    }
+    free(data);
+  }
+  exact_free(&e);
+  free(text);
+}
+
+/* A broken block in the middle costs the records that it holds and at most two around it. */
+static void broken_blocks_are_passed_over(void **state) {
+  exact e;
+  uint8_t *text = make_numbered_lines(3000, &e);
+  size_t size;
+  uint8_t *data = wrap(WRAP_BGZF, text, e.size, 700, &size);
+  (void)state;
+  for (size_t at = 100; at < size - 100; at += size / 31) {
+    const uint8_t before = data[at];
+    drive d;
+    mst_error err = {0};
+    data[at] ^= 0x55;
+    drive_init(&d, NULL, &mst_format_text, "broken", data, size);
+    if (drive_index(&d, NULL, 0, &err) != MST_OK) check_recovery(WRAP_BGZF, data, size, &e, 150);
+    drive_free(&d);
+    data[at] = before;
+  }
+  free(data);
+  exact_free(&e);
+  free(text);
+}
+
+/* A rule that a record breaks costs that record. */
+static void broken_records_are_passed_over(void **state) {
+  enum { READS = 3000 };
+  char *text = mst_format_find("fastq") == NULL ? NULL : malloc(READS * 80);
+  size_t n = 0, broken = 0;
+  mst_error err = {0};
+  mst_buf got;
+  drive d;
+  (void)state;
+  if (text == NULL) skip();
+  for (size_t i = 0; i < READS; i++) {
+    if (i == 1500) broken = n;
+    n += (size_t)sprintf(text + n, "@read%zu\nACGTACGTAC%s\n+\nIIIIIIIIII\n", i, i == 1500 ? "TT" : "");
+  }
+  mst_buf_init(&got, NULL, SIZE_MAX / 2);
+  drive_init(&d, NULL, mst_format_find("fastq"), "broken.fastq", text, n);
+  d.spacing = 4000;
+  assert_int_equal(drive_index(&d, NULL, 0, &err), MST_E_CORRUPT);
+  d.recover = true;
+  exact_ok(drive_inspect(&d, &err), &err);
+  exact_ok(drive_index(&d, NULL, 0, &err), &err);
+  read_recovered(&d, 5, &got);
+  assert_true(got.size < n && n - got.size < 600);
+  assert_memory_equal(got.data, text, broken);
+  mst_buf_free(&got);
+  drive_free(&d);
+  free(text);
+}
+
 /* ---- memory ---------------------------------------------------------------------------------------------------------- */
 
 static void failing_memory_is_clean(void **state) {
@@ -378,7 +518,8 @@ int main(void) {
       cmocka_unit_test(giant_records_are_limited),    cmocka_unit_test(changed_bytes_are_found),
       cmocka_unit_test(truncation_is_found),          cmocka_unit_test(failing_memory_is_clean),
       cmocka_unit_test(hostile_partials_are_refused), cmocka_unit_test(hostile_parts_are_refused),
-      cmocka_unit_test(wrong_queries_are_refused),
+      cmocka_unit_test(wrong_queries_are_refused),    cmocka_unit_test(cut_objects_are_recovered),
+      cmocka_unit_test(broken_blocks_are_passed_over), cmocka_unit_test(broken_records_are_passed_over),
   };
   return cmocka_run_group_tests_name("records", tests, NULL, NULL);
 }
