@@ -205,6 +205,7 @@ static bool has_text(const mst_call *c) { return c->text.size > 0; }
 static mst_go after_reply(mst_call *c) {
   const int http = c->x.reply.status;
   c->said = (mst_s3_error){0};
+  if (http >= 200 && http < 300 && c->dialect->succeeded != NULL) c->dialect->succeeded(c);
   if (http >= 200 && http < 300) return is_get(c) && c->step == MST_STEP_MAIN ? after_get(c) : c->dialect->accept(c);
   if (http == 416 && is_get(c)) return after_unsatisfied(c);
   if (http == 416 && c->op->kind == MST_OP_HEAD && c->step == MST_STEP_ONE_BYTE) {

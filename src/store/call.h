@@ -26,6 +26,7 @@ typedef struct mst_dialect {
   bool (*adapt)(mst_call *c);
   /* A success of anything but a GET; the body is c->text. May set another step and say MST_GO_AGAIN. */
   mst_go (*accept)(mst_call *c);
+  void (*succeeded)(mst_call *c); /* any success; may be NULL */
   /* The status of a refusal, and words to add to its message ("" for none). */
   mst_status (*refuse)(mst_call *c, const char **hint);
   /* Takes out of a message whatever must not be seen. */

@@ -22,7 +22,7 @@ static const char *const sonames[] = {"libcrypto.so.3", "libcrypto.so.1.1", "lib
 mst_status mst_crypto_load(mst_crypto *out, mst_error *err) {
   mst_crypto c = {0};
   for (size_t i = 0; i < sizeof sonames / sizeof *sonames && c.library == NULL; i++)
-    c.library = dlopen(sonames[i], RTLD_NOW | RTLD_LOCAL);
+    c.library = dlopen(sonames[i], RTLD_LAZY | RTLD_LOCAL);
   if (c.library == NULL)
     return mst_fail(err, MST_E_UNSUPPORTED, "signed requests need OpenSSL, which is not installed (no %s)", sonames[0]);
   for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {

@@ -4,6 +4,8 @@
 
 #include <dlfcn.h>
 
+enum { FEATURE_THREADSAFE = 1 << 30 }; /* CURL_VERSION_THREADSAFE, younger than the headers of some builds */
+
 typedef struct symbol {
   const char *name;
   size_t at; /* of the pointer in mst_curl */
@@ -45,6 +47,7 @@ static mst_status bind_symbols(mst_curl *c, mst_error *err) {
 static CURLcode init_once_at_a_time(const mst_curl *c) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   CURLcode code;
+  if ((c->version_info(CURLVERSION_NOW)->features & FEATURE_THREADSAFE) != 0) return c->global_init(CURL_GLOBAL_DEFAULT);
   pthread_mutex_lock(&lock);
   code = c->global_init(CURL_GLOBAL_DEFAULT);
   pthread_mutex_unlock(&lock);
@@ -55,7 +58,7 @@ mst_status mst_curl_load(mst_curl *out, mst_error *err) {
   mst_curl c = {0};
   mst_status status = MST_OK;
   for (size_t i = 0; i < sizeof sonames / sizeof *sonames && c.library == NULL; i++)
-    c.library = dlopen(sonames[i], RTLD_NOW | RTLD_LOCAL);
+    c.library = dlopen(sonames[i], RTLD_LAZY | RTLD_LOCAL);
   if (c.library == NULL)
     return mst_fail(err, MST_E_UNSUPPORTED, "s3:// and http(s):// need libcurl, which is not installed (no %s)", sonames[0]);
   MST_TRY(bind_symbols(&c, err));

@@ -38,7 +38,18 @@ static void s3_block(mst_call *c, mst_transport *t) {
   mst_identity_fetch(s->identity, t, &c->x);
 }
 
-const mst_dialect mst_s3_dialect = {.request = mst_s3_request, .block = s3_block, .adapt = mst_s3_adapt, .accept = mst_s3_accept, .refuse = mst_s3_refuse, .scrub = s3_scrub};
+static void s3_succeeded(mst_call *c) {
+  mst_s3 *s = c->store;
+  atomic_store_explicit(&s->bucket_seen, true, memory_order_relaxed);
+}
+
+const mst_dialect mst_s3_dialect = {.request = mst_s3_request,
+                                    .block = s3_block,
+                                    .adapt = mst_s3_adapt,
+                                    .accept = mst_s3_accept,
+                                    .succeeded = s3_succeeded,
+                                    .refuse = mst_s3_refuse,
+                                    .scrub = s3_scrub};
 
 /* --- the vtable --------------------------------------------------------------------------------------------------- */
 
@@ -145,6 +156,13 @@ static const char *choose_region(const opener *o) {
   return region == NULL ? "us-east-1" : region;
 }
 
+/* One of the option's words, whoever chose it. */
+static const char *choose_addressing(const opener *o) {
+  const char *style = mst_profiles_get_nested(&o->profiles, MST_SECTION_PROFILE, o->profile, "s3", "addressing_style");
+  if (mst_settings_origin(o->settings, MST_OPTION_ADDRESSING) != MST_FROM_DEFAULT || style == NULL) return mst_settings_text(o->settings, MST_OPTION_ADDRESSING);
+  return mst_text_equal_nocase(style, "path") ? "path" : mst_text_equal_nocase(style, "virtual") ? "virtual" : "auto";
+}
+
 static mst_sum_kind choose_sum(const mst_settings *settings) {
   const char *name = mst_settings_text(settings, MST_OPTION_CHECKSUM);
   if (mst_text_equal(name, "crc32c")) return MST_SUM_CRC32C;
@@ -162,24 +180,23 @@ static mst_status open_identity(mst_s3 *s, const opener *o, const char *region, 
   return mst_identity_open(o->ctx, o->settings, &o->profiles, own, s->config, &s->identity, err);
 }
 
-static mst_status set_policy(mst_s3 *s) {
+static void set_policy(mst_s3 *s) {
   const uint64_t attempts = mst_settings_u64(s->settings, MST_OPTION_MAX_ATTEMPTS);
   s->policy = (mst_retry_policy)MST_RETRY_POLICY_INIT;
   s->policy.attempts_max = attempts < 1 ? 1 : (uint32_t)attempts;
   s->policy.total_us = mst_settings_us(s->settings, MST_OPTION_RETRY_TIMEOUT);
-  return MST_OK;
 }
 
 static mst_status fill(mst_s3 *s, const opener *o, const mst_url *url, bool anonymous, mst_error *err) {
   const char *endpoint = choose_endpoint(o, &s->withheld), *region = choose_region(o);
   char store_url[400];
   mst_status status = MST_OK;
-  MST_TRY(set_policy(s));
+  set_policy(s);
   MST_TRY_ALLOC(s->bucket = mst_text_copy(s->mem, url->host));
   snprintf(store_url, sizeof store_url, "s3://%.380s", url->host);
   MST_TRY_ALLOC(s->url = mst_text_copy(s->mem, store_url));
   if (endpoint != NULL) MST_TRY_ALLOC(s->endpoint = mst_text_copy(s->mem, endpoint));
-  s->addressing = mst_settings_text(s->settings, MST_OPTION_ADDRESSING);
+  s->addressing = choose_addressing(o);
   s->requester_pays = mst_settings_bool(s->settings, MST_OPTION_REQUESTER_PAYS);
   s->unsigned_payload = mst_settings_bool(s->settings, MST_OPTION_UNSIGNED_PAYLOAD);
   s->sum = choose_sum(s->settings);

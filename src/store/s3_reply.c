@@ -265,8 +265,6 @@ static mst_go accept_close(mst_call *c) {
 }
 
 mst_go mst_s3_accept(mst_call *c) {
-  mst_s3 *s = c->store;
-  atomic_store_explicit(&s->bucket_seen, true, memory_order_relaxed);
   switch (c->op->kind) {
   case MST_OP_HEAD: return mst_call_accept_head(c);
   case MST_OP_PUT: return accept_put(c);
