@@ -1,5 +1,5 @@
-/* fuzz/fuzz_url.c - URLs of stores and objects: taken apart, shown without secrets, never read past their end. The line before the
- * first newline is the URL, the one behind it a key below it. */
+/* fuzz/fuzz_url.c - URLs of stores and objects: taken apart, shown without secrets, never read past their end. The line
+ * before the first newline is the URL, the one behind it a key below it. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -21,9 +21,9 @@ typedef struct mst_pin {
 } mst_pin;
 
 typedef enum mst_op_kind {
-  MST_OP_HEAD = 1,     /* key → info                                                                        */
-  /* key, offset, size, pin → into, got, info (with the whole object's size). Fewer bytes where the object ends; from its end
-   * on: no error, got = 0, and info may hold nothing but the size. */
+  MST_OP_HEAD = 1, /* key → info                                                                        */
+  /* key, offset, size, pin → into, got, info (with the whole object's size). Fewer bytes where the object ends; from
+   * its end on: no error, got = 0, and info may hold nothing but the size. */
   MST_OP_GET,
   MST_OP_PUT,          /* key, data, put_mode, pin → info                                                   */
   MST_OP_DELETE,       /* keys, n_keys (any number); what is not there is no error                          */
@@ -43,13 +43,13 @@ typedef struct mst_op mst_op;
 struct mst_op {
   size_t struct_size;
   mst_op_kind kind;
-  mst_context *ctx;   /* the store's own, borrowed; set when the operation is started                       */
+  mst_context *ctx; /* the store's own, borrowed; set when the operation is started                       */
   /* Asked for; borrowed until completion. */
   const char *key;
-  uint64_t offset;    /* GET; UPLOAD_PART: where the part begins in the object                              */
-  uint64_t size;      /* GET: bytes wanted, > 0, `into` has that many; UPLOAD_CLOSE: size of the whole      */
-  bool from_end;      /* GET: the last `size` bytes (all of them when the object is smaller)                */
-  bool exact;         /* GET: fewer bytes than asked for is MST_E_CORRUPT; the starter of the operation checks it, too */
+  uint64_t offset; /* GET; UPLOAD_PART: where the part begins in the object                              */
+  uint64_t size;   /* GET: bytes wanted, > 0, `into` has that many; UPLOAD_CLOSE: size of the whole      */
+  bool from_end;   /* GET: the last `size` bytes (all of them when the object is smaller)                */
+  bool exact;      /* GET: fewer bytes than asked for is MST_E_CORRUPT; the starter of the operation checks it, too */
   uint8_t *into;
   const mst_pin *pin; /* GET: must still be this version; PUT, UPLOAD_CLOSE with IF_MATCH: replace only this */
   const uint8_t *data;
@@ -66,39 +66,41 @@ struct mst_op {
   uint32_t part;
   const char *const *part_tags;
   size_t n_parts;
-  mst_cancel *cancel;      /* may be NULL                                                                   */
-  int64_t deadline_us;     /* on the context's monotonic clock; 0: the store's own                          */
+  mst_cancel *cancel;  /* may be NULL                                                                   */
+  int64_t deadline_us; /* on the context's monotonic clock; 0: the store's own                          */
   /* Answered. */
-  uint64_t got;            /* GET: bytes written to `into`                                                  */
-  mst_pin info;            /* HEAD, GET, PUT, UPLOAD_CLOSE                                                  */
-  mst_page *page;          /* LIST                                                                          */
-  char upload_id[1104];    /* UPLOAD_OPEN                                                                   */
-  char part_tag[168];      /* UPLOAD_PART                                                                   */
-  uint32_t requests;       /* sent for this operation, retries included                                     */
-  mst_error error;         /* filled on failure                                                             */
+  uint64_t got;         /* GET: bytes written to `into`                                                  */
+  mst_pin info;         /* HEAD, GET, PUT, UPLOAD_CLOSE                                                  */
+  mst_page *page;       /* LIST                                                                          */
+  char upload_id[1104]; /* UPLOAD_OPEN                                                                   */
+  char part_tag[168];   /* UPLOAD_PART                                                                   */
+  uint32_t requests;    /* sent for this operation, retries included                                     */
+  mst_error error;      /* filled on failure                                                             */
   /* Completion: set by who starts the operation; a wrapper puts its own here and restores it. */
   void (*done)(mst_op *op, mst_status status);
   void *done_arg;
-  void *store_data;        /* free for the innermost store while the operation is in flight                 */
+  void *store_data; /* free for the innermost store while the operation is in flight                 */
 };
 
-enum {                        /* what a store is good for */
-  MST_STORE_READ_ONLY = 1,    /* PUT, DELETE and uploads are refused before they reach it                   */
-  MST_STORE_LOCAL = 2,        /* reading is a memory copy: no coalescing gap, no read-ahead needed          */
-  MST_STORE_NO_CONDITIONS = 4 /* does not honour conditional writes: they are refused before they reach it  */
+/* What a store is good for. */
+enum {
+  MST_STORE_READ_ONLY = 1,    /* PUT, DELETE and uploads are refused before they reach it                    */
+  MST_STORE_LOCAL = 2,        /* reading is a memory copy: no coalescing gap, no read-ahead needed           */
+  MST_STORE_NO_CONDITIONS = 4 /* does not honour conditional writes: they are refused before they reach it   */
 };
 
-/* `start` completes the operation by mst_op_done exactly once, from any thread, perhaps before it returns, and never blocks
- *   longer than a local system call.
- * `run` is the blocking twin: it does the operation in the calling thread and looks at op->cancel at least every 50 ms. A
- *   store has `start`, `run` or both. With `run` alone, asynchronous use runs it on worker threads of the store's own, never
- *   on an I/O thread; with both, a caller that waits anyway uses `run`.
- * `cancel` (may be NULL) only asks: the completion still comes, promptly. It may come at any time between `start` and the
- *   moment when the starter has heard of the completion, so look the operation up under a lock of your own.
- * `settings` (may be NULL) adds what another process needs to find the same place, never a secret.
- * `close` runs once, when the last reference is gone and no operation is in flight; perhaps on the thread of a completion.
+/* All but `close` are called from many threads at once. Memory handed in is borrowed until completion.
  *
- * All but `close` are called from many threads at once. Memory handed in is borrowed until completion. */
+ * - `start` completes the operation by mst_op_done exactly once, from any thread, perhaps before it returns, and never
+ *   blocks longer than a local system call.
+ * - `run` is the blocking twin: it does the operation in the calling thread and looks at mst_op_check at least every
+ *   50 ms. A store has `start`, `run` or both. With `run` alone, asynchronous use runs it on the context's threads for
+ *   blocking calls, never on an I/O thread; with both, a caller that waits anyway uses `run`.
+ * - `cancel` (may be NULL) only asks: the completion still comes, promptly. It may come at any time between `start` and
+ *   the moment when the starter has heard of the completion, so look the operation up under a lock of your own.
+ * - `settings` (may be NULL) adds what another process needs to find the same place, never a secret.
+ * - `close` runs once, when the last reference is gone and no operation is in flight; perhaps on the thread of a
+ *   completion. */
 typedef struct mst_store_ops {
   size_t struct_size;
   const char *name; /* of the kind of store, for errors and traces */
@@ -112,17 +114,17 @@ typedef struct mst_store_ops {
   void (*close)(void *self);
 } mst_store_ops;
 
-/* A store of one's own. `url` (scheme://place, without secrets) names it in errors. `ops` is copied; `self` is taken over on
- * success only, and `ops->close` then ends it. */
-MST_API mst_status mst_store_wrap(mst_context *ctx, const mst_store_ops *ops, void *self, const char *url, mst_store **out,
-                                  mst_error *err);
+/* A store of one's own. `url` (scheme://place, without secrets) names it in errors. `ops` is copied; `self` is taken
+ * over on success only, and `ops->close` then ends it. */
+MST_API mst_status mst_store_wrap(mst_context *ctx, const mst_store_ops *ops, void *self, const char *url,
+                                  mst_store **out, mst_error *err);
 /* What stores call when an operation that came by `start` has ended; op->error is filled on failure. */
 MST_API void mst_op_done(mst_op *op, mst_status status);
 /* Whether the one who asked wants it no more: its cancel flag is set or its deadline has passed. Fills `err` then. */
 MST_API mst_status mst_op_check(const mst_op *op, mst_error *err);
 /* Entries come in the order of the keys' bytes; a common prefix ends with the delimiter. `etag` may be NULL. */
-MST_API mst_status mst_page_add(mst_page *p, const char *key, size_t n_key, uint64_t size, int64_t modified_ns, const char *etag,
-                                bool is_prefix, mst_error *err);
+MST_API mst_status mst_page_add(mst_page *p, const char *key, size_t n_key, uint64_t size, int64_t modified_ns,
+                                const char *etag, bool is_prefix, mst_error *err);
 /* Closes the page. `next` goes on where this page ends; NULL when it was the last. */
 MST_API mst_status mst_page_end(mst_page *p, const char *next, mst_error *err);
 /* For messages: fills `err` (NULL is fine) and returns `status`. */

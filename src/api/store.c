@@ -1,5 +1,5 @@
-/* api/store.c - the public calls of meseta/store.h and the shared ones of meseta/extend.h: arguments are checked here, the work is
- * done in store and fetch. */
+/* api/store.c - the public calls of meseta/store.h and the shared ones of meseta/extend.h: arguments are checked here,
+ * the work is done in store and fetch. */
 #include <meseta/extend.h>
 #include <meseta/store.h>
 
@@ -31,8 +31,8 @@ mst_status mst_store_open(mst_context *ctx, const char *url, const mst_pair *con
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
-mst_status mst_store_list(mst_store *s, const char *prefix, const char *delimiter, mst_list_fn each, void *arg, mst_cancel *cancel,
-                          mst_error *err) {
+mst_status mst_store_list(mst_store *s, const char *prefix, const char *delimiter, mst_list_fn each, void *arg,
+                          mst_cancel *cancel, mst_error *err) {
   mst_error_clear(err);
   NEEDS(s != NULL && each != NULL, "s and each");
   if (delimiter != NULL && delimiter[0] == '\0') delimiter = NULL;
@@ -48,16 +48,15 @@ mst_status mst_store_head(mst_store *s, const char *key, mst_object_info *out, c
   mst_status status = mst_store_perform(s, &op, err);
   if (status != MST_OK) return status;
   if (etag != NULL) memcpy(etag, op.info.etag, ETAG_SIZE);
-  *out = (mst_object_info){.key = key,
-                           .size = op.info.size,
-                           .modified_us = op.info.modified_ns / 1000,
-                           .etag = etag != NULL ? etag : ""};
+  *out = (mst_object_info){
+      .key = key, .size = op.info.size, .modified_us = op.info.modified_ns / 1000, .etag = etag != NULL ? etag : ""};
   return MST_OK;
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-/* How large the object is, is known only when the first bytes are there: then room for the rest is made, and no sooner. */
+/* How large the object is, is known only when the first bytes are there: then room for the rest is made, and no sooner.
+ */
 static mst_status get_rest(mst_store *s, const mst_op *first, const mst_bytes *head, uint64_t rest, mst_bytes *out,
                            mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
@@ -89,8 +88,8 @@ static mst_status get_first(mst_store *s, mst_op *op, mst_bytes *out, mst_error 
   return status;
 }
 
-mst_status mst_store_get(mst_store *s, const char *key, uint64_t offset, uint64_t size, mst_bytes *out, mst_cancel *cancel,
-                         mst_error *err) {
+mst_status mst_store_get(mst_store *s, const char *key, uint64_t offset, uint64_t size, mst_bytes *out,
+                         mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_bytes head = {0};
   mst_error_clear(err);
@@ -133,8 +132,8 @@ done:
   return status;
 }
 
-mst_status mst_store_put(mst_store *s, const char *key, const void *data, size_t size, mst_put_mode mode, const char *etag,
-                         char new_etag[ETAG_SIZE], mst_cancel *cancel, mst_error *err) {
+mst_status mst_store_put(mst_store *s, const char *key, const void *data, size_t size, mst_put_mode mode,
+                         const char *etag, char new_etag[ETAG_SIZE], mst_cancel *cancel, mst_error *err) {
   mst_pin pin;
   mst_error_clear(err);
   NEEDS(s != NULL && key != NULL, "s and key");
@@ -174,7 +173,8 @@ mst_status mst_upload_open(mst_store *s, const char *key, mst_upload **out, mst_
   mst_error_clear(err);
   NEEDS(s != NULL && key != NULL && out != NULL, "s, key and out");
   if (key[0] == '\0') return mst_fail(err, MST_E_ARGUMENT, "the object's key is empty");
-  if ((mst_store_flags(s) & MST_STORE_READ_ONLY) != 0) return mst_fail(err, MST_E_UNSUPPORTED, "this store is read-only");
+  if ((mst_store_flags(s) & MST_STORE_READ_ONLY) != 0)
+    return mst_fail(err, MST_E_UNSUPPORTED, "this store is read-only");
   return mst_upload_begin(s, key, cancel, out, err);
 }
 
@@ -185,7 +185,8 @@ mst_status mst_upload_put(mst_upload *u, const void *data, size_t size, mst_erro
   return mst_upload_write(u, data, size, err);
 }
 
-mst_status mst_upload_close(mst_upload *u, mst_put_mode mode, const char *etag, char new_etag[ETAG_SIZE], mst_error *err) {
+mst_status mst_upload_close(mst_upload *u, mst_put_mode mode, const char *etag, char new_etag[ETAG_SIZE],
+                            mst_error *err) {
   mst_pin pin;
   mst_pin info;
   mst_error_clear(err);

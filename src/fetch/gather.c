@@ -1,6 +1,6 @@
-/* fetch/gather.c - many requests for one object at once: as many in flight as the context's requests and budget allow, the first
- * failure ends the others, nothing is left behind. A lone piece, and whatever is local, is read in the calling thread.
- * May call: base, store. */
+/* fetch/gather.c - many requests for one object at once: as many in flight as the context's requests and budget allow,
+ * the first failure ends the others, nothing is left behind. A lone piece, and whatever is local, is read in the
+ * calling thread. May call: base, store. */
 #include "fetch/inner.h"
 
 enum { PIECE_REMOTE = 8 << 20, PIECE_LOCAL = 4 << 20, PIECE_LEAST = 64 << 10 };
@@ -114,7 +114,8 @@ static size_t count_in_flight(gather *g) {
   return n;
 }
 
-/* Room for one more: where the budget has none, one of ours must end first; only with nothing in flight do we wait for others. */
+/* Room for one more: where the budget has none, one of ours must end first; only with nothing in flight do we wait for
+ * others. */
 static mst_status take_room(gather *g, uint64_t bytes) {
   mst_status status = wait_left(g, g->width - 1);
   while (status == MST_OK && !mst_budget_try(g->object->ctx, bytes)) {

@@ -17,12 +17,14 @@ struct mst_object {
 /* Only what is told by the pin can make a read conditional. */
 const mst_pin *mst_object_condition(const mst_object *o);
 bool mst_object_is_local(const mst_object *o);
-/* Looks at a completed GET: is it the pinned version, and all of what was asked for? Names object and range in `err`. */
+/* Looks at a completed GET: is it the pinned version, and all of what was asked for? Names object and range in `err`.
+ */
 mst_status mst_object_judge(const mst_object *o, mst_op *op, mst_status status, mst_error *err);
 /* A GET of [offset, offset + size) of the object, pinned and exact. */
 mst_op mst_object_get(const mst_object *o, uint64_t offset, uint64_t size, uint8_t *into);
 
-/* ---- plans (plan.c): pure, no I/O --------------------------------------------------------------------------------- */
+/* ---- plans (plan.c): pure, no I/O ---------------------------------------------------------------------------------
+ */
 
 /* Neighbouring ranges that are read as one. */
 typedef struct mst_extent {
@@ -31,7 +33,7 @@ typedef struct mst_extent {
 } mst_extent;
 
 typedef struct mst_plan {
-  size_t *order;       /* indices of the ranges that are not empty, by offset */
+  size_t *order; /* indices of the ranges that are not empty, by offset */
   size_t n_order;
   mst_extent *extents; /* by offset */
   size_t n_extents;
@@ -43,11 +45,12 @@ typedef struct mst_plan_rule {
   size_t requests;     /* what can be in flight at once: more extents than this are drawn together        */
 } mst_plan_rule;
 mst_plan_rule mst_plan_rule_for(const mst_object *o);
-mst_status mst_plan_make(const mst_allocator *mem, const mst_range *ranges, size_t n, const mst_plan_rule *rule, mst_plan *out,
-                         mst_error *err);
+mst_status mst_plan_make(const mst_allocator *mem, const mst_range *ranges, size_t n, const mst_plan_rule *rule,
+                         mst_plan *out, mst_error *err);
 void mst_plan_free(const mst_allocator *mem, mst_plan *p);
 
-/* ---- gathering (gather.c) ------------------------------------------------------------------------------------------ */
+/* ---- gathering (gather.c) ------------------------------------------------------------------------------------------
+ */
 
 /* One request: its size is at most what mst_piece_max says. */
 typedef struct mst_piece {

@@ -67,7 +67,8 @@ mst_store *mst_object_store(const mst_object *o) { return o->store; }
 const mst_pin *mst_object_condition(const mst_object *o) { return mst_pin_known(&o->pin) ? &o->pin : NULL; }
 bool mst_object_is_local(const mst_object *o) { return (mst_store_flags(o->store) & MST_STORE_LOCAL) != 0; }
 
-/* ---- one request and its reply ------------------------------------------------------------------------------------- */
+/* ---- one request and its reply -------------------------------------------------------------------------------------
+ */
 
 mst_op mst_object_get(const mst_object *o, uint64_t offset, uint64_t size, uint8_t *into) {
   mst_op op = mst_op_make(MST_OP_GET, o->key);
@@ -83,8 +84,8 @@ mst_status mst_object_judge(const mst_object *o, mst_op *op, mst_status status, 
   mst_error *why = &op->error;
   if (status == MST_OK) status = mst_pin_check(&o->pin, &op->info, why);
   if (status == MST_OK && op->got != op->size)
-    status = mst_fail_at(why, MST_E_IO, op->offset + op->got, "the reply holds %llu bytes of %llu", (unsigned long long)op->got,
-                         (unsigned long long)op->size);
+    status = mst_fail_at(why, MST_E_IO, op->offset + op->got, "the reply holds %llu bytes of %llu",
+                         (unsigned long long)op->got, (unsigned long long)op->size);
   if (status == MST_OK) return MST_OK;
   mst_store_name_error(o->store, op, why);
   if (status != MST_E_CANCELLED)
@@ -112,9 +113,10 @@ static mst_status check_pinned(const mst_object *o, mst_error *err) {
   return mst_error_name(err, MST_E_UNSUPPORTED, o->url);
 }
 
-/* One GET that brings the first or last bytes along. Where it tells only the size (an empty object, a range beyond the end), or
- * the store has no ranges from the end, HEAD tells the rest. */
-static mst_status get_end(mst_object *o, bool from_end, size_t max, mst_bytes *out, mst_cancel *cancel, mst_error *err) {
+/* One GET that brings the first or last bytes along. Where it tells only the size (an empty object, a range beyond the
+ * end), or the store has no ranges from the end, HEAD tells the rest. */
+static mst_status get_end(mst_object *o, bool from_end, size_t max, mst_bytes *out, mst_cancel *cancel,
+                          mst_error *err) {
   mst_status status = MST_OK;
   mst_bytes all = {0};
   uint8_t *into = NULL;

@@ -1,8 +1,8 @@
 /* fetch/plan.c - which ranges are read together. Pure: ranges in, extents out.
  *
- * Bytes between two ranges are read through when that costs less than one more request. A request that finds a free place costs
- * about as much as 32 KiB of transfer, or an eighth of what is wanted around the gap; requests that would have to wait for a
- * place cost a round trip each, and then gaps of up to 1 MiB are cheaper. May call: base. */
+ * Bytes between two ranges are read through when that costs less than one more request. A request that finds a free
+ * place costs about as much as 32 KiB of transfer, or an eighth of what is wanted around the gap; requests that would
+ * have to wait for a place cost a round trip each, and then gaps of up to 1 MiB are cheaper. May call: base. */
 #include <stdlib.h>
 
 #include "fetch/inner.h"
@@ -26,7 +26,8 @@ static int by_offset(const void *a, const void *b, void *arg) {
 
 static void sort(mst_plan *p, const mst_range *ranges) {
   bool sorted = true;
-  for (size_t i = 1; i < p->n_order && sorted; i++) sorted = ranges[p->order[i - 1]].offset <= ranges[p->order[i]].offset;
+  for (size_t i = 1; i < p->n_order && sorted; i++)
+    sorted = ranges[p->order[i - 1]].offset <= ranges[p->order[i]].offset;
   if (!sorted) qsort_r(p->order, p->n_order, sizeof *p->order, by_offset, (void *)(uintptr_t)ranges);
 }
 
@@ -51,9 +52,10 @@ static void draw_together(mst_plan *p, const mst_range *ranges, const mst_plan_r
   }
 }
 
-mst_status mst_plan_make(const mst_allocator *mem, const mst_range *ranges, size_t n, const mst_plan_rule *rule, mst_plan *out,
-                         mst_error *err) {
-  mst_plan p = {.order = mst_alloc_array(mem, n, sizeof *p.order), .extents = mst_alloc_array(mem, n, sizeof *p.extents)};
+mst_status mst_plan_make(const mst_allocator *mem, const mst_range *ranges, size_t n, const mst_plan_rule *rule,
+                         mst_plan *out, mst_error *err) {
+  mst_plan p = {.order = mst_alloc_array(mem, n, sizeof *p.order),
+                .extents = mst_alloc_array(mem, n, sizeof *p.extents)};
   if (p.order == NULL || p.extents == NULL) {
     mst_plan_free(mem, &p);
     return mst_fail_memory(err);

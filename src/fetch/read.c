@@ -1,16 +1,19 @@
-/* fetch/read.c - ranges of an object into memory: planned, split into pieces, gathered, and handed out as parts of what was read,
- * without a copy. May call: base, store. */
+/* fetch/read.c - ranges of an object into memory: planned, split into pieces, gathered, and handed out as parts of what
+ * was read, without a copy. May call: base, store. */
 #include "fetch/inner.h"
 
 static mst_status check_range(const mst_object *o, uint64_t offset, uint64_t length, mst_error *err) {
   if (offset <= o->pin.size && length <= o->pin.size - offset) return MST_OK;
-  mst_status status = mst_fail_at(err, MST_E_CORRUPT, offset, "%llu bytes at %llu lie beyond the end of the object (%llu bytes)",
-                                  (unsigned long long)length, (unsigned long long)offset, (unsigned long long)o->pin.size);
+  mst_status status =
+      mst_fail_at(err, MST_E_CORRUPT, offset, "%llu bytes at %llu lie beyond the end of the object (%llu bytes)",
+                  (unsigned long long)length, (unsigned long long)offset, (unsigned long long)o->pin.size);
   return mst_error_name(err, status, o->url);
 }
 
 /* Equal pieces, so that none is a small rest. */
-static size_t count_pieces(uint64_t size, size_t piece_max) { return (size_t)(size / piece_max + (size % piece_max != 0)); }
+static size_t count_pieces(uint64_t size, size_t piece_max) {
+  return (size_t)(size / piece_max + (size % piece_max != 0));
+}
 
 static size_t cut(uint64_t offset, uint64_t size, uint8_t *into, size_t piece_max, mst_piece *out) {
   size_t n = count_pieces(size, piece_max);
@@ -23,7 +26,8 @@ static size_t cut(uint64_t offset, uint64_t size, uint8_t *into, size_t piece_ma
   return n;
 }
 
-mst_status mst_object_read_into(mst_object *o, uint64_t offset, uint64_t size, uint8_t *into, mst_cancel *cancel, mst_error *err) {
+mst_status mst_object_read_into(mst_object *o, uint64_t offset, uint64_t size, uint8_t *into, mst_cancel *cancel,
+                                mst_error *err) {
   mst_status status = check_range(o, offset, size, err);
   if (status != MST_OK || size == 0) return status;
   size_t piece_max = mst_piece_max(o);
@@ -56,8 +60,8 @@ static mst_status read_lone(mst_object *o, const mst_range *r, mst_bytes *out, m
 }
 
 /* One buffer an extent. */
-static mst_status make_buffers(const mst_object *o, const mst_plan *plan, mst_bytes *buffers, mst_piece *pieces, size_t *n_pieces,
-                               mst_error *err) {
+static mst_status make_buffers(const mst_object *o, const mst_plan *plan, mst_bytes *buffers, mst_piece *pieces,
+                               size_t *n_pieces, mst_error *err) {
   size_t piece_max = mst_piece_max(o);
   *n_pieces = 0;
   for (size_t i = 0; i < plan->n_extents; i++) {
@@ -71,7 +75,8 @@ static mst_status make_buffers(const mst_object *o, const mst_plan *plan, mst_by
   return MST_OK;
 }
 
-static void hand_out(const mst_plan *plan, const mst_range *ranges, size_t n, const mst_bytes *buffers, mst_bytes *out) {
+static void hand_out(const mst_plan *plan, const mst_range *ranges, size_t n, const mst_bytes *buffers,
+                     mst_bytes *out) {
   for (size_t i = 0; i < n; i++) out[i] = (mst_bytes){0};
   for (size_t i = 0; i < plan->n_extents; i++) {
     const mst_extent *e = &plan->extents[i];
@@ -82,7 +87,8 @@ static void hand_out(const mst_plan *plan, const mst_range *ranges, size_t n, co
   }
 }
 
-mst_status mst_object_read(mst_object *o, const mst_range *ranges, size_t n, mst_bytes *out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_object_read(mst_object *o, const mst_range *ranges, size_t n, mst_bytes *out, mst_cancel *cancel,
+                           mst_error *err) {
   mst_status status = MST_OK;
   const mst_allocator *mem = mst_context_mem(o->ctx);
   mst_plan plan = {0};

@@ -1,11 +1,11 @@
 /* fetch/readahead.c - an object's bytes in order, in chunks, with requests ahead of the reader.
  *
- * Owns: the chunks' memory, which is used again as soon as the reader lets go, so that it stays in the processor's cache and
- * costs no page faults. A local object is read in the reader's thread, one chunk at a time. Elsewhere the window begins with one
- * chunk ahead and doubles each time the reader had to wait. May call: base, store. */
+ * Owns: the chunks' memory, which is used again as soon as the reader lets go, so that it stays in the processor's
+ * cache and costs no page faults. A local object is read in the reader's thread, one chunk at a time. Elsewhere the
+ * window begins with one chunk ahead and doubles each time the reader had to wait. May call: base, store. */
 #include "fetch/inner.h"
 
-enum { CHUNK_LOCAL = 1 << 20, CHUNK_REMOTE = 8 << 20, CHUNK_LEAST = 64 << 10, AHEAD_MOST = 64 };
+enum { CHUNK_LOCAL = 1 << 17, CHUNK_REMOTE = 8 << 20, CHUNK_LEAST = 64 << 10, AHEAD_MOST = 64 };
 
 /* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
@@ -18,7 +18,7 @@ typedef struct chunk_pool {
   pthread_mutex_t lock; /* guards what follows */
   chunk *idle;
   size_t n_idle;
-  uint64_t out;         /* bytes of chunks that the reader holds */
+  uint64_t out; /* bytes of chunks that the reader holds */
   bool closed;
 } chunk_pool;
 
@@ -145,14 +145,15 @@ struct mst_readahead {
   size_t n_ring, first, count;
   pthread_mutex_t lock; /* guards `done` and `status` of requests */
   pthread_cond_t ended;
-  mst_status status;   /* the first failure; it stays */
+  mst_status status; /* the first failure; it stays */
   mst_error error;
 };
 
 /* Chunks of all threads together take at most half of the budget, so that other reads find room beside them. */
 static size_t choose_chunk(const mst_readahead *r, const mst_readahead_options *o) {
   uint64_t total = r->end - r->asked;
-  uint64_t share = mst_min_u64(r->memory / 2, mst_context_memory_max(r->ctx) / (2 * (uint64_t)mst_context_threads(r->ctx)));
+  uint64_t share =
+      mst_min_u64(r->memory / 2, mst_context_memory_max(r->ctx) / (2 * (uint64_t)mst_context_threads(r->ctx)));
   uint64_t size = o->chunk;
   if (size == 0) size = mst_max_u64(mst_min_u64(share, r->local ? CHUNK_LOCAL : CHUNK_REMOTE), CHUNK_LEAST);
   /* no request for a small rest */
@@ -167,7 +168,8 @@ static mst_status prepare(mst_readahead *r, const mst_readahead_options *o, mst_
   uint64_t most = r->memory / r->chunk_size;
   most = most > 1 ? most - 1 : 0;
   if (o->ahead != 0) most = mst_min_u64(most, o->ahead);
-  r->ahead_most = r->local ? 0 : (uint32_t)mst_min_u64(most, mst_min_u64(AHEAD_MOST, mst_context_requests_max(r->ctx) - 1));
+  r->ahead_most =
+      r->local ? 0 : (uint32_t)mst_min_u64(most, mst_min_u64(AHEAD_MOST, mst_context_requests_max(r->ctx) - 1));
   r->ahead = o->ahead != 0 ? r->ahead_most : (uint32_t)mst_min_u64(1, r->ahead_most);
   r->n_ring = r->ahead_most + 1;
   r->ring = mst_alloc_zero(mst_context_mem(r->ctx), r->n_ring, sizeof *r->ring);
@@ -183,8 +185,9 @@ mst_status mst_readahead_open(mst_object *o, uint64_t begin, uint64_t end, const
                               mst_readahead **out, mst_error *err) {
   mst_readahead_options none = {0};
   if (begin > end || end > o->pin.size) {
-    mst_status wrong = mst_fail_at(err, MST_E_CORRUPT, end, "bytes %llu to %llu lie beyond the end of the object (%llu bytes)",
-                                   (unsigned long long)begin, (unsigned long long)end, (unsigned long long)o->pin.size);
+    mst_status wrong =
+        mst_fail_at(err, MST_E_CORRUPT, end, "bytes %llu to %llu lie beyond the end of the object (%llu bytes)",
+                    (unsigned long long)begin, (unsigned long long)end, (unsigned long long)o->pin.size);
     return mst_error_name(err, wrong, o->url);
   }
   mst_readahead *r = mst_alloc_zero(mst_context_mem(o->ctx), 1, sizeof *r);
@@ -203,10 +206,11 @@ mst_status mst_readahead_open(mst_object *o, uint64_t begin, uint64_t end, const
   return status;
 }
 
-/* ---- memory for the next chunk ------------------------------------------------------------------------------------- */
+/* ---- memory for the next chunk -------------------------------------------------------------------------------------
+ */
 
-/* A chunk that the reader cannot go on without. While he holds others, waiting for them would wait for ever: then it is admitted
- * beyond the budget, up to the limit of one record. */
+/* A chunk that the reader cannot go on without. While he holds others, waiting for them would wait for ever: then it is
+ * admitted beyond the budget, up to the limit of one record. */
 static mst_status take_needed(mst_readahead *r, size_t size, chunk **out, mst_cancel *cancel, mst_error *err) {
   chunk *c = pool_take(r->pool);
   if (c != NULL && c->capacity >= size) {
@@ -320,7 +324,8 @@ static void stop_all(mst_readahead *r) {
   }
 }
 
-/* ---- the next chunk ------------------------------------------------------------------------------------------------ */
+/* ---- the next chunk ------------------------------------------------------------------------------------------------
+ */
 
 static void hand_out(chunk *c, size_t size, mst_bytes *out) {
   pthread_mutex_lock(&c->pool->lock);
@@ -352,7 +357,8 @@ static mst_status next_remote(mst_readahead *r, mst_bytes *out, mst_cancel *canc
   mst_status status = fill_window(r, cancel, err);
   if (status == MST_OK) status = wait_first(r, &waited, cancel, err);
   if (status != MST_OK) return status;
-  if (waited && r->ahead < r->ahead_most) r->ahead = (uint32_t)mst_min_u64(r->ahead_most, mst_max_u64(1, 2 * (uint64_t)r->ahead));
+  if (waited && r->ahead < r->ahead_most)
+    r->ahead = (uint32_t)mst_min_u64(r->ahead_most, mst_max_u64(1, 2 * (uint64_t)r->ahead));
   request *q = &r->ring[r->first];
   r->first = (r->first + 1) % r->n_ring;
   r->count--;
@@ -367,7 +373,8 @@ mst_status mst_readahead_next(mst_readahead *r, mst_bytes *out, mst_cancel *canc
     if (err != NULL) *err = r->error;
     return status;
   }
-  if (is_foreign(r)) return mst_fail(err, MST_E_CANCELLED, "the reading was begun before fork(); begin it anew in the child");
+  if (is_foreign(r))
+    return mst_fail(err, MST_E_CANCELLED, "the reading was begun before fork(); begin it anew in the child");
   if (r->asked < r->end || r->count > 0)
     status = r->local ? next_local(r, &next, cancel, &r->error) : next_remote(r, &next, cancel, &r->error);
   if (status != MST_OK) {

@@ -1,7 +1,7 @@
 /* store/file.c - a folder as a store: keys are paths below the root. How keys become paths, and reading.
  *
- * Owns: nothing between two operations but listings under way. Plain libc calls only, so that faults can be put in front of
- * them. May call: base. */
+ * Owns: nothing between two operations but listings under way. Plain libc calls only, so that faults can be put in
+ * front of them. May call: base. */
 #include "store/file.h"
 
 #include <errno.h>
@@ -11,7 +11,9 @@
 
 /* ---- keys and paths ---------------------------------------------------------------------------------------------- */
 
-bool mst_file_is_temporary(const char *name) { return mst_text_starts(name, ".meseta-") && mst_text_ends(name, ".tmp"); }
+bool mst_file_is_temporary(const char *name) {
+  return mst_text_starts(name, ".meseta-") && mst_text_ends(name, ".tmp");
+}
 
 static mst_status check_element(const char *key, const char *element, size_t n, mst_error *err) {
   if (n == 0)
@@ -19,8 +21,8 @@ static mst_status check_element(const char *key, const char *element, size_t n, 
   if (element[0] == '.' && (n == 1 || (n == 2 && element[1] == '.')))
     return mst_fail(err, MST_E_ARGUMENT, "the key '%.200s' has the path element '%.*s'", key, (int)n, element);
   if (n > MST_NAME_MAX)
-    return mst_fail(err, MST_E_ARGUMENT, "the key '%.100s…' has a path element of %zu bytes; a folder holds at most %d", key,
-                    n, MST_NAME_MAX);
+    return mst_fail(err, MST_E_ARGUMENT, "the key '%.100s…' has a path element of %zu bytes; a folder holds at most %d",
+                    key, n, MST_NAME_MAX);
   return MST_OK;
 }
 
@@ -178,7 +180,8 @@ static void file_close(void *self) {
   mst_free(s->mem, s);
 }
 
-mst_status mst_file_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out, mst_error *err) {
+mst_status mst_file_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out,
+                         mst_error *err) {
   static const mst_store_ops ops = {
       .struct_size = sizeof ops, .name = "file", .flags = MST_STORE_LOCAL, .run = file_run, .close = file_close};
   const mst_allocator *mem = mst_context_mem(ctx);

@@ -1,5 +1,5 @@
-/* store/file.h - the parts of the folder store: paths and reading (file.c), writing (file_write.c), listing (file_list.c).
- * Private to these files. */
+/* store/file.h - the parts of the folder store: paths and reading (file.c), writing (file_write.c), listing
+ * (file_list.c). Private to these files. */
 #ifndef MST_STORE_FILE_H
 #define MST_STORE_FILE_H
 
@@ -9,7 +9,8 @@
 
 typedef struct mst_walk mst_walk;
 
-/* Listings whose next page has not been asked for yet, so that a page costs its own entries and not the folder again. */
+/* Listings whose next page has not been asked for yet, so that a page costs its own entries and not the folder again.
+ */
 enum { MST_FILE_PARKED = 4 };
 
 typedef struct mst_file_store {

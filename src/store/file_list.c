@@ -1,8 +1,8 @@
 /* store/file_list.c - listings of a folder in the order of the keys' bytes, page by page.
  *
- * Owns: walks. A walk reads one folder at a time, sorts its names (a folder's with '/' behind, which is where its keys sort)
- * and goes down where it must. Between two pages it is parked in the store; a page whose walk is gone starts anew behind the
- * last key. Links are followed, but never back into a folder that the walk is in. May call: base, file.c. */
+ * Owns: walks. A walk reads one folder at a time, sorts its names (a folder's with '/' behind, which is where its keys
+ * sort) and goes down where it must. Between two pages it is parked in the store; a page whose walk is gone starts anew
+ * behind the last key. Links are followed, but never back into a folder that the walk is in. May call: base, file.c. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -14,10 +14,10 @@
 static const size_t names_max = 512u << 20;
 
 typedef struct level {
-  mst_buf names;      /* NUL-terminated one after another */
-  uint32_t *order;    /* offsets into names, sorted */
+  mst_buf names;   /* NUL-terminated one after another */
+  uint32_t *order; /* offsets into names, sorted */
   uint32_t n, at, capacity;
-  size_t n_path;      /* bytes of the walk's path that name this folder, its '/' included */
+  size_t n_path; /* bytes of the walk's path that name this folder, its '/' included */
   dev_t device;
   ino_t inode;
 } level;
@@ -27,10 +27,10 @@ struct mst_walk {
   level *levels;
   size_t n_levels, capacity;
   char *prefix;
-  bool folded;        /* with the delimiter "/" */
-  char *after;        /* keys up to this one are left out: the last that was given; "" for none */
-  bool after_folded;  /* `after` is a common prefix: all below it is left out, too */
-  size_t n_root;      /* where keys begin in `path` */
+  bool folded;       /* with the delimiter "/" */
+  char *after;       /* keys up to this one are left out: the last that was given; "" for none */
+  bool after_folded; /* `after` is a common prefix: all below it is left out, too */
+  size_t n_root;     /* where keys begin in `path` */
   char path[MST_PATH_MAX];
 };
 
@@ -59,7 +59,8 @@ static bool is_of(const mst_walk *w, const mst_op *op, const char *after, bool a
          strcmp(w->prefix, op->prefix) == 0;
 }
 
-/* The walk that stands behind this key. Places are taken and given by exchange: no lock that a fork() could leave held. */
+/* The walk that stands behind this key. Places are taken and given by exchange: no lock that a fork() could leave held.
+ */
 static mst_walk *unpark(mst_file_store *s, const mst_op *op, const char *after, bool after_folded) {
   for (size_t i = 0; i < MST_FILE_PARKED; i++) {
     mst_walk *none = NULL;
@@ -169,8 +170,8 @@ static mst_status push(mst_walk *w, const level *l, mst_error *err) {
   return MST_OK;
 }
 
-/* Goes into the folder that the first `n_path` bytes of the path name; `head` begins the names that count. What vanished, or
- * leads back into a folder that we are in, is skipped. */
+/* Goes into the folder that the first `n_path` bytes of the path name; `head` begins the names that count. What
+ * vanished, or leads back into a folder that we are in, is skipped. */
 static mst_status enter(mst_walk *w, size_t n_path, const char *head, mst_error *err) {
   mst_status status = MST_OK;
   struct stat st;
@@ -200,11 +201,13 @@ done:
 /* ---- walking ----------------------------------------------------------------------------------------------------- */
 
 static mst_status check_prefix(const char *prefix, size_t n_folder, mst_error *err) {
-  if (prefix[0] == '/') return mst_fail(err, MST_E_ARGUMENT, "the prefix '%.200s' begins with '/'; keys are relative", prefix);
+  if (prefix[0] == '/')
+    return mst_fail(err, MST_E_ARGUMENT, "the prefix '%.200s' begins with '/'; keys are relative", prefix);
   for (size_t at = 0; at < n_folder;) {
     size_t n = strcspn(prefix + at, "/");
     if (n == 0 || (prefix[at] == '.' && (n == 1 || (n == 2 && prefix[at + 1] == '.'))))
-      return mst_fail(err, MST_E_ARGUMENT, "the prefix '%.200s' has the path element '%.*s'", prefix, (int)n, prefix + at);
+      return mst_fail(err, MST_E_ARGUMENT, "the prefix '%.200s' has the path element '%.*s'", prefix, (int)n,
+                      prefix + at);
     at += n + 1;
   }
   return MST_OK;
@@ -217,7 +220,8 @@ static mst_status begin(mst_walk *w, const mst_file_store *s, mst_error *err) {
   size_t n_folder = slash == NULL ? 0 : (size_t)(slash - w->prefix) + 1;
   MST_TRY(check_prefix(w->prefix, n_folder, err));
   if (s->n_root + 1 + n_folder + MST_NAME_MAX + 2 > sizeof w->path)
-    return mst_fail(err, MST_E_ARGUMENT, "the prefix has %zu bytes, too many for a path in the folder", strlen(w->prefix));
+    return mst_fail(err, MST_E_ARGUMENT, "the prefix has %zu bytes, too many for a path in the folder",
+                    strlen(w->prefix));
   memcpy(w->path, s->root, s->n_root);
   w->path[s->n_root] = '/';
   w->n_root = s->n_root + 1;
@@ -230,8 +234,8 @@ done:
   return status;
 }
 
-static mst_status walk_new(const mst_file_store *s, const mst_op *op, const char *after, bool after_folded, mst_walk **out,
-                           mst_error *err) {
+static mst_status walk_new(const mst_file_store *s, const mst_op *op, const char *after, bool after_folded,
+                           mst_walk **out, mst_error *err) {
   mst_status status = MST_OK;
   mst_walk *w = mst_alloc_zero(s->mem, 1, sizeof *w);
   MST_TRY_ALLOC(w);
@@ -324,7 +328,8 @@ mst_status mst_file_list(mst_file_store *s, mst_op *op, mst_error *err) {
   mst_walk *w = NULL;
   uint32_t page_max = op->page_max == 0 ? 1000 : op->page_max;
   if (op->delimiter != NULL && strcmp(op->delimiter, "/") != 0)
-    return mst_fail(err, MST_E_UNSUPPORTED, "a folder is listed with the delimiter '/' only, not '%.20s'", op->delimiter);
+    return mst_fail(err, MST_E_UNSUPPORTED, "a folder is listed with the delimiter '/' only, not '%.20s'",
+                    op->delimiter);
   MST_TRY(continue_walk(s, op, &w, err));
   MST_TRY(fill_page(w, op, page_max, err));
   if (w->n_levels == 0) {

@@ -1,9 +1,9 @@
 /* store/file_write.c - changing a folder: whatever becomes visible is whole, and what fails leaves nothing behind.
  *
- * A new object is written to a temporary file in the folder where it will lie, synced, then linked (create-only) or renamed to
- * its name, and the folder is synced. Writers that replace take flock on the folder for the moment of looking and renaming, so
- * that "only over this version" holds between them; each replacing version has a later time than the one before, so that an
- * ETag never comes back. May call: base, file.c. */
+ * A new object is written to a temporary file in the folder where it will lie, synced, then linked (create-only) or
+ * renamed to its name, and the folder is synced. Writers that replace take flock on the folder for the moment of
+ * looking and renaming, so that "only over this version" holds between them; each replacing version has a later time
+ * than the one before, so that an ETag never comes back. May call: base, file.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,8 +19,8 @@ enum { NAME_ROOM = 64, OPEN_ATTEMPTS = 16 };
 typedef struct staging {
   mst_path target;
   mst_path temp;
-  size_t n_folder;  /* bytes of either path that name the folder */
-  uint32_t n_made;  /* folders that were made for it, the innermost last */
+  size_t n_folder; /* bytes of either path that name the folder */
+  uint32_t n_made; /* folders that were made for it, the innermost last */
   int fd;
 } staging;
 
@@ -30,7 +30,8 @@ typedef struct staging {
 static mst_status fail_write(mst_error *err, int os_errno, const char *what) {
   if (os_errno == EISDIR) return mst_fail(err, MST_E_UNSUPPORTED, "%s: there is a folder of this name", what);
   if (os_errno == ENOTDIR)
-    return mst_fail(err, MST_E_UNSUPPORTED, "%s: a part of the path is a file; a folder cannot hold both 'a' and 'a/b'", what);
+    return mst_fail(err, MST_E_UNSUPPORTED, "%s: a part of the path is a file; a folder cannot hold both 'a' and 'a/b'",
+                    what);
   return mst_fail_errno(err, os_errno, "%s", what);
 }
 
@@ -92,7 +93,8 @@ static mst_status make_folders(char *path, size_t n, uint32_t *made, mst_error *
   }
 }
 
-/* Removes up to `levels` folders that are empty, from the innermost that is there outwards, never `keep` bytes of path or less. */
+/* Removes up to `levels` folders that are empty, from the innermost that is there outwards, never `keep` bytes of path
+ * or less. */
 static void remove_folders(const char *path, size_t n_folder, uint32_t levels, size_t keep) {
   char text[MST_PATH_MAX];
   memcpy(text, path, n_folder);
@@ -160,7 +162,8 @@ static mst_status write_fully(const mst_op *op, int fd, uint64_t offset, mst_err
     mst_status status = mst_op_check(op, err);
     if (status != MST_OK) return status;
     size_t n = mst_min_size(op->n_data - at, step);
-    ssize_t put = op->kind == MST_OP_UPLOAD_PART ? pwrite(fd, op->data + at, n, (off_t)(offset + at)) : write(fd, op->data + at, n);
+    ssize_t put = op->kind == MST_OP_UPLOAD_PART ? pwrite(fd, op->data + at, n, (off_t)(offset + at))
+                                                 : write(fd, op->data + at, n);
     if (put < 0 && errno == EINTR) continue;
     if (put <= 0) return fail_write(err, put < 0 ? errno : EIO, "cannot write the file");
     at += (size_t)put;
@@ -190,7 +193,8 @@ static mst_status lock_folder(const mst_op *op, int folder, bool *locked, mst_er
     if (errno == EINTR) continue;
     if (locks_missing(errno) && op->put_mode != MST_PUT_IF_MATCH) return MST_OK;
     if (locks_missing(errno))
-      return mst_fail(err, MST_E_UNSUPPORTED, "this folder has no locks, without which conditional writes are not safe");
+      return mst_fail(err, MST_E_UNSUPPORTED,
+                      "this folder has no locks, without which conditional writes are not safe");
     if (errno != EWOULDBLOCK) return mst_fail_errno(err, errno, "cannot lock the folder");
     mst_status status = mst_op_check(op, err);
     if (status != MST_OK) return status;
@@ -249,7 +253,8 @@ static bool has_no_links(int os_errno) {
   return os_errno == EPERM || os_errno == EOPNOTSUPP || os_errno == ENOSYS || os_errno == EMLINK;
 }
 
-/* For file systems that can neither link nor rename without replacing: below the lock, which holds between writers of ours. */
+/* For file systems that can neither link nor rename without replacing: below the lock, which holds between writers of
+ * ours. */
 static mst_status create_locked(const staging *st, const mst_op *op, int folder, int *failed, mst_error *err) {
   mst_op strict = *op;
   struct stat there;
@@ -281,7 +286,8 @@ static mst_status create(const staging *st, const mst_op *op, int folder, mst_er
   mst_status status = link_new(st, op, folder, &failed, err);
   if (status != MST_OK || failed == 0) return status;
   if (failed != EEXIST) return fail_write(err, failed, "cannot put the file in place");
-  if (stat(st->target.text, &there) == 0 && S_ISDIR(there.st_mode)) return fail_write(err, EISDIR, "cannot put the file in place");
+  if (stat(st->target.text, &there) == 0 && S_ISDIR(there.st_mode))
+    return fail_write(err, EISDIR, "cannot put the file in place");
   return mst_fail(err, MST_E_EXISTS, "there is an object '%.200s' already", op->key);
 }
 
@@ -361,7 +367,8 @@ mst_status mst_file_delete(mst_file_store *s, mst_op *op, mst_error *err) {
   return MST_OK;
 }
 
-/* ---- uploads in parts: one temporary file, each part written where it belongs ------------------------------------------ */
+/* ---- uploads in parts: one temporary file, each part written where it belongs
+ * ------------------------------------------ */
 
 mst_status mst_file_upload_open(mst_file_store *s, mst_op *op, mst_error *err) {
   staging st;

@@ -119,8 +119,8 @@ done:
   return status;
 }
 
-mst_status mst_list_run(mst_store *s, const char *prefix, const char *delimiter, mst_list_fn each, void *arg, mst_cancel *cancel,
-                        mst_error *err) {
+mst_status mst_list_run(mst_store *s, const char *prefix, const char *delimiter, mst_list_fn each, void *arg,
+                        mst_cancel *cancel, mst_error *err) {
   const mst_allocator *mem = mst_context_mem(mst_store_context(s));
   listing l = {.store = s, .mem = mem, .prefix = prefix, .delimiter = delimiter, .cancel = cancel};
   l.stop = mst_cancel_new(mst_store_context(s));

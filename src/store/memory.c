@@ -1,8 +1,9 @@
 /* store/memory.c - objects in this process's memory, for tests and for what needs no place: memory://name.
  *
- * Owns: the name spaces, which live as long as the process and are the only state of this module that no context holds; one
- * lock guards them all and is held for short steps only (bytes are copied outside). They are allocated without
- * a context's allocator, because they outlive any context. A child after fork() goes on with a copy of its own. May call: base. */
+ * Owns: the name spaces, which live as long as the process and are the only state of this module that no context holds;
+ * one lock guards them all and is held for short steps only (bytes are copied outside). They are allocated without a
+ * context's allocator, because they outlive any context. A child after fork() goes on with a copy of its own. May call:
+ * base. */
 #include <stdio.h>
 
 #include "store/schemes.h"
@@ -63,7 +64,9 @@ static object *object_new(size_t size, const mst_env *env) {
 }
 
 /* The lock is held: no two versions ever have the same tag. */
-static void give_tag(object *o) { (void)snprintf(o->pin.etag, sizeof o->pin.etag, "\"m%llu\"", (unsigned long long)++last_number); }
+static void give_tag(object *o) {
+  (void)snprintf(o->pin.etag, sizeof o->pin.etag, "\"m%llu\"", (unsigned long long)++last_number);
+}
 
 /* Index of `key`, or of the first key behind it. */
 static size_t find(const space *s, const char *key, bool *there) {
@@ -141,7 +144,8 @@ static mst_status may_put(const mst_op *op, const object *there, mst_error *err)
   if (op->put_mode != MST_PUT_IF_MATCH) return MST_OK;
   if (there == NULL) return mst_fail(err, MST_E_CONFLICT, "the object '%.200s' is gone", op->key);
   if (strcmp(op->pin->etag, there->pin.etag) == 0) return MST_OK;
-  return mst_fail(err, MST_E_CONFLICT, "the object '%.200s' is now %s, not %s", op->key, there->pin.etag, op->pin->etag);
+  return mst_fail(err, MST_E_CONFLICT, "the object '%.200s' is now %s, not %s", op->key, there->pin.etag,
+                  op->pin->etag);
 }
 
 /* The lock is held. Takes the object over. */
@@ -210,14 +214,16 @@ static mst_status do_delete(space *s, mst_op *op) {
   return MST_OK;
 }
 
-/* ---- listings: the token is "k" or "p" and the last key or common prefix that was given --------------------------------- */
+/* ---- listings: the token is "k" or "p" and the last key or common prefix that was given
+ * --------------------------------- */
 
 static bool begins_with(const char *text, const char *head, size_t n) { return strncmp(text, head, n) == 0; }
 
 static size_t list_from(const space *s, const mst_op *op) {
   bool there;
   size_t at = find(s, op->prefix, &there);
-  if (op->start_after != NULL && strcmp(op->start_after, op->prefix) >= 0) at = find(s, op->start_after, &there) + there;
+  if (op->start_after != NULL && strcmp(op->start_after, op->prefix) >= 0)
+    at = find(s, op->start_after, &there) + there;
   if (op->token == NULL) return at;
   const char *last = op->token + 1;
   at = find(s, last, &there);
@@ -257,8 +263,9 @@ static mst_status list_locked(const space *s, mst_op *op, mst_error *err) {
     last = e->key;
     last_is_prefix = n > 0;
     n_last = n > 0 ? n : strlen(e->key);
-    mst_status status = n > 0 ? mst_page_add(op->page, last, n, 0, 0, NULL, true, err)
-                              : mst_page_add(op->page, last, n_last, pin->size, pin->modified_ns, pin->etag, false, err);
+    mst_status status = n > 0
+                            ? mst_page_add(op->page, last, n, 0, 0, NULL, true, err)
+                            : mst_page_add(op->page, last, n_last, pin->size, pin->modified_ns, pin->etag, false, err);
     if (status != MST_OK) return status;
     at++;
     while (n > 0 && at < s->n && begins_with(s->slots[at].key, last, n)) at++;
@@ -275,7 +282,8 @@ static mst_status do_list(space *s, mst_op *op, mst_error *err) {
   return status;
 }
 
-/* ---- uploads in parts ---------------------------------------------------------------------------------------------- */
+/* ---- uploads in parts ----------------------------------------------------------------------------------------------
+ */
 
 static mst_status do_upload_open(space *s, mst_op *op, mst_error *err) {
   upload *u = mst_alloc_zero(NULL, 1, sizeof *u);
@@ -396,7 +404,8 @@ static mst_status do_upload_close(space *s, mst_op *op, mst_error *err) {
   return status;
 }
 
-/* ---- the store ------------------------------------------------------------------------------------------------------ */
+/* ---- the store ------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status memory_run(void *self, mst_op *op, mst_error *err) {
   space *s = self;
@@ -445,11 +454,8 @@ static mst_status find_space(const char *name, space **out, mst_error *err) {
 
 mst_status mst_memory_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out,
                            mst_error *err) {
-  static const mst_store_ops ops = {.struct_size = sizeof ops,
-                                    .name = "memory",
-                                    .flags = MST_STORE_LOCAL,
-                                    .start = memory_start,
-                                    .run = memory_run};
+  static const mst_store_ops ops = {
+      .struct_size = sizeof ops, .name = "memory", .flags = MST_STORE_LOCAL, .start = memory_start, .run = memory_run};
   char name[512];
   space *s = NULL;
   (void)settings;

@@ -1,11 +1,12 @@
-/* store/options.c - the table of storage options; parsing, checking, "did you mean", and its own description all read it.
- * May call: base. */
+/* store/options.c - the table of storage options; parsing, checking, "did you mean", and its own description all read
+ * it. May call: base. */
 #include "store/options.h"
 
 #include "store/store.h"
 
 enum { FOR_WEB = MST_FOR_S3 | MST_FOR_HTTP };
 
+/* clang-format off */
 static const mst_option table[MST_OPTIONS] = {
     [MST_OPTION_ENDPOINT] =
         {.name = "endpoint",
@@ -253,7 +254,8 @@ static const mst_option table[MST_OPTIONS] = {
          .stores = FOR_WEB,
          .initial = "8",
          .environment = {"AWS_MAX_ATTEMPTS"},
-         .aliases = {"aws_max_attempts", "config_kwargs.retries.max_attempts", "config_kwargs.retries.total_max_attempts"},
+         .aliases = {"aws_max_attempts", "config_kwargs.retries.max_attempts",
+                     "config_kwargs.retries.total_max_attempts"},
          .doc = "attempts of one request, the first included"},
     [MST_OPTION_RETRY_TIMEOUT] =
         {.name = "retry_timeout",
@@ -319,6 +321,7 @@ static const mst_option table[MST_OPTIONS] = {
          .aliases = {"aws_user_agent", "client_options.user_agent"},
          .doc = "what requests say who they come from; unset: meseta/VERSION"},
 };
+/* clang-format on */
 
 const mst_option *mst_option_row(mst_option_id id) { return &table[id]; }
 
@@ -346,7 +349,8 @@ typedef struct source {
 
 static mst_status wrong_value(const source *from, const char *expected, mst_error *err) {
   return mst_fail(err, from->origin == MST_FROM_SLICE ? MST_E_CORRUPT : MST_E_ARGUMENT, "%s %s: expected %s",
-                  from->origin == MST_FROM_ENVIRONMENT ? "environment variable" : "storage option", from->name, expected);
+                  from->origin == MST_FROM_ENVIRONMENT ? "environment variable" : "storage option", from->name,
+                  expected);
 }
 
 /* The canonical form of a word in "auto path=false": itself, or what stands before "=word". */
@@ -435,7 +439,8 @@ static mst_status parse_value(const mst_option *row, const char *text, const sou
       return wrong_value(from, "a whole number up to 1000000", err);
     break;
   case MST_TYPE_SIZE:
-    if (mst_parse_size(text, from->name, &v->number, NULL) != MST_OK) return wrong_value(from, "a size such as 8MiB", err);
+    if (mst_parse_size(text, from->name, &v->number, NULL) != MST_OK)
+      return wrong_value(from, "a size such as 8MiB", err);
     break;
   case MST_TYPE_SECONDS:
     if (!parse_seconds(text, &v->number)) return wrong_value(from, "seconds, or a time such as 500ms, 30s, 5m", err);
@@ -500,7 +505,8 @@ static mst_status take_caller(mst_settings *s, const mst_pair *config, size_t n_
     while (id < MST_OPTIONS && !row_has_key(&table[id], config[i].key, &from.inverted)) id++;
     if (id == MST_OPTIONS) return unknown_key(config[i].key, err);
     if (given[id] != NULL)
-      return mst_fail(err, MST_E_ARGUMENT, "storage option '%.60s' is given twice: also as '%.60s'", config[i].key, given[id]);
+      return mst_fail(err, MST_E_ARGUMENT, "storage option '%.60s' is given twice: also as '%.60s'", config[i].key,
+                      given[id]);
     given[id] = config[i].key;
     mst_status status = set_value(s, (mst_option_id)id, config[i].value, &from, err);
     if (status != MST_OK) return status;
@@ -572,8 +578,8 @@ static mst_status take_defaults(mst_settings *s, mst_error *err) {
   return MST_OK;
 }
 
-mst_status mst_settings_make(mst_context *ctx, uint32_t stores, const mst_pair *config, size_t n_config, const json_t *slice,
-                             mst_settings **out, mst_error *err) {
+mst_status mst_settings_make(mst_context *ctx, uint32_t stores, const mst_pair *config, size_t n_config,
+                             const json_t *slice, mst_settings **out, mst_error *err) {
   mst_status status = MST_OK;
   const mst_allocator *mem = mst_context_mem(ctx);
   mst_settings *s = mst_alloc_zero(mem, 1, sizeof *s);

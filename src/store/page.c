@@ -39,8 +39,8 @@ static mst_status grow(mst_page *p, mst_error *err) {
 /* Until the page ends, texts are offsets into the buffer, which may still move. */
 static const char *as_offset(size_t at) { return (const char *)(uintptr_t)at; }
 
-mst_status mst_page_add(mst_page *p, const char *key, size_t n_key, uint64_t size, int64_t modified_ns, const char *etag,
-                        bool is_prefix, mst_error *err) {
+mst_status mst_page_add(mst_page *p, const char *key, size_t n_key, uint64_t size, int64_t modified_ns,
+                        const char *etag, bool is_prefix, mst_error *err) {
   mst_status status = MST_OK;
   if (p->n == p->capacity) MST_TRY(grow(p, err));
   size_t key_at = p->text.size;

@@ -49,10 +49,12 @@ mst_status mst_pin_check(const mst_pin *expected, const mst_pin *seen, mst_error
     return mst_fail(err, MST_E_CHANGED, "the object changed: its version was %s and is now %s", expected->version,
                     seen->version);
   if (c.etag == 0)
-    return mst_fail(err, MST_E_CHANGED, "the object changed: its ETag was %s and is now %s", expected->etag, seen->etag);
+    return mst_fail(err, MST_E_CHANGED, "the object changed: its ETag was %s and is now %s", expected->etag,
+                    seen->etag);
   if (c.modified == 0) return mst_fail(err, MST_E_CHANGED, "the object changed: it was modified since");
   if (c.etag < 0 && c.version < 0 && c.modified < 0 && c.inode < 0 && mst_pin_known(expected))
-    return mst_fail(err, MST_E_CHANGED, "the reply does not tell the object's version, so that it cannot be compared with %s",
+    return mst_fail(err, MST_E_CHANGED,
+                    "the reply does not tell the object's version, so that it cannot be compared with %s",
                     expected->etag[0] != '\0' ? expected->etag : "the one that was pinned");
   return MST_OK;
 }
@@ -74,13 +76,15 @@ done:
   return status;
 }
 
-static mst_status take_text(const json_t *object, const char *key, const char *what, char *out, size_t n, mst_error *err) {
+static mst_status take_text(const json_t *object, const char *key, const char *what, char *out, size_t n,
+                            mst_error *err) {
   const char *text = NULL;
   mst_status status = mst_json_get_text(object, key, what, &text, err);
   if (status != MST_OK || text == NULL) return status;
   if (strlen(text) >= n) return mst_fail(err, MST_E_CORRUPT, "%s: %s is longer than %zu bytes", what, key, n - 1);
   for (const char *c = text; *c != '\0'; c++)
-    if ((uint8_t)*c < 0x20 || *c == 0x7F) return mst_fail(err, MST_E_CORRUPT, "%s: %s holds a control character", what, key);
+    if ((uint8_t)*c < 0x20 || *c == 0x7F)
+      return mst_fail(err, MST_E_CORRUPT, "%s: %s holds a control character", what, key);
   memcpy(out, text, strlen(text) + 1);
   return MST_OK;
 }

@@ -1,5 +1,5 @@
-/* store/schemes.c - from a URL to a store and a key: one row for each kind of store, and how a folder's path is cut into root
- * and key. May call: base, the stores. */
+/* store/schemes.c - from a URL to a store and a key: one row for each kind of store, and how a folder's path is cut
+ * into root and key. May call: base, the stores. */
 #include "store/schemes.h"
 
 #include <limits.h>
@@ -13,10 +13,8 @@ typedef struct scheme_row {
 } scheme_row;
 
 static const scheme_row rows[] = {
-    {MST_SCHEME_FILE, MST_FOR_FILE, mst_file_open},
-    {MST_SCHEME_MEMORY, MST_FOR_MEMORY, mst_memory_open},
-    {MST_SCHEME_S3, MST_FOR_S3, mst_s3_open},
-    {MST_SCHEME_HTTP, MST_FOR_HTTP, mst_http_open},
+    {MST_SCHEME_FILE, MST_FOR_FILE, mst_file_open},  {MST_SCHEME_MEMORY, MST_FOR_MEMORY, mst_memory_open},
+    {MST_SCHEME_S3, MST_FOR_S3, mst_s3_open},        {MST_SCHEME_HTTP, MST_FOR_HTTP, mst_http_open},
     {MST_SCHEME_HTTPS, MST_FOR_HTTP, mst_http_open},
 };
 
@@ -135,7 +133,8 @@ static mst_status open_location(mst_context *ctx, const char *text, const json_t
   MST_TRY(mst_url_parse(l.mem, text, &url, err));
   const scheme_row *row = find_row(url.scheme);
   if (row == NULL) {
-    status = mst_fail(err, MST_E_UNSUPPORTED, "%s:// stores are not supported by this build (supported: file, memory, s3, http, https)",
+    status = mst_fail(err, MST_E_UNSUPPORTED,
+                      "%s:// stores are not supported by this build (supported: file, memory, s3, http, https)",
                       mst_scheme_name(url.scheme));
     goto done;
   }
@@ -152,17 +151,18 @@ done:
   return status;
 }
 
-mst_status mst_location_open(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config, mst_location *out,
-                             mst_error *err) {
+mst_status mst_location_open(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config,
+                             mst_location *out, mst_error *err) {
   return open_location(ctx, url, NULL, config, n_config, out, err);
 }
 
-mst_status mst_location_open_from_slice(mst_context *ctx, const char *url, const json_t *settings, const mst_pair *config,
-                                        size_t n_config, mst_location *out, mst_error *err) {
+mst_status mst_location_open_from_slice(mst_context *ctx, const char *url, const json_t *settings,
+                                        const mst_pair *config, size_t n_config, mst_location *out, mst_error *err) {
   char shown[200];
   if (mst_url_has_secret(url)) return mst_fail(err, MST_E_CORRUPT, "the slice's URL carries userinfo or a query");
   if (strstr(url, "://") == NULL)
-    return mst_fail(err, MST_E_CORRUPT, "the slice's URL '%s' is not absolute", mst_url_redact(url, shown, sizeof shown));
+    return mst_fail(err, MST_E_CORRUPT, "the slice's URL '%s' is not absolute",
+                    mst_url_redact(url, shown, sizeof shown));
   json_t *none = settings == NULL ? json_object() : NULL;
   if (settings == NULL && none == NULL) return mst_fail_memory(err);
   mst_status status = open_location(ctx, url, settings != NULL ? settings : none, config, n_config, out, err);
@@ -178,7 +178,8 @@ void mst_location_close(mst_location *l) {
   *l = (mst_location){0};
 }
 
-/* ---- stores for callers: keys are relative to the URL ------------------------------------------------------------- */
+/* ---- stores for callers: keys are relative to the URL -------------------------------------------------------------
+ */
 
 static mst_status prefix_of(const mst_location *l, mst_buf *out, mst_error *err) {
   mst_status status = mst_buf_put_text(out, l->key, err);
@@ -187,8 +188,8 @@ static mst_status prefix_of(const mst_location *l, mst_buf *out, mst_error *err)
 }
 
 /* A folder's store stands on the whole path, whatever glob characters it holds. */
-static mst_status open_folder(mst_context *ctx, const char *text, const mst_pair *config, size_t n_config, mst_store **out,
-                              mst_error *err) {
+static mst_status open_folder(mst_context *ctx, const char *text, const mst_pair *config, size_t n_config,
+                              mst_store **out, mst_error *err) {
   mst_status status = MST_OK;
   mst_url url = {0};
   mst_settings *settings = NULL;
@@ -209,8 +210,8 @@ done:
   return status;
 }
 
-mst_status mst_store_open_url(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config, mst_store **out,
-                              mst_error *err) {
+mst_status mst_store_open_url(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config,
+                              mst_store **out, mst_error *err) {
   mst_status status = MST_OK;
   mst_location l = {0};
   mst_url parts = {0};

@@ -8,13 +8,16 @@
 
 /* Opens the store that `url` lies in: the bucket, host or name space. `url->key` is not its business, except for files:
  * there it is the root folder, absolute. No request is made. Makes its store by mst_store_wrap. */
-typedef mst_status (*mst_scheme_open_fn)(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out,
-                                         mst_error *err);
+typedef mst_status (*mst_scheme_open_fn)(mst_context *ctx, const mst_url *url, const mst_settings *settings,
+                                         mst_store **out, mst_error *err);
 
-mst_status mst_file_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out, mst_error *err);
+mst_status mst_file_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out,
+                         mst_error *err);
 mst_status mst_memory_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out,
                            mst_error *err);
-mst_status mst_s3_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out, mst_error *err);
-mst_status mst_http_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out, mst_error *err);
+mst_status mst_s3_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out,
+                       mst_error *err);
+mst_status mst_http_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out,
+                         mst_error *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* store/store.c - the store handle, and how one operation is started, waited for, cancelled and completed.
  *
- * Owns: reference counts, the rules that hold for every store, and the way of stores that only block: their operations run on
- * the context's threads for blocking calls. May call: base. */
+ * Owns: reference counts, the rules that hold for every store, and the way of stores that only block: their operations
+ * run on the context's threads for blocking calls. May call: base. */
 #include "store/wrapper.h"
 
 #include <stdio.h>
@@ -140,7 +140,8 @@ static mst_status check_keys(const mst_op *op, mst_error *err) {
   if (op->kind != MST_OP_DELETE)
     return op->key != NULL && op->key[0] != '\0' ? MST_OK : mst_fail(err, MST_E_ARGUMENT, "the object's key is empty");
   for (size_t i = 0; i < op->n_keys; i++)
-    if (op->keys[i] == NULL || op->keys[i][0] == '\0') return mst_fail(err, MST_E_ARGUMENT, "key %zu to delete is empty", i);
+    if (op->keys[i] == NULL || op->keys[i][0] == '\0')
+      return mst_fail(err, MST_E_ARGUMENT, "key %zu to delete is empty", i);
   return MST_OK;
 }
 
@@ -238,7 +239,9 @@ static mst_status start_and_wait(mst_store *s, mst_op *op) {
 void mst_store_name_error(const mst_store *s, const mst_op *op, mst_error *err) {
   char name[sizeof err->object];
   if (err->object[0] != '\0') return;
-  const char *key = op->kind == MST_OP_LIST ? op->prefix : op->kind == MST_OP_DELETE && op->n_keys == 1 ? op->keys[0] : op->key;
+  const char *key = op->kind == MST_OP_LIST                        ? op->prefix
+                    : op->kind == MST_OP_DELETE && op->n_keys == 1 ? op->keys[0]
+                                                                   : op->key;
   (void)mst_error_name(err, err->status, mst_store_name_key(s, key, name, sizeof name));
 }
 

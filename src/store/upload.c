@@ -1,14 +1,14 @@
-/* store/upload.c - one object from a stream of bytes, in bounded memory: what fits into one part becomes one PUT, the rest goes
- * out in parts, several in flight, while more is written.
+/* store/upload.c - one object from a stream of bytes, in bounded memory: what fits into one part becomes one PUT, the
+ * rest goes out in parts, several in flight, while more is written.
  *
- * Owns: the buffers of parts, drawn from the context's budget: when there is no room, the writer waits for a part of its own
- * before it asks for more. May call: base, store.c. */
+ * Owns: the buffers of parts, drawn from the context's budget: when there is no room, the writer waits for a part of
+ * its own before it asks for more. May call: base, store.c. */
 #include "store/store.h"
 
 enum { PARTS_IN_FLIGHT = 8, PARTS_MAX = 10000, PARTS_OF_A_SIZE = 1000 };
-static const size_t part_first = 8u << 20;  /* S3 takes no less than 5 MiB */
+static const size_t part_first = 8u << 20; /* S3 takes no less than 5 MiB */
 static const size_t part_least = 5u << 20;
-static const size_t part_local = 2u << 20;  /* a folder takes any size */
+static const size_t part_local = 2u << 20; /* a folder takes any size */
 static const size_t part_most = 512u << 20;
 
 typedef struct part {
@@ -29,16 +29,16 @@ struct mst_upload {
   mst_cancel *stop;   /* ours, for all parts */
   char *id;           /* NULL until the second part begins */
   part *filling;
-  uint64_t size;      /* handed over to parts so far */
+  uint64_t size; /* handed over to parts so far */
   char **tags;
   size_t n_parts, tags_capacity;
   bool finished;
-  uint64_t generation; /* of processes: parts that a parent sent never end in its child */
+  uint64_t generation;  /* of processes: parts that a parent sent never end in its child */
   pthread_mutex_t lock; /* guards what follows */
   pthread_cond_t ended;
   part *flying[PARTS_IN_FLIGHT];
   uint32_t in_flight;
-  part *idle; /* ended, their memory may be used again */
+  part *idle;        /* ended, their memory may be used again */
   mst_status status; /* the first failure */
   mst_error error;
 };
@@ -140,7 +140,8 @@ static mst_status wait_left(mst_upload *u, uint32_t left, mst_error *err) {
   bool stopped = false;
   pthread_mutex_lock(&u->lock);
   while (u->in_flight > (u->status != MST_OK ? 0 : left)) {
-    if (u->status == MST_OK && mst_cancelled(u->cancel)) u->status = mst_fail(&u->error, MST_E_CANCELLED, "cancelled on request");
+    if (u->status == MST_OK && mst_cancelled(u->cancel))
+      u->status = mst_fail(&u->error, MST_E_CANCELLED, "cancelled on request");
     if (u->status != MST_OK && !stopped) {
       stopped = true;
       stop_all(u);

@@ -10,9 +10,9 @@ typedef struct scheme_name {
 
 /* The first of each kind is the one that we write. */
 static const scheme_name scheme_names[] = {
-    {"file", MST_SCHEME_FILE},   {"memory", MST_SCHEME_MEMORY}, {"s3", MST_SCHEME_S3},     {"s3a", MST_SCHEME_S3},
-    {"http", MST_SCHEME_HTTP},   {"https", MST_SCHEME_HTTPS},   {"az", MST_SCHEME_AZURE},  {"abfs", MST_SCHEME_AZURE},
-    {"abfss", MST_SCHEME_AZURE}, {"azure", MST_SCHEME_AZURE},   {"gs", MST_SCHEME_GCS},    {"gcs", MST_SCHEME_GCS},
+    {"file", MST_SCHEME_FILE},   {"memory", MST_SCHEME_MEMORY}, {"s3", MST_SCHEME_S3},    {"s3a", MST_SCHEME_S3},
+    {"http", MST_SCHEME_HTTP},   {"https", MST_SCHEME_HTTPS},   {"az", MST_SCHEME_AZURE}, {"abfs", MST_SCHEME_AZURE},
+    {"abfss", MST_SCHEME_AZURE}, {"azure", MST_SCHEME_AZURE},   {"gs", MST_SCHEME_GCS},   {"gcs", MST_SCHEME_GCS},
 };
 enum { N_SCHEMES = sizeof scheme_names / sizeof scheme_names[0] };
 
@@ -37,7 +37,8 @@ static bool find_scheme(const char *text, size_t n, mst_scheme *out) {
   for (size_t i = 0; i < N_SCHEMES; i++) {
     const char *name = scheme_names[i].name;
     size_t at = 0;
-    while (at < n && name[at] != '\0' && (text[at] == name[at] || (is_letter(text[at]) && (text[at] | 0x20) == name[at])))
+    while (at < n && name[at] != '\0' &&
+           (text[at] == name[at] || (is_letter(text[at]) && (text[at] | 0x20) == name[at])))
       at++;
     if (at == n && name[at] == '\0') {
       *out = scheme_names[i].scheme;
@@ -158,7 +159,8 @@ static mst_status parse_bucket(const char *rest, mst_url *u, mst_error *err) {
   size_t n = bucket_length(rest);
   const char *scheme = mst_scheme_name(u->scheme);
   if (memchr(rest, '@', n) != NULL)
-    return mst_fail(err, MST_E_ARGUMENT, "%s:// with '@': credentials do not belong in a URL; give them as options", scheme);
+    return mst_fail(err, MST_E_ARGUMENT, "%s:// with '@': credentials do not belong in a URL; give them as options",
+                    scheme);
   if (n == 0 && u->scheme != MST_SCHEME_MEMORY)
     return mst_fail(err, MST_E_ARGUMENT, "%s:// names no bucket; write %s://bucket/key", scheme, scheme);
   if (memchr(rest, '?', n) != NULL || memchr(rest, '#', n) != NULL)
@@ -192,7 +194,8 @@ static bool host_valid(const char *text, size_t n) {
     return true;
   }
   for (size_t i = 0; i < n; i++)
-    if (!is_letter(text[i]) && !is_digit(text[i]) && strchr("-._~", text[i]) == NULL && (uint8_t)text[i] < 0x80) return false;
+    if (!is_letter(text[i]) && !is_digit(text[i]) && strchr("-._~", text[i]) == NULL && (uint8_t)text[i] < 0x80)
+      return false;
   return true;
 }
 
@@ -226,12 +229,13 @@ done:
 static mst_status parse_http(const char *rest, mst_url *u, mst_error *err) {
   mst_status status = MST_OK;
   if (strchr(rest, '#') != NULL)
-    return mst_fail(err, MST_E_ARGUMENT, "the %s:// URL has a fragment ('#'), which no server sees; write %%23 for a '#' in a name",
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "the %s:// URL has a fragment ('#'), which no server sees; write %%23 for a '#' in a name",
                     mst_scheme_name(u->scheme));
   for (const char *c = rest; *c != '\0'; c++)
     if ((uint8_t)*c < 0x20 || *c == 0x7F)
-      return mst_fail(err, MST_E_ARGUMENT, "the %s:// URL holds a control character (byte %d)", mst_scheme_name(u->scheme),
-                      (int)(uint8_t)*c);
+      return mst_fail(err, MST_E_ARGUMENT, "the %s:// URL holds a control character (byte %d)",
+                      mst_scheme_name(u->scheme), (int)(uint8_t)*c);
   size_t n = strcspn(rest, "/?");
   MST_TRY(parse_authority(rest, n, u, err));
   const char *path = rest + n;

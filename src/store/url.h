@@ -17,16 +17,16 @@ typedef enum mst_scheme {
 
 typedef struct mst_url {
   mst_scheme scheme;
-  uint16_t port;    /* HTTP only; 0: the scheme's own                                                      */
-  char *host;       /* S3: bucket or access-point ARN; memory: name; HTTP: host in lower case, IPv6 in []; file: "" */
-  char *key;        /* S3, memory: key; HTTP: path without its first '/'; file: path in the file system; "" when none */
-  char *query;      /* HTTP only: what stands behind '?', may be a secret; NULL when none                  */
-  char *userinfo;   /* HTTP only: what stands before '@', a secret; NULL when none                         */
+  uint16_t port;  /* HTTP only; 0: the scheme's own                                                      */
+  char *host;     /* S3: bucket or access-point ARN; memory: name; HTTP: host in lower case, IPv6 in []; file: "" */
+  char *key;      /* S3, memory: key; HTTP: path without its first '/'; file: path in the file system; "" when none */
+  char *query;    /* HTTP only: what stands behind '?', may be a secret; NULL when none                  */
+  char *userinfo; /* HTTP only: what stands before '@', a secret; NULL when none                         */
   const mst_allocator *mem;
 } mst_url;
 
-/* Errors never show userinfo or query. S3 URLs with userinfo, HTTP URLs with a fragment, file URLs with a foreign host, and
- * schemes that nobody knows are MST_E_ARGUMENT. */
+/* Errors never show userinfo or query. S3 URLs with userinfo, HTTP URLs with a fragment, file URLs with a foreign host,
+ * and schemes that nobody knows are MST_E_ARGUMENT. */
 mst_status mst_url_parse(const mst_allocator *mem, const char *text, mst_url *out, mst_error *err);
 void mst_url_free(mst_url *u);
 /* "s3", "https" and so on; never NULL. */

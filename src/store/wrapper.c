@@ -1,4 +1,5 @@
-/* store/wrapper.c - stores over a store: trace counts, fault fails, latency delays, limit holds back. May call: base. */
+/* store/wrapper.c - stores over a store: trace counts, fault fails, latency delays, limit holds back. May call: base.
+ */
 #include "store/wrapper.h"
 
 /* ---- what they share --------------------------------------------------------------------------------------------- */
@@ -216,8 +217,10 @@ static mst_status latency_run(void *self, mst_op *op, mst_error *err) {
   return sleep_for(op, ns / 1000, err);
 }
 
-/* With `run` alone: waiting is done on the threads for blocking calls. It stands for a far store, so it is not local. */
-mst_status mst_store_latency(mst_store *inner, uint64_t us_per_op, uint64_t ns_per_byte, mst_store **out, mst_error *err) {
+/* With `run` alone: waiting is done on the threads for blocking calls. It stands for a far store, so it is not local.
+ */
+mst_status mst_store_latency(mst_store *inner, uint64_t us_per_op, uint64_t ns_per_byte, mst_store **out,
+                             mst_error *err) {
   static const mst_store_ops ops = {.name = "latency", .run = latency_run};
   mst_wrapper *w = NULL;
   mst_status status = make(inner, &ops, sizeof(latency), MST_STORE_LOCAL, &w, out, err);

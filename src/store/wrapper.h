@@ -1,7 +1,7 @@
 /* store/wrapper.h - what stores over a store share. Private to the store module.
  *
- * A wrapper puts itself between an operation and its starter: it remembers `done` and `done_arg` in a frame of its own, sets
- * its own, and gives them back before it completes the operation. */
+ * A wrapper puts itself between an operation and its starter: it remembers `done` and `done_arg` in a frame of its own,
+ * sets its own, and gives them back before it completes the operation. */
 #ifndef MST_STORE_WRAPPER_H
 #define MST_STORE_WRAPPER_H
 
@@ -27,7 +27,8 @@ struct mst_frame {
   void *done_arg;
   mst_wrapper *wrapper;
 };
-/* Starts `op` on the inner store, with `done` (and the frame as op->done_arg) in between. NULL when there is no memory. */
+/* Starts `op` on the inner store, with `done` (and the frame as op->done_arg) in between. NULL when there is no memory.
+ */
 mst_frame *mst_frame_enter(mst_wrapper *w, mst_op *op, size_t size, void (*done)(mst_op *op, mst_status status));
 /* Gives the starter its completion back and frees the frame; `op` may then be completed by mst_op_done. */
 void mst_frame_leave(mst_frame *f, mst_op *op);

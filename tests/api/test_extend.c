@@ -1,5 +1,5 @@
-/* tests/api/test_extend.c - stores of others, against the installed headers alone: one that blocks, and one that completes later,
- * from a thread of its own, and can be cancelled. */
+/* tests/api/test_extend.c - stores of others, against the installed headers alone: one that blocks, and one that
+ * completes later, from a thread of its own, and can be cancelled. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,7 +14,8 @@
 #include <meseta/context.h>
 #include <meseta/extend.h>
 
-/* ---- a store of a few slots that blocks ------------------------------------------------------------------------------------- */
+/* ---- a store of a few slots that blocks
+ * ------------------------------------------------------------------------------------- */
 
 enum { SLOTS = 8 };
 
@@ -47,7 +48,8 @@ static mst_status toy_get(toy *t, mst_op *op, mst_error *err) {
   int i = find(t, op->key);
   if (i < 0) return mst_error_set(err, MST_E_NOT_FOUND, "the toy has no '%s'", op->key);
   pin_of(t, i, &op->info);
-  if (op->pin != NULL && strcmp(op->pin->etag, op->info.etag) != 0) return mst_error_set(err, MST_E_CHANGED, "another version");
+  if (op->pin != NULL && strcmp(op->pin->etag, op->info.etag) != 0)
+    return mst_error_set(err, MST_E_CHANGED, "another version");
   if (op->kind == MST_OP_HEAD) return MST_OK;
   size_t size = t->slots[i].n, at = op->from_end ? (op->size < size ? size - op->size : 0) : op->offset;
   op->got = at >= size ? 0 : op->size < size - at ? op->size : size - at;
@@ -61,7 +63,8 @@ static mst_status toy_put(toy *t, mst_op *op, const char *data, size_t n, mst_er
   char etag[32] = "";
   if (i >= 0) (void)snprintf(etag, sizeof etag, "\"%d\"", t->slots[i].version);
   if (op->put_mode == MST_PUT_CREATE && i >= 0) return mst_error_set(err, MST_E_EXISTS, "taken");
-  if (op->put_mode == MST_PUT_IF_MATCH && strcmp(op->pin->etag, etag) != 0) return mst_error_set(err, MST_E_CONFLICT, "replaced by another");
+  if (op->put_mode == MST_PUT_IF_MATCH && strcmp(op->pin->etag, etag) != 0)
+    return mst_error_set(err, MST_E_CONFLICT, "replaced by another");
   if (i < 0) i = find(t, "");
   if (i < 0 || n > sizeof t->slots[i].data || strlen(op->key) >= sizeof t->slots[i].key)
     return mst_error_set(err, MST_E_UNSUPPORTED, "the toy has no room");
@@ -86,7 +89,8 @@ static mst_status toy_list(toy *t, mst_op *op, mst_error *err) {
   if (best < 0) return mst_page_end(op->page, NULL, err);
   mst_pin pin;
   pin_of(t, best, &pin);
-  mst_status status = mst_page_add(op->page, t->slots[best].key, strlen(t->slots[best].key), pin.size, 0, pin.etag, false, err);
+  mst_status status =
+      mst_page_add(op->page, t->slots[best].key, strlen(t->slots[best].key), pin.size, 0, pin.etag, false, err);
   return status == MST_OK ? mst_page_end(op->page, left > 1 ? t->slots[best].key : NULL, err) : status;
 }
 
@@ -132,7 +136,8 @@ static mst_status toy_run(void *self, mst_op *op, mst_error *err) {
 
 static void toy_closed(void *self) { ((toy *)self)->closed++; }
 
-/* ---- the same, completed later by one thread, cancellable --------------------------------------------------------------------- */
+/* ---- the same, completed later by one thread, cancellable
+ * --------------------------------------------------------------------- */
 
 typedef struct late {
   toy toy;
@@ -199,7 +204,8 @@ static void late_close(void *self) {
   l->toy.closed++;
 }
 
-/* ---- using them by the public calls ---------------------------------------------------------------------------------------------- */
+/* ---- using them by the public calls
+ * ---------------------------------------------------------------------------------------------- */
 
 static mst_status gather(void *arg, const mst_object_info *info, mst_error *err) {
   (void)err;
@@ -331,7 +337,8 @@ static void wrong_arguments_are_refused(void **state) {
   (void)state;
   assert_int_equal(mst_store_wrap(NULL, &ops, &t, "toy://box", &s, &err), MST_E_ARGUMENT); /* neither start nor run */
   assert_int_equal(mst_store_wrap(NULL, NULL, &t, "toy://box", &s, &err), MST_E_ARGUMENT);
-  assert_int_equal(mst_store_wrap(NULL, &newer.ops, &t, "toy://box", &s, &err), MST_E_UNSUPPORTED); /* a wish we cannot read */
+  assert_int_equal(mst_store_wrap(NULL, &newer.ops, &t, "toy://box", &s, &err),
+                   MST_E_UNSUPPORTED); /* a wish we cannot read */
   newer.wish = NULL;
   assert_int_equal(mst_store_wrap(NULL, &newer.ops, &t, "toy://box", &s, &err), MST_OK);
   assert_int_equal(mst_store_get(NULL, "a", 0, 1, &b, NULL, &err), MST_E_ARGUMENT);

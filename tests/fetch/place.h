@@ -14,7 +14,8 @@ typedef struct place {
   mst_store *memory, *trace, *outer; /* outer over trace over memory */
 } place;
 
-/* A context of `memory` bytes (0: default) and `threads`, an empty memory store, and a trace over it. `outer` is the trace. */
+/* A context of `memory` bytes (0: default) and `threads`, an empty memory store, and a trace over it. `outer` is the
+ * trace. */
 void place_open(place *p, uint64_t memory, uint32_t threads, uint32_t requests, const mst_allocator *allocator);
 /* Puts latency outside, which makes it a far store. */
 void place_far(place *p, uint64_t us_per_op, uint64_t ns_per_byte);

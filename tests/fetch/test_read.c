@@ -1,5 +1,5 @@
-/* tests/fetch/test_read.c - ranges of pinned objects: right bytes, few requests, few bytes, within requests and budget; faults and
- * changes at every request. */
+/* tests/fetch/test_read.c - ranges of pinned objects: right bytes, few requests, few bytes, within requests and budget;
+ * faults and changes at every request. */
 #include "fetch/place.h"
 
 #include <pthread.h>
@@ -46,7 +46,8 @@ static void read_right(mst_object *o, const mst_range *ranges, size_t n) {
   free(out);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------------ */
+/* ---- opening
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void opening_takes_one_request_and_brings_the_head(void **state) {
   place p;
@@ -123,7 +124,8 @@ static void empty_and_missing_objects(void **state) {
   place_close(&p);
 }
 
-/* ---- ranges --------------------------------------------------------------------------------------------------------------- */
+/* ---- ranges
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void any_ranges_are_right(void **state) {
   place p;
@@ -157,7 +159,8 @@ static void near_ranges_share_a_request_and_memory(void **state) {
   place_far(&p, 50, 0);
   mst_object *o = open_object(&p);
   mst_trace_counts before = place_counts(&p);
-  const mst_range ranges[] = {{.offset = 5000, .length = 100}, {.offset = 1000, .length = 100}, {.offset = 1050, .length = 300}};
+  const mst_range ranges[] = {
+      {.offset = 5000, .length = 100}, {.offset = 1000, .length = 100}, {.offset = 1050, .length = 300}};
   mst_bytes out[3];
   assert_int_equal(mst_object_read(o, ranges, 3, out, NULL, NULL), MST_OK);
   mst_trace_counts after = place_counts(&p);
@@ -182,7 +185,8 @@ static void far_ranges_waste_no_bytes(void **state) {
   place_far(&p, 50, 0);
   mst_object *o = open_object(&p);
   mst_trace_counts before = place_counts(&p);
-  const mst_range ranges[] = {{.offset = 0, .length = 1000}, {.offset = 3 << 20, .length = 1000}, {.offset = 7 << 20, .length = 1000}};
+  const mst_range ranges[] = {
+      {.offset = 0, .length = 1000}, {.offset = 3 << 20, .length = 1000}, {.offset = 7 << 20, .length = 1000}};
   read_right(o, ranges, 3);
   mst_trace_counts after = place_counts(&p);
   assert_int_equal(after.ops[MST_OP_GET] - before.ops[MST_OP_GET], 3);
@@ -262,7 +266,8 @@ static void ranges_beyond_the_end_are_errors_at_their_offset(void **state) {
   place_close(&p);
 }
 
-/* ---- budget ------------------------------------------------------------------------------------------------------------------ */
+/* ---- budget
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 typedef struct watcher {
   place *p;
@@ -293,7 +298,8 @@ static void *read_much(void *arg) {
   for (int i = 0; i < 3; i++) {
     mst_range range = {.offset = (uint64_t)i * 1000, .length = 5 << 20};
     r->right = r->right && mst_object_read(r->object, &range, 1, &out, NULL, NULL) == MST_OK;
-    r->right = r->right && place_right(out.data, 4096, range.offset) && place_right(out.data + (4 << 20), 4096, range.offset + (4 << 20));
+    r->right = r->right && place_right(out.data, 4096, range.offset) &&
+               place_right(out.data + (4 << 20), 4096, range.offset + (4 << 20));
     mst_bytes_release(&out);
   }
   return NULL;
@@ -325,10 +331,14 @@ static void parallelism_shrinks_before_the_budget_grows(void **state) {
   place_close(&p);
 }
 
-/* ---- faults ------------------------------------------------------------------------------------------------------------------- */
+/* ---- faults
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
-static const mst_range scattered[] = {
-    {.offset = 0, .length = 100}, {.offset = 2 << 20, .length = 100}, {.offset = 4 << 20, .length = 6 << 20}, {.offset = 11 << 20, .length = 1}};
+static const mst_range scattered[] = {{.offset = 0, .length = 100},
+                                      {.offset = 2 << 20, .length = 100},
+                                      {.offset = 4 << 20, .length = 6 << 20},
+                                      {.offset = 11 << 20, .length = 1}};
 
 static void each_request_fails_in_turn(void **state) {
   (void)state;
@@ -489,7 +499,8 @@ static void each_allocation_fails_in_turn(void **state) {
   }
 }
 
-/* ---- cancelling ------------------------------------------------------------------------------------------------------------------ */
+/* ---- cancelling
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void *cancel_soon(void *arg) {
   usleep(60000);

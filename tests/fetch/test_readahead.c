@@ -1,5 +1,5 @@
-/* tests/fetch/test_readahead.c - an object in order: right bytes, requests ahead of the reader, memory that is held to, faults and
- * changes between chunks. */
+/* tests/fetch/test_readahead.c - an object in order: right bytes, requests ahead of the reader, memory that is held to,
+ * faults and changes between chunks. */
 #include "fetch/place.h"
 
 #include <pthread.h>
@@ -30,7 +30,8 @@ static mst_object *open_object(place *p) {
 }
 
 /* Reads [begin, end) to its end; `*n` is what came right and in order. */
-static mst_status read_all(mst_object *o, uint64_t begin, uint64_t end, const mst_readahead_options *options, uint64_t *n, mst_error *err) {
+static mst_status read_all(mst_object *o, uint64_t begin, uint64_t end, const mst_readahead_options *options,
+                           uint64_t *n, mst_error *err) {
   mst_readahead *r = NULL;
   mst_status status = mst_readahead_open(o, begin, end, options, &r, err);
   *n = 0;
@@ -127,7 +128,8 @@ static void a_reader_who_keeps_up_needs_few_requests_ahead(void **state) {
   place_close(&p);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------------- */
+/* ---- memory
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void memory_is_used_again(void **state) {
   (void)state;
@@ -216,7 +218,8 @@ static void a_reader_closed_early_leaves_nothing(void **state) {
   }
 }
 
-/* ---- faults ---------------------------------------------------------------------------------------------------------------- */
+/* ---- faults
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void each_request_fails_in_turn(void **state) {
   (void)state;

@@ -1,4 +1,5 @@
-/* tests/store/conformance.c - the rules of store.h and extend.h as tests, run over file, memory, wrappers, and servers. */
+/* tests/store/conformance.c - the rules of store.h and extend.h as tests, run over file, memory, wrappers, and servers.
+ */
 #include "store/conformance.h"
 
 #include <pthread.h>
@@ -50,8 +51,8 @@ static mst_status perform(mst_store *s, mst_op *op, mst_error *err) {
   return w.status;
 }
 
-mst_status conf_put(mst_store *s, const char *key, const void *data, size_t n, mst_put_mode mode, const char *etag, mst_pin *info,
-                    mst_error *err) {
+mst_status conf_put(mst_store *s, const char *key, const void *data, size_t n, mst_put_mode mode, const char *etag,
+                    mst_pin *info, mst_error *err) {
   mst_op op = mst_op_make(MST_OP_PUT, key);
   mst_pin pin = {0};
   op.data = data;
@@ -77,8 +78,8 @@ mst_status conf_head(mst_store *s, const char *key, mst_pin *info, mst_error *er
   return status;
 }
 
-mst_status conf_get(mst_store *s, const char *key, uint64_t offset, uint64_t n, bool from_end, const mst_pin *pin, void *into,
-                    uint64_t *got, mst_pin *info, mst_error *err) {
+mst_status conf_get(mst_store *s, const char *key, uint64_t offset, uint64_t n, bool from_end, const mst_pin *pin,
+                    void *into, uint64_t *got, mst_pin *info, mst_error *err) {
   mst_op op = mst_op_make(MST_OP_GET, key);
   op.offset = offset;
   op.size = n;
@@ -140,7 +141,8 @@ static void assert_holds(mst_store *s, const char *key, const char *text) {
   assert_memory_equal(buffer, text, got);
 }
 
-static void assert_lists(mst_store *s, const char *prefix, const char *delimiter, uint32_t page_max, const char *expected) {
+static void assert_lists(mst_store *s, const char *prefix, const char *delimiter, uint32_t page_max,
+                         const char *expected) {
   mst_status status;
   char *listed = conf_list(s, prefix, delimiter, page_max, &status);
   assert_int_equal(status, MST_OK);
@@ -148,7 +150,8 @@ static void assert_lists(mst_store *s, const char *prefix, const char *delimiter
   free(listed);
 }
 
-/* ---- fixture ------------------------------------------------------------------------------------------------------- */
+/* ---- fixture -------------------------------------------------------------------------------------------------------
+ */
 
 static int make_place(void **state) {
   *state = now->open(now, ctx);
@@ -171,7 +174,8 @@ static int clear_place(void **state) {
   return 0;
 }
 
-/* ---- reading what was written --------------------------------------------------------------------------------------- */
+/* ---- reading what was written ---------------------------------------------------------------------------------------
+ */
 
 static void what_was_put_is_there(void **state) {
   mst_store *s = *state;
@@ -311,7 +315,8 @@ static void misuse_is_refused(void **state) {
   assert_int_equal(conf_head(s, "x", NULL, NULL), MST_E_NOT_FOUND);
 }
 
-/* ---- pins ------------------------------------------------------------------------------------------------------------ */
+/* ---- pins
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void reads_are_conditional_on_the_pin(void **state) {
   mst_store *s = *state;
@@ -351,7 +356,8 @@ static void pins_go_through_json(void **state) {
   assert_int_equal(conf_get(s, "p", 0, 7, false, &back, b, &n, NULL, NULL), MST_E_CHANGED);
 }
 
-/* ---- conditional writes ----------------------------------------------------------------------------------------------- */
+/* ---- conditional writes
+ * ----------------------------------------------------------------------------------------------- */
 
 static void create_never_replaces(void **state) {
   mst_store *s = *state;
@@ -451,7 +457,8 @@ static void no_conditional_write_is_lost(void **state) {
   assert_holds(*state, "counter", expected);
 }
 
-/* ---- listings and deletion ---------------------------------------------------------------------------------------------- */
+/* ---- listings and deletion
+ * ---------------------------------------------------------------------------------------------- */
 
 static void put_all(mst_store *s, const char *const *keys, size_t n) {
   for (size_t i = 0; i < n; i++) assert_int_equal(conf_put_text(s, keys[i], keys[i]), MST_OK);
@@ -557,7 +564,8 @@ static void deleting_takes_what_is_there(void **state) {
   assert_lists(s, "", "/", 0, "c\n"); /* no empty folder is left of b/ */
 }
 
-/* ---- uploads in parts ------------------------------------------------------------------------------------------------------ */
+/* ---- uploads in parts
+ * ------------------------------------------------------------------------------------------------------ */
 
 static size_t part_size(void) { return (now->flags & MST_CONF_SMALL_PARTS) != 0 ? 1000 : 5 << 20; }
 
@@ -715,7 +723,8 @@ static void streams_given_up_leave_nothing(void **state) {
   assert_int_equal(mst_budget_in_use(mst_store_context(s)), 0);
 }
 
-/* ---- awkward keys ------------------------------------------------------------------------------------------------------------ */
+/* ---- awkward keys
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static char long_element[300], long_key[1000];
 
@@ -726,12 +735,57 @@ static void fill_long_keys(void) {
 }
 
 static void awkward_keys_are_kept_or_refused(void **state) {
-  static const char *const keys[] = {
-      "with space", "plus+plus", "per%cent", "per%20cent", "per%2Fcent", "hash#tag", "quest?ion=1&b=2", "quo\"te'", "back\\slash",
-      "ünïcödé/日本語", "\xF0\x9F\x98\x80.txt", "new\nline", "tab\there", "a//b", "a/../b", "a/./b", "../x", "..", ".", "./x",
-      "/absolute", "ends/", " leading", "trailing ", "~tilde", "*star*", "[br]", "semi;colon", "a:b", "x=y", "comma,", "$dollar", "@at",
-      "!(paren)", "...", "..a", "a..", "-dash", "--", "%", "%zz", "+", "&", "a=b&c", "<tag>", "{curly}", "pipe|", "ca^ret", "back`tick",
-      long_element, long_key};
+  static const char *const keys[] = {"with space",
+                                     "plus+plus",
+                                     "per%cent",
+                                     "per%20cent",
+                                     "per%2Fcent",
+                                     "hash#tag",
+                                     "quest?ion=1&b=2",
+                                     "quo\"te'",
+                                     "back\\slash",
+                                     "ünïcödé/日本語",
+                                     "\xF0\x9F\x98\x80.txt",
+                                     "new\nline",
+                                     "tab\there",
+                                     "a//b",
+                                     "a/../b",
+                                     "a/./b",
+                                     "../x",
+                                     "..",
+                                     ".",
+                                     "./x",
+                                     "/absolute",
+                                     "ends/",
+                                     " leading",
+                                     "trailing ",
+                                     "~tilde",
+                                     "*star*",
+                                     "[br]",
+                                     "semi;colon",
+                                     "a:b",
+                                     "x=y",
+                                     "comma,",
+                                     "$dollar",
+                                     "@at",
+                                     "!(paren)",
+                                     "...",
+                                     "..a",
+                                     "a..",
+                                     "-dash",
+                                     "--",
+                                     "%",
+                                     "%zz",
+                                     "+",
+                                     "&",
+                                     "a=b&c",
+                                     "<tag>",
+                                     "{curly}",
+                                     "pipe|",
+                                     "ca^ret",
+                                     "back`tick",
+                                     long_element,
+                                     long_key};
   mst_store *s = *state;
   fill_long_keys();
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -764,7 +818,8 @@ static void awkward_keys_are_kept_or_refused(void **state) {
   }
 }
 
-/* ---- cancelling -------------------------------------------------------------------------------------------------------------- */
+/* ---- cancelling
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void cancelled_operations_do_nothing(void **state) {
   mst_store *s = *state;
@@ -782,7 +837,9 @@ static void cancelled_operations_do_nothing(void **state) {
   mst_cancel_unref(cancel);
 }
 
-/* ---- views ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- views
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 
 static void a_view_below_a_prefix_is_a_store(void **state) {
   mst_store *s = *state;
@@ -801,7 +858,9 @@ static void a_view_below_a_prefix_is_a_store(void **state) {
   mst_store_unref(below);
 }
 
-/* ---- running ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- running
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, make_place, clear_place)
 

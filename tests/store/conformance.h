@@ -24,13 +24,13 @@ typedef struct mst_conformance {
 int mst_conformance_run(const mst_conformance *all, size_t n);
 
 /* One operation, for other tests, too. `err` may be NULL. */
-mst_status conf_put(mst_store *s, const char *key, const void *data, size_t n, mst_put_mode mode, const char *etag, mst_pin *info,
-                    mst_error *err);
+mst_status conf_put(mst_store *s, const char *key, const void *data, size_t n, mst_put_mode mode, const char *etag,
+                    mst_pin *info, mst_error *err);
 mst_status conf_put_text(mst_store *s, const char *key, const char *text);
 mst_status conf_head(mst_store *s, const char *key, mst_pin *info, mst_error *err);
 /* At most `n` bytes into `into`; `*got` of them. */
-mst_status conf_get(mst_store *s, const char *key, uint64_t offset, uint64_t n, bool from_end, const mst_pin *pin, void *into,
-                    uint64_t *got, mst_pin *info, mst_error *err);
+mst_status conf_get(mst_store *s, const char *key, uint64_t offset, uint64_t n, bool from_end, const mst_pin *pin,
+                    void *into, uint64_t *got, mst_pin *info, mst_error *err);
 mst_status conf_delete(mst_store *s, const char *const *keys, size_t n, mst_error *err);
 /* Joined by '\n', in order; freed by the caller. NULL when the listing failed. */
 char *conf_list(mst_store *s, const char *prefix, const char *delimiter, uint32_t page_max, mst_status *status);

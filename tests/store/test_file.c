@@ -1,4 +1,5 @@
-/* tests/store/test_file.c - the conformance suite over folders, and what is special to them: links, pipes, names, leftovers. */
+/* tests/store/test_file.c - the conformance suite over folders, and what is special to them: links, pipes, names,
+ * leftovers. */
 #include "store/conformance.h"
 
 #include <dirent.h>
@@ -8,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -54,7 +55,8 @@ static int count_names(const char *folder) {
   return n;
 }
 
-/* ---- names ----------------------------------------------------------------------------------------------------------- */
+/* ---- names
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void paths_and_urls_name_the_same_place(void **state) {
   char path[PATH_MAX], url[PATH_MAX + 16];
@@ -93,7 +95,8 @@ static void paths_and_urls_name_the_same_place(void **state) {
 }
 
 static void keys_stay_below_the_root(void **state) {
-  static const char *const bad[] = {"../x", "a/../../x", "/etc/passwd", "..", "a/..", "./x", "a/./b", "a//b", "//a", "a/", "/"};
+  static const char *const bad[] = {"../x",  "a/../../x", "/etc/passwd", "..", "a/..", "./x",
+                                    "a/./b", "a//b",      "//a",         "a/", "/"};
   char path[PATH_MAX];
   char b[4];
   mst_error err;
@@ -195,7 +198,8 @@ static void the_root_may_be_missing(void **state) {
   mst_store_unref(s);
 }
 
-/* ---- temporary files ----------------------------------------------------------------------------------------------------- */
+/* ---- temporary files
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void unfinished_files_are_no_objects(void **state) {
   char path[PATH_MAX], b[4];
@@ -212,7 +216,8 @@ static void unfinished_files_are_no_objects(void **state) {
 }
 
 static void foreign_upload_ids_reach_nothing(void **state) {
-  static const char *const ids[] = {"", "0/../x", "0/x", "0/.meseta-a/../../x.tmp", "/.meseta-1.tmp", "99999/.meseta-1.tmp", "0"};
+  static const char *const ids[] = {
+      "", "0/../x", "0/x", "0/.meseta-a/../../x.tmp", "/.meseta-1.tmp", "99999/.meseta-1.tmp", "0"};
   char path[PATH_MAX];
   mst_store *s = place(path);
   (void)state;
@@ -232,7 +237,8 @@ static void foreign_upload_ids_reach_nothing(void **state) {
   mst_store_unref(s);
 }
 
-/* ---- changes from outside --------------------------------------------------------------------------------------------------- */
+/* ---- changes from outside
+ * --------------------------------------------------------------------------------------------------- */
 
 static void every_way_of_changing_a_file_is_seen(void **state) {
   char path[PATH_MAX], b[16];
@@ -288,7 +294,9 @@ static void etags_never_come_back(void **state) {
   mst_store_unref(s);
 }
 
-/* ---- locks --------------------------------------------------------------------------------------------------------------------- */
+/* ---- locks
+ * ---------------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct late_cancel {
   mst_cancel *cancel;
@@ -326,7 +334,9 @@ static void waiting_for_a_lock_can_be_cancelled(void **state) {
   mst_store_unref(s);
 }
 
-/* ---- listings -------------------------------------------------------------------------------------------------------------------- */
+/* ---- listings
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void pages_go_on_without_their_walk(void **state) {
   char path[PATH_MAX];
@@ -399,12 +409,12 @@ int main(void) {
       {.name = "file, asynchronous", .flags = MST_CONF_SMALL_PARTS | MST_CONF_ASYNC, .open = open_place},
   };
   static const struct CMUnitTest special[] = {
-      cmocka_unit_test(paths_and_urls_name_the_same_place), cmocka_unit_test(keys_stay_below_the_root),
+      cmocka_unit_test(paths_and_urls_name_the_same_place),   cmocka_unit_test(keys_stay_below_the_root),
       cmocka_unit_test(links_are_followed_and_loops_are_not), cmocka_unit_test(what_is_no_file_is_refused),
-      cmocka_unit_test(a_file_cannot_be_a_folder_too), cmocka_unit_test(the_root_may_be_missing),
-      cmocka_unit_test(unfinished_files_are_no_objects), cmocka_unit_test(foreign_upload_ids_reach_nothing),
+      cmocka_unit_test(a_file_cannot_be_a_folder_too),        cmocka_unit_test(the_root_may_be_missing),
+      cmocka_unit_test(unfinished_files_are_no_objects),      cmocka_unit_test(foreign_upload_ids_reach_nothing),
       cmocka_unit_test(every_way_of_changing_a_file_is_seen), cmocka_unit_test(etags_never_come_back),
-      cmocka_unit_test(waiting_for_a_lock_can_be_cancelled), cmocka_unit_test(pages_go_on_without_their_walk),
+      cmocka_unit_test(waiting_for_a_lock_can_be_cancelled),  cmocka_unit_test(pages_go_on_without_their_walk),
   };
   mst_test_folder(base);
   int failed = mst_conformance_run(all, sizeof all / sizeof *all);

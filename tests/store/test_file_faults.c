@@ -1,5 +1,6 @@
-/* tests/store/test_file_faults.c - each system call of the folder store fails in turn, is interrupted, or does half its work: the
- * object is the old one or the new one, and nothing is left beside it. The linker puts the __wrap_ functions before libc's. */
+/* tests/store/test_file_faults.c - each system call of the folder store fails in turn, is interrupted, or does half its
+ * work: the object is the old one or the new one, and nothing is left beside it. The linker puts the __wrap_ functions
+ * before libc's. */
 #include "store/conformance.h"
 
 #include <dirent.h>
@@ -15,15 +16,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- faults ---------------------------------------------------------------------------------------------------------------- */
+/* ---- faults
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static struct {
   bool armed;
-  long calls;      /* so far */
-  long fail_at;    /* 0: none */
-  int with;        /* errno */
-  bool only_slow;  /* EINTR comes from these only */
-  bool halve;      /* reads and writes do half of what they are asked */
+  long calls;         /* so far */
+  long fail_at;       /* 0: none */
+  int with;           /* errno */
+  bool only_slow;     /* EINTR comes from these only */
+  bool halve;         /* reads and writes do half of what they are asked */
   const char *failed; /* the call that was chosen */
 } faults;
 
@@ -62,10 +64,14 @@ static size_t half(size_t n) { return faults.armed && faults.halve && n > 1 ? n 
 
 ssize_t __real_pread(int fd, void *into, size_t n, off_t at);
 ssize_t __wrap_pread(int fd, void *into, size_t n, off_t at);
-ssize_t __wrap_pread(int fd, void *into, size_t n, off_t at) { return fails("pread", true) ? -1 : __real_pread(fd, into, half(n), at); }
+ssize_t __wrap_pread(int fd, void *into, size_t n, off_t at) {
+  return fails("pread", true) ? -1 : __real_pread(fd, into, half(n), at);
+}
 ssize_t __real_write(int fd, const void *from, size_t n);
 ssize_t __wrap_write(int fd, const void *from, size_t n);
-ssize_t __wrap_write(int fd, const void *from, size_t n) { return fails("write", true) ? -1 : __real_write(fd, from, half(n)); }
+ssize_t __wrap_write(int fd, const void *from, size_t n) {
+  return fails("write", true) ? -1 : __real_write(fd, from, half(n));
+}
 ssize_t __real_pwrite(int fd, const void *from, size_t n, off_t at);
 ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t at);
 ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t at) {
@@ -76,7 +82,9 @@ DIR *__wrap_opendir(const char *path);
 DIR *__wrap_opendir(const char *path) { return fails("opendir", false) ? NULL : __real_opendir(path); }
 struct dirent *__real_readdir(DIR *d);
 struct dirent *__wrap_readdir(DIR *d);
-struct dirent *__wrap_readdir(DIR *d) { return fails("readdir", false) ? NULL : __real_readdir(d); }
+struct dirent *__wrap_readdir(DIR *d) {
+  return fails("readdir", false) ? NULL : __real_readdir(d);
+}
 
 static void arm(long fail_at, int with) {
   faults.armed = true;
@@ -93,7 +101,8 @@ static bool disarm(void) {
   return faults.failed != NULL;
 }
 
-/* ---- what is done below them -------------------------------------------------------------------------------------------------- */
+/* ---- what is done below them
+ * -------------------------------------------------------------------------------------------------- */
 
 static char base[PATH_MAX], root[PATH_MAX];
 
@@ -127,9 +136,15 @@ static mst_store *fresh_store(void) {
 
 typedef mst_status (*action)(mst_store *s, mst_error *err);
 
-static mst_status put_new(mst_store *s, mst_error *err) { return conf_put(s, "a/b/new", "new", 3, MST_PUT_REPLACE, NULL, NULL, err); }
-static mst_status create_new(mst_store *s, mst_error *err) { return conf_put(s, "a/b/new", "new", 3, MST_PUT_CREATE, NULL, NULL, err); }
-static mst_status put_over(mst_store *s, mst_error *err) { return conf_put(s, "old", "new", 3, MST_PUT_REPLACE, NULL, NULL, err); }
+static mst_status put_new(mst_store *s, mst_error *err) {
+  return conf_put(s, "a/b/new", "new", 3, MST_PUT_REPLACE, NULL, NULL, err);
+}
+static mst_status create_new(mst_store *s, mst_error *err) {
+  return conf_put(s, "a/b/new", "new", 3, MST_PUT_CREATE, NULL, NULL, err);
+}
+static mst_status put_over(mst_store *s, mst_error *err) {
+  return conf_put(s, "old", "new", 3, MST_PUT_REPLACE, NULL, NULL, err);
+}
 
 static mst_status put_if_match(mst_store *s, mst_error *err) {
   bool armed = faults.armed;
@@ -173,7 +188,8 @@ static void assert_content(mst_store *s, const char *key, const char *one, const
   assert_true((one != NULL && strcmp(b, one) == 0) || (other != NULL && strcmp(b, other) == 0));
 }
 
-static void fail_each(action act, const char *key, const char *old, const char *done, const char *done_again, const char *undone) {
+static void fail_each(action act, const char *key, const char *old, const char *done, const char *done_again,
+                      const char *undone) {
   static const int errors[] = {EIO, ENOSPC, EINTR};
   for (size_t e = 0; e < 3; e++) {
     for (long at = 1;; at++) {
@@ -193,7 +209,8 @@ static void fail_each(action act, const char *key, const char *old, const char *
       bool excused = failed && strcmp(faults.failed, "unlink") == 0;
       char names[4096] = "";
       gather(root, names, sizeof names);
-      bool clean = strcmp(names, done) == 0 || strcmp(names, done_again) == 0 || (status != MST_OK && strcmp(names, undone) == 0);
+      bool clean = strcmp(names, done) == 0 || strcmp(names, done_again) == 0 ||
+                   (status != MST_OK && strcmp(names, undone) == 0);
       if (!clean && !excused) print_message("%s failed: %s | %s\n", faults.failed, err.message, names);
       assert_true(clean || excused);
       if (status != MST_OK) {
@@ -280,7 +297,8 @@ static void a_full_disk_leaves_nothing_behind(void **state) {
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &limit);
     mst_status status = conf_put(s, "a/b/large", data, 4 << 20, MST_PUT_REPLACE, NULL, NULL, &err);
-    if (status == MST_E_IO && strlen(err.message) > 10) status = conf_put(s, "old", data, 4 << 20, MST_PUT_REPLACE, NULL, NULL, &err);
+    if (status == MST_E_IO && strlen(err.message) > 10)
+      status = conf_put(s, "old", data, 4 << 20, MST_PUT_REPLACE, NULL, NULL, &err);
     free(data);
     _exit(status == MST_E_IO ? 0 : 1);
   }
@@ -324,10 +342,8 @@ static void lesser_file_systems_are_got_along_with(void **state) {
 
 int main(void) {
   static const struct CMUnitTest tests[] = {
-      cmocka_unit_test(writes_are_whole_or_not_at_all),
-      cmocka_unit_test(reads_are_right_or_errors),
-      cmocka_unit_test(half_reads_and_writes_are_gone_on_with),
-      cmocka_unit_test(a_full_disk_leaves_nothing_behind),
+      cmocka_unit_test(writes_are_whole_or_not_at_all),         cmocka_unit_test(reads_are_right_or_errors),
+      cmocka_unit_test(half_reads_and_writes_are_gone_on_with), cmocka_unit_test(a_full_disk_leaves_nothing_behind),
       cmocka_unit_test(lesser_file_systems_are_got_along_with),
   };
   mst_test_folder(base);

@@ -1,4 +1,5 @@
-/* tests/store/test_memory.c - the conformance suite over memory:// and over each wrapper around it, and what is special there. */
+/* tests/store/test_memory.c - the conformance suite over memory:// and over each wrapper around it, and what is special
+ * there. */
 #include "store/conformance.h"
 
 #include <stdio.h>
@@ -59,7 +60,8 @@ static mst_store *open_tower(const mst_conformance *c, mst_context *ctx) {
   return wrapped(mst_store_below(d, "x/", &b, NULL), d, &b);
 }
 
-/* ---- what is special ------------------------------------------------------------------------------------------------- */
+/* ---- what is special
+ * ------------------------------------------------------------------------------------------------- */
 
 static void a_name_is_one_place_in_the_process(void **state) {
   mst_store *a = open_url(NULL, "memory://shared");
@@ -116,7 +118,9 @@ int main(void) {
       {.name = "limit, asynchronous", .flags = MST_CONF_SMALL_PARTS | MST_CONF_ASYNC, .open = open_limit},
       {.name = "below", .flags = MST_CONF_SMALL_PARTS, .open = open_below},
       {.name = "below, asynchronous", .flags = MST_CONF_SMALL_PARTS | MST_CONF_ASYNC, .open = open_below},
-      {.name = "below over limit over trace over latency", .flags = MST_CONF_SMALL_PARTS | MST_CONF_ASYNC, .open = open_tower},
+      {.name = "below over limit over trace over latency",
+       .flags = MST_CONF_SMALL_PARTS | MST_CONF_ASYNC,
+       .open = open_tower},
   };
   static const struct CMUnitTest special[] = {
       cmocka_unit_test(a_name_is_one_place_in_the_process),

@@ -1,4 +1,5 @@
-/* tests/store/test_options.c - storage options in every spelling, who wins, what a slice may say; and the parts of URLs. */
+/* tests/store/test_options.c - storage options in every spelling, who wins, what a slice may say; and the parts of
+ * URLs. */
 #include "support/support.h"
 
 #include <stdio.h>
@@ -17,8 +18,8 @@ static mst_context *context_with(mst_test_env *env, const mst_pair *vars) {
   return ctx;
 }
 
-static mst_status make(const mst_pair *vars, uint32_t stores, const mst_pair *config, size_t n, const char *slice, mst_settings **out,
-                       mst_error *err) {
+static mst_status make(const mst_pair *vars, uint32_t stores, const mst_pair *config, size_t n, const char *slice,
+                       mst_settings **out, mst_error *err) {
   mst_test_env env;
   mst_context *ctx = context_with(&env, vars);
   json_t *json = slice == NULL ? NULL : json_loads(slice, 0, NULL);
@@ -30,7 +31,8 @@ static mst_status make(const mst_pair *vars, uint32_t stores, const mst_pair *co
 
 #define PAIRS(...) (const mst_pair[]){__VA_ARGS__}, sizeof((const mst_pair[]){__VA_ARGS__}) / sizeof(mst_pair)
 
-/* ---- the table ------------------------------------------------------------------------------------------------------------ */
+/* ---- the table
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void no_spelling_means_two_things(void **state) {
   (void)state;
@@ -67,14 +69,16 @@ static void the_table_describes_itself(void **state) {
   json_decref(all);
 }
 
-/* ---- spellings -------------------------------------------------------------------------------------------------------------- */
+/* ---- spellings
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void both_worlds_spellings_are_understood(void **state) {
   mst_settings *s = NULL;
   (void)state;
   assert_int_equal(make(NULL, MST_FOR_S3,
-                        PAIRS({"key", "K"}, {"secret", "S"}, {"token", "T"}, {"anon", "False"}, {"client_kwargs.endpoint_url", "http://e"},
-                              {"client_kwargs.region_name", "eu"}, {"config_kwargs.s3.addressing_style", "virtual"}),
+                        PAIRS({"key", "K"}, {"secret", "S"}, {"token", "T"}, {"anon", "False"},
+                              {"client_kwargs.endpoint_url", "http://e"}, {"client_kwargs.region_name", "eu"},
+                              {"config_kwargs.s3.addressing_style", "virtual"}),
                         NULL, &s, NULL),
                    MST_OK);
   assert_string_equal(mst_settings_text(s, MST_OPTION_ACCESS_KEY_ID), "K");
@@ -89,8 +93,9 @@ static void both_worlds_spellings_are_understood(void **state) {
   mst_settings_unref(s);
   assert_int_equal(make(NULL, MST_FOR_S3,
                         PAIRS({"AWS_ACCESS_KEY_ID", "K"}, {"aws_secret_access_key", "S"}, {"aws_session_token", "T"},
-                              {"skip_signature", "true"}, {"aws_endpoint", "http://e"}, {"aws_virtual_hosted_style_request", "false"},
-                              {"allow_invalid_certificates", "true"}, {"connect_timeout", "1500ms"}, {"timeout", "2m"}),
+                              {"skip_signature", "true"}, {"aws_endpoint", "http://e"},
+                              {"aws_virtual_hosted_style_request", "false"}, {"allow_invalid_certificates", "true"},
+                              {"connect_timeout", "1500ms"}, {"timeout", "2m"}),
                         NULL, &s, NULL),
                    MST_OK);
   assert_string_equal(mst_settings_text(s, MST_OPTION_ACCESS_KEY_ID), "K");
@@ -120,15 +125,24 @@ static void doubled_keys_are_refused(void **state) {
   mst_error err;
   (void)state;
   assert_int_equal(make(NULL, MST_FOR_S3, PAIRS({"region", "a"}, {"region", "a"}), NULL, &s, &err), MST_E_ARGUMENT);
-  assert_int_equal(make(NULL, MST_FOR_S3, PAIRS({"key", "a"}, {"aws_access_key_id", "b"}), NULL, &s, &err), MST_E_ARGUMENT);
+  assert_int_equal(make(NULL, MST_FOR_S3, PAIRS({"key", "a"}, {"aws_access_key_id", "b"}), NULL, &s, &err),
+                   MST_E_ARGUMENT);
   assert_non_null(strstr(err.message, "'aws_access_key_id'"));
   assert_non_null(strstr(err.message, "'key'"));
 }
 
 static void values_are_checked(void **state) {
-  static const mst_pair bad[] = {{"anon", "maybe"},           {"max_attempts", "many"}, {"max_attempts", "-1"}, {"timeout", "soon"},
-                                 {"addressing", "sideways"},  {"timeout", "1x"},        {"timeout", ""},        {"region", "a\nb"},
-                                 {"max_attempts", "1000001"}, {"key", NULL},            {NULL, "x"}};
+  static const mst_pair bad[] = {{"anon", "maybe"},
+                                 {"max_attempts", "many"},
+                                 {"max_attempts", "-1"},
+                                 {"timeout", "soon"},
+                                 {"addressing", "sideways"},
+                                 {"timeout", "1x"},
+                                 {"timeout", ""},
+                                 {"region", "a\nb"},
+                                 {"max_attempts", "1000001"},
+                                 {"key", NULL},
+                                 {NULL, "x"}};
   mst_settings *s = NULL;
   mst_error err;
   (void)state;
@@ -144,15 +158,21 @@ static void values_are_checked(void **state) {
 static void options_of_other_stores_pass(void **state) {
   mst_store *s = NULL;
   (void)state;
-  assert_int_equal(mst_store_open_url(NULL, "memory://options", PAIRS({"region", "eu"}, {"key", "K"}), &s, NULL), MST_OK);
+  assert_int_equal(mst_store_open_url(NULL, "memory://options", PAIRS({"region", "eu"}, {"key", "K"}), &s, NULL),
+                   MST_OK);
   mst_store_unref(s);
 }
 
-/* ---- who wins ------------------------------------------------------------------------------------------------------------------ */
+/* ---- who wins
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void the_environment_fills_what_the_caller_left(void **state) {
-  static const mst_pair vars[] = {{"AWS_ENDPOINT_URL", "http://general"}, {"AWS_ENDPOINT_URL_S3", "http://s3"}, {"AWS_DEFAULT_REGION", "d"},
-                                  {"AWS_REQUEST_PAYER", "requester"},     {"AWS_MAX_ATTEMPTS", "3"},          {NULL, NULL}};
+  static const mst_pair vars[] = {{"AWS_ENDPOINT_URL", "http://general"},
+                                  {"AWS_ENDPOINT_URL_S3", "http://s3"},
+                                  {"AWS_DEFAULT_REGION", "d"},
+                                  {"AWS_REQUEST_PAYER", "requester"},
+                                  {"AWS_MAX_ATTEMPTS", "3"},
+                                  {NULL, NULL}};
   static const mst_pair ignoring[] = {
       {"AWS_ENDPOINT_URL", "http://general"}, {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"}, {NULL, NULL}};
   static const mst_pair wrong[] = {{"AWS_MAX_ATTEMPTS", "x"}, {NULL, NULL}};
@@ -197,9 +217,10 @@ static void a_slice_is_believed_little(void **state) {
   assert_string_equal(mst_settings_text(s, MST_OPTION_ENDPOINT), "http://mine");
   assert_int_equal(mst_settings_origin(s, MST_OPTION_ENDPOINT), MST_FROM_CALLER);
   mst_settings_unref(s);
-  static const char *const bad[] = {"{\"key\": \"K\"}", "{\"endpoint_url\": \"http://x\"}", "{\"ca_bundle\": \"/x\"}", "{\"proxy\": \"http://x\"}",
-                                    "{\"region\": 5}",  "[]",                              "{\"addressing\": \"odd\"}",
-                                    "{\"region\": \"a\\u0001b\"}"};
+  static const char *const bad[] = {"{\"key\": \"K\"}",          "{\"endpoint_url\": \"http://x\"}",
+                                    "{\"ca_bundle\": \"/x\"}",   "{\"proxy\": \"http://x\"}",
+                                    "{\"region\": 5}",           "[]",
+                                    "{\"addressing\": \"odd\"}", "{\"region\": \"a\\u0001b\"}"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     assert_int_equal(make(vars, MST_FOR_S3, NULL, 0, bad[i], &s, &err), MST_E_CORRUPT);
 }
@@ -212,7 +233,8 @@ static void slices_open_no_secrets_and_no_relative_paths(void **state) {
   assert_int_equal(mst_location_open_from_slice(NULL, "some/file", none, NULL, 0, &l, &err), MST_E_CORRUPT);
   assert_int_equal(mst_location_open_from_slice(NULL, "https://u:hunter2@h/x", none, NULL, 0, &l, &err), MST_E_CORRUPT);
   assert_null(strstr(err.message, "hunter2"));
-  assert_int_equal(mst_location_open_from_slice(NULL, "https://h/x?sig=hunter2", none, NULL, 0, &l, &err), MST_E_CORRUPT);
+  assert_int_equal(mst_location_open_from_slice(NULL, "https://h/x?sig=hunter2", none, NULL, 0, &l, &err),
+                   MST_E_CORRUPT);
   assert_null(strstr(err.message, "hunter2"));
   assert_int_equal(mst_location_open_from_slice(NULL, "memory://m/k", none, NULL, 0, &l, &err), MST_OK);
   assert_string_equal(l.key, "k");
@@ -220,7 +242,9 @@ static void slices_open_no_secrets_and_no_relative_paths(void **state) {
   json_decref(none);
 }
 
-/* ---- URLs ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- URLs
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct url_case {
   const char *text;
@@ -234,10 +258,12 @@ static void urls_are_taken_apart_and_nothing_is_changed(void **state) {
       {"s3://bucket/a/b c%20+?x#y", MST_SCHEME_S3, "bucket", "a/b c%20+?x#y", NULL, NULL, 0},
       {"S3A://bucket", MST_SCHEME_S3, "bucket", "", NULL, NULL, 0},
       {"s3://bucket//a//", MST_SCHEME_S3, "bucket", "/a//", NULL, NULL, 0},
-      {"s3://arn:aws:s3:eu-west-1:123:accesspoint/ap/k/l", MST_SCHEME_S3, "arn:aws:s3:eu-west-1:123:accesspoint/ap", "k/l", NULL, NULL, 0},
+      {"s3://arn:aws:s3:eu-west-1:123:accesspoint/ap/k/l", MST_SCHEME_S3, "arn:aws:s3:eu-west-1:123:accesspoint/ap",
+       "k/l", NULL, NULL, 0},
       {"memory://", MST_SCHEME_MEMORY, "", "", NULL, NULL, 0},
       {"memory://m/k", MST_SCHEME_MEMORY, "m", "k", NULL, NULL, 0},
-      {"https://Host.Example:8443/a%20b/c?x=1&y=%2F", MST_SCHEME_HTTPS, "host.example", "a%20b/c", "x=1&y=%2F", NULL, 8443},
+      {"https://Host.Example:8443/a%20b/c?x=1&y=%2F", MST_SCHEME_HTTPS, "host.example", "a%20b/c", "x=1&y=%2F", NULL,
+       8443},
       {"http://u:p%40w@h/", MST_SCHEME_HTTP, "h", "", NULL, "u:p%40w", 0},
       {"http://a@b@h", MST_SCHEME_HTTP, "h", "", NULL, "a@b", 0},
       {"http://[::1]:9/x", MST_SCHEME_HTTP, "[::1]", "x", NULL, NULL, 9},

@@ -1,10 +1,11 @@
-/* tests/store/test_upload.c - objects from streams: parts in flight within the budget, and whatever fails leaves nothing. */
+/* tests/store/test_upload.c - objects from streams: parts in flight within the budget, and whatever fails leaves
+ * nothing. */
 #include "store/conformance.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <pthread.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,7 +43,8 @@ static void forget(mst_store *s) {
 }
 
 /* Writes `size` bytes in odd pieces. */
-static mst_status stream(mst_store *s, size_t size, mst_put_mode mode, const mst_pin *pin, mst_cancel *cancel, mst_error *err) {
+static mst_status stream(mst_store *s, size_t size, mst_put_mode mode, const mst_pin *pin, mst_cancel *cancel,
+                         mst_error *err) {
   mst_status status = MST_OK;
   mst_upload *u = NULL;
   uint8_t *piece = malloc(1000001);
@@ -143,7 +145,8 @@ static void each_operation_fails_in_turn(void **state) {
       assert_int_equal(conf_head(inner, "k", NULL, NULL), reached ? MST_E_NOT_FOUND : MST_OK);
       assert_int_equal(mst_store_trace_counts(trace, &c), MST_OK);
       /* what was opened was closed or aborted */
-      if (!persistent) assert_int_equal(c.ops[MST_OP_UPLOAD_OPEN], c.ops[MST_OP_UPLOAD_CLOSE] + c.ops[MST_OP_UPLOAD_ABORT]);
+      if (!persistent)
+        assert_int_equal(c.ops[MST_OP_UPLOAD_OPEN], c.ops[MST_OP_UPLOAD_CLOSE] + c.ops[MST_OP_UPLOAD_ABORT]);
       forget(inner);
       mst_store_unref(s);
       mst_store_unref(trace);

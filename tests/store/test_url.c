@@ -1,5 +1,5 @@
-/* tests/store/test_url.c - the conformance suite over a place of the user's choice: MESETA_TEST_STORE_URL, such as s3://bucket, with
- * whatever the environment says about endpoint and credentials. */
+/* tests/store/test_url.c - the conformance suite over a place of the user's choice: MESETA_TEST_STORE_URL, such as
+ * s3://bucket, with whatever the environment says about endpoint and credentials. */
 #include "store/conformance.h"
 
 #include <stdio.h>
@@ -12,7 +12,8 @@ static mst_store *open_place(const mst_conformance *c, mst_context *ctx) {
   char url[1024];
   mst_store *s = NULL;
   mst_error err = {0};
-  (void)snprintf(url, sizeof url, "%s/conformance-%ld-%d-%d", (const char *)c->arg, (long)time(NULL), (int)getpid(), ++places);
+  (void)snprintf(url, sizeof url, "%s/conformance-%ld-%d-%d", (const char *)c->arg, (long)time(NULL), (int)getpid(),
+                 ++places);
   mst_status status = mst_store_open_url(ctx, url, NULL, 0, &s, &err);
   if (status != MST_OK) print_message("%s: %s\n", url, err.message);
   return status == MST_OK ? s : NULL;

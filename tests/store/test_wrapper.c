@@ -1,4 +1,5 @@
-/* tests/store/test_wrapper.c - what each wrapper is for: trace counts, fault fails the n-th, latency delays, limit holds back. */
+/* tests/store/test_wrapper.c - what each wrapper is for: trace counts, fault fails the n-th, latency delays, limit
+ * holds back. */
 #include "store/conformance.h"
 
 #include <pthread.h>
@@ -103,7 +104,8 @@ static void latency_passes_in_the_contexts_time(void **state) {
   mst_context_unref(ctx);
 }
 
-/* ---- many at once ------------------------------------------------------------------------------------------------------ */
+/* ---- many at once
+ * ------------------------------------------------------------------------------------------------------ */
 
 typedef struct crowd {
   pthread_mutex_t lock;
@@ -225,7 +227,8 @@ static void deadlines_end_operations(void **state) {
   mst_store_unref(inner);
 }
 
-/* ---- allocations ------------------------------------------------------------------------------------------------------------ */
+/* ---- allocations
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void each_allocation_fails_in_turn(void **state) {
   (void)state;
