@@ -82,7 +82,8 @@ class Source:
         how = dict(self._how)
         if not secrets:
             how["storage_options"] = _without_secrets(how["storage_options"])
-        return (self._url if not secrets else how["url"], how, self._open().show().get("pin"))
+        named = how["url"] if secrets and "://" in how["url"] else self._url
+        return (named, how, self._open().show().get("pin"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         url, how, pin = self._recipe(secrets=False)
@@ -194,8 +195,8 @@ class Source:
         settings.setdefault("n_jobs", -1)
         try:
             chosen = joblib.parallel_config(**settings)
-        except TypeError as error:
-            raise ArgumentError(f"parallel: joblib.parallel_config does not take this: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"parallel={settings!r}: {error}") from None
         with chosen:
             jobs = (joblib.delayed(_scan)(url, how, pin, i, n, spacing, recover) for i in range(n))
             partials = _gather(joblib.Parallel, jobs, n, self.size, progress)
