@@ -35,11 +35,16 @@ mst_status mst_fastq_dialect_read(const json_t *dialect, mst_fastq_dialect *out,
 
 /* ---- what a span of the object says of the reads that its borders cut ------------------------------------------- */
 
+/* A text known by its size and sum only. */
+typedef struct mst_fastq_text {
+  uint64_t size;
+  uint32_t crc;
+} mst_fastq_text;
+
 /* Bytes of one read: all of it, or what a span holds. Carriage returns count in no text. */
 typedef struct mst_fastq_part {
   uint64_t bases, qualities;
-  uint64_t title, again; /* bytes of the title, and of the one behind '+' */
-  uint32_t title_crc, again_crc;
+  mst_fastq_text title, name, again; /* the title; its first word; what stands behind '+': nothing, or one of the two */
 } mst_fastq_part;
 
 /* Why a whole read is none, as text behind its name; NULL when nothing is wrong. `text` holds at least 160 bytes. */

@@ -129,16 +129,20 @@ mst_status mst_fastq_scanner_end(mst_scanner *base, mst_error *err) {
 
 /* ---- extra ---------------------------------------------------------------------------------------------------- */
 
+static mst_fastq_text text_since(const mst_fastq_text *now, const mst_fastq_text *then) {
+  const uint64_t size = now->size - then->size;
+  return (mst_fastq_text){.size = size, .crc = mst_crc32_tail(now->crc, then->crc, size)};
+}
+
 /* What of the open read lies behind the last take. */
 static mst_fastq_part part_since(const fastq_scanner *s) {
   const mst_fastq_part *r = &s->read, *h = &s->head;
   return (mst_fastq_part){
       .bases = r->bases - h->bases,
       .qualities = r->qualities - h->qualities,
-      .title = r->title - h->title,
-      .again = r->again - h->again,
-      .title_crc = mst_crc32_tail(r->title_crc, h->title_crc, r->title - h->title),
-      .again_crc = mst_crc32_tail(r->again_crc, h->again_crc, r->again - h->again),
+      .title = text_since(&r->title, &h->title),
+      .name = text_since(&r->name, &h->name),
+      .again = text_since(&r->again, &h->again),
   };
 }
 
@@ -209,16 +213,23 @@ static inline size_t next_line_end(feeding *f) {
 
 /* ---- titles --------------------------------------------------------------------------------------------------- */
 
-static void text_add(uint64_t *size, uint32_t *crc, const uint8_t *text, size_t n) {
+static void text_add(mst_fastq_text *to, const uint8_t *text, size_t n) {
   while (n > 0) {
     const uint8_t *cr = memchr(text, '\r', n);
     const size_t part = cr == NULL ? n : (size_t)(cr - text);
-    *crc = mst_crc32(*crc, text, part);
-    *size += part;
+    to->crc = mst_crc32(to->crc, text, part);
+    to->size += part;
     if (cr == NULL) return;
     text += part + 1;
     n -= part + 1;
   }
+}
+
+/* Bytes in front of the first blank. */
+static size_t first_word(const uint8_t *text, size_t n) {
+  size_t i = 0;
+  while (i < n && text[i] != ' ' && text[i] != '\t') i++;
+  return i;
 }
 
 static size_t without_return(const uint8_t *text, size_t n) { return n > 0 && text[n - 1] == '\r' ? n - 1 : n; }
@@ -228,7 +239,8 @@ static void keep_title(fastq_scanner *s) {
   if (!s->title_here) return;
   s->title_here = false;
   copy_name(s, s->title, s->title_size);
-  text_add(&s->read.title, &s->read.title_crc, s->title, s->title_size);
+  if (s->read.name.size == s->read.title.size) text_add(&s->read.name, s->title, first_word(s->title, s->title_size));
+  text_add(&s->read.title, s->title, s->title_size);
 }
 
 /* [at, end) of the line behind '@'; `whole` when nothing of it lay in front of these bytes and its end is here. */
@@ -244,10 +256,10 @@ static void add_again(fastq_scanner *s, const uint8_t *text, size_t n, bool whol
   if (whole && (n == 0 || (n == 1 && *text == '\r'))) return;
   if (whole && s->title_here) {
     const size_t a = without_return(text, n), b = without_return(s->title, s->title_size);
-    if (a == b && memcmp(text, s->title, a) == 0) return;
+    if ((a == b || a == first_word(s->title, b)) && memcmp(text, s->title, a) == 0) return;
   }
   keep_title(s);
-  text_add(&s->read.again, &s->read.again_crc, text, n);
+  text_add(&s->read.again, text, n);
 }
 
 /* ---- lines ---------------------------------------------------------------------------------------------------- */
@@ -274,16 +286,12 @@ static void begin_read(fastq_scanner *s) {
 /* The line behind '+' has ended. What was found the same in both titles need not be compared again when spans are
  * joined, unless an earlier span holds part of it. */
 static mst_status end_again(fastq_scanner *s, mst_error *err) {
-  const mst_fastq_part titles = {
-      .title = s->read.title, .title_crc = s->read.title_crc, .again = s->read.again, .again_crc = s->read.again_crc};
+  const mst_fastq_part titles = {.title = s->read.title, .name = s->read.name, .again = s->read.again};
   char text[160];
   s->state = MST_FASTQ_QUALITIES;
   if (!s->known) return MST_OK;
   if (mst_fastq_fault(&titles, text) != NULL) return fail_read(s, s->read_at, err, "%s", text);
-  if (s->span.begun > 0) {
-    s->read.title = s->read.again = 0;
-    s->read.title_crc = s->read.again_crc = 0;
-  }
+  if (s->span.begun > 0) s->read.title = s->read.name = s->read.again = (mst_fastq_text){0};
   return MST_OK;
 }
 

@@ -5,13 +5,17 @@
 #include "codec/codec.h"
 #include "format/fastq.h"
 
+static bool same_text(const mst_fastq_text *a, const mst_fastq_text *b) {
+  return a->size == b->size && a->crc == b->crc;
+}
+
 const char *mst_fastq_fault(const mst_fastq_part *read, char text[160]) {
   if (read->bases != read->qualities)
     snprintf(text, 160, "has %llu bases but %llu qualities", (unsigned long long)read->bases,
              (unsigned long long)read->qualities);
-  else if (read->again > 0 && (read->again != read->title || read->again_crc != read->title_crc))
+  else if (read->again.size > 0 && !same_text(&read->again, &read->title) && !same_text(&read->again, &read->name))
     snprintf(text, 160, "has another title behind '+' (%llu bytes) than behind '@' (%llu bytes)",
-             (unsigned long long)read->again, (unsigned long long)read->title);
+             (unsigned long long)read->again.size, (unsigned long long)read->title.size);
   else return NULL;
   return text;
 }
@@ -19,27 +23,36 @@ const char *mst_fastq_fault(const mst_fastq_part *read, char text[160]) {
 /* ---- encoding ------------------------------------------------------------------------------------------------- */
 
 static mst_status part_encode(const mst_fastq_part *p, mst_buf *out, mst_error *err) {
-  const uint64_t numbers[] = {p->bases, p->qualities, p->title, p->again, p->title_crc, p->again_crc};
+  const uint64_t numbers[] = {p->bases,     p->qualities, p->title.size, p->title.crc,
+                              p->name.size, p->name.crc,  p->again.size, p->again.crc};
   mst_status status = MST_OK;
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) MST_TRY(mst_buf_put_u64(out, numbers[i], err));
 done:
   return status;
 }
 
+static mst_fastq_text text_decode(mst_cursor *c) {
+  mst_fastq_text t;
+  t.size = mst_cursor_u64(c);
+  t.crc = (uint32_t)mst_cursor_u64(c);
+  return t;
+}
+
 static mst_fastq_part part_decode(mst_cursor *c) {
-  mst_fastq_part p = {0};
+  mst_fastq_part p;
   p.bases = mst_cursor_u64(c);
   p.qualities = mst_cursor_u64(c);
-  p.title = mst_cursor_u64(c);
-  p.again = mst_cursor_u64(c);
-  p.title_crc = (uint32_t)mst_cursor_u64(c);
-  p.again_crc = (uint32_t)mst_cursor_u64(c);
+  p.title = text_decode(c);
+  p.name = text_decode(c);
+  p.again = text_decode(c);
   return p;
 }
 
 enum { HAS_HEAD = 1, HAS_TAIL = 2, HAS_FAULT = 4 };
 
-static bool part_empty(const mst_fastq_part *p) { return (p->bases | p->qualities | p->title | p->again) == 0; }
+static bool part_empty(const mst_fastq_part *p) {
+  return (p->bases | p->qualities | p->title.size | p->again.size) == 0;
+}
 
 mst_status mst_fastq_span_encode(const mst_fastq_span *s, mst_buf *out, mst_error *err) {
   const bool head = !part_empty(&s->head), tail = s->begun > 0;
@@ -90,14 +103,18 @@ mst_status mst_fastq_span_decode(const mst_bytes *in, mst_fastq_span *out, mst_e
 
 /* ---- joining -------------------------------------------------------------------------------------------------- */
 
+static mst_fastq_text text_join(const mst_fastq_text *l, const mst_fastq_text *r) {
+  return (mst_fastq_text){.size = l->size + r->size, .crc = mst_crc32_combine(l->crc, r->crc, r->size)};
+}
+
 static mst_fastq_part part_join(const mst_fastq_part *l, const mst_fastq_part *r) {
   return (mst_fastq_part){
       .bases = l->bases + r->bases,
       .qualities = l->qualities + r->qualities,
-      .title = l->title + r->title,
-      .again = l->again + r->again,
-      .title_crc = mst_crc32_combine(l->title_crc, r->title_crc, r->title),
-      .again_crc = mst_crc32_combine(l->again_crc, r->again_crc, r->again),
+      .title = text_join(&l->title, &r->title),
+      /* The first word goes on unless a blank has ended it. */
+      .name = l->name.size == l->title.size ? text_join(&l->name, &r->name) : l->name,
+      .again = text_join(&l->again, &r->again),
   };
 }
 
