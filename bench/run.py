@@ -179,10 +179,10 @@ def measure(case: Case, runs: int, env: dict[str, str], missing: set[str]) -> di
             try:
                 times[who] = min(times.get(who, 1e9), cpu_seconds(command, env))
             except (RuntimeError, OSError) as error:
-                missing.add(who)
+                print(f"{case.name}: left out: {who}: {str(error)[-200:]}", file=sys.stderr)
                 if who == "meseta":
-                    raise
-                print(f"left out: {who}: {str(error)[:120]}", file=sys.stderr)
+                    return {}
+                missing.add(who)
     return {"case": case.name, "cpu_s": times, "basis": case.basis, "times": case.times, "aim": case.aim, "peers": list(case.peers), "bounds": list(case.bound)}
 
 
@@ -237,6 +237,8 @@ def main() -> None:
                               data / "reads.fastq.gz", data / "ig.idx"), check=False)
     missing: set[str] = set()
     results = [measure(c, args.runs, env, missing) for c in cases(meseta, data, plain) if not args.only or any(o in c.name for o in args.only)]
+    failed = sum(not r for r in results)
+    results = [r for r in results if r]
     lines = [f"meseta {subprocess.run([meseta, 'version'], capture_output=True, text=True, check=True).stdout.split()[1]}, {platform.machine()}, "
              f"{os.cpu_count()} cores; MB of plain text per CPU second, one thread, unless the case says ms (CPU); least of {args.runs} runs", ""]
     lines += table(results)
@@ -250,6 +252,8 @@ def main() -> None:
     out.mkdir(exist_ok=True)
     (out / f"{stamp}.json").write_text(json.dumps(results, indent=1) + "\n")
     (out / "latest.txt").write_text("\n".join(lines) + "\n")
+    if failed:
+        sys.exit(f"{failed} cases failed")
 
 
 if __name__ == "__main__":

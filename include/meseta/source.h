@@ -31,6 +31,9 @@ typedef struct mst_source_options {
  * MST_E_UNSUPPORTED when no format fits. */
 MST_API mst_status mst_source_open(mst_context *ctx, const char *url, const mst_source_options *options, mst_source **out,
                                    mst_cancel *cancel, mst_error *err);
+/* The same for an object of a store that is open already, one's own among them (meseta/extend.h); the store's context counts. */
+MST_API mst_status mst_source_open_in(mst_store *store, const char *key, const mst_source_options *options, mst_source **out,
+                                      mst_cancel *cancel, mst_error *err);
 MST_API mst_source *mst_source_ref(mst_source *s);
 MST_API void mst_source_unref(mst_source *s);
 /* Borrowed for the life of the source. The URL holds no secret. */

@@ -27,6 +27,15 @@ mst_status mst_source_open(mst_context *ctx, const char *url, const mst_source_o
   return status == MST_OK ? mst_source_find(ctx, url, &o, out, cancel, err) : status;
 }
 
+mst_status mst_source_open_in(mst_store *store, const char *key, const mst_source_options *options, mst_source **out,
+                              mst_cancel *cancel, mst_error *err) {
+  mst_source_options o;
+  mst_error_clear(err);
+  NEEDS(store != NULL && key != NULL && out != NULL, "store, key and out");
+  mst_status status = mst_options_take(&o, sizeof o, options, "mst_source_options", err);
+  return status == MST_OK ? mst_source_find_in(store, key, &o, out, cancel, err) : status;
+}
+
 mst_status mst_source_show(mst_source *s, mst_bytes *out, mst_cancel *cancel, mst_error *err) {
   json_t *value = NULL;
   mst_error_clear(err);

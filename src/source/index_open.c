@@ -114,15 +114,13 @@ static mst_status parse_footer(mst_index *ix, const mst_bytes *tail, mst_cancel 
 
 mst_status mst_index_open(mst_source *s, mst_index **out, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
-  mst_location at = {0};
   mst_bytes tail = {0};
   mst_index *ix = mst_alloc_zero(s->mem, 1, sizeof *ix);
   if (ix == NULL) return mst_fail_memory(err);
   atomic_init(&ix->refs, 1);
   ix->mem = s->mem;
   ix->ctx = mst_context_ref(s->ctx);
-  MST_TRY(mst_location_open(s->ctx, s->index_url, s->config.pairs, s->config.n, &at, err));
-  MST_TRY(mst_object_open_tail(at.store, at.key, 0, MST_PARQUET_TAIL, &tail, &ix->object, cancel, err));
+  MST_TRY(mst_object_open_tail(s->index_at.store, s->index_at.key, 0, MST_PARQUET_TAIL, &tail, &ix->object, cancel, err));
   MST_TRY(parse_footer(ix, &tail, cancel, err));
   MST_TRY(check_subject(s, ix, err));
   MST_TRY(metadata_json(ix, "meseta.facts", &ix->facts, err));
@@ -133,7 +131,6 @@ mst_status mst_index_open(mst_source *s, mst_index **out, mst_cancel *cancel, ms
   ix = NULL;
 done:
   mst_bytes_release(&tail);
-  mst_location_close(&at);
   mst_index_unref(ix);
   if (status != MST_OK) {
     mst_error_name(err, status, s->index_url);

@@ -5,7 +5,6 @@
 struct mst_index_writer {
   mst_source *source;
   const mst_allocator *mem;
-  mst_location at;
   mst_upload *upload;
   const mst_parquet_sink *keep;
   mst_parquet_writer *parquet;
@@ -65,10 +64,7 @@ mst_status mst_index_writer_open(mst_source *s, const struct ArrowSchema *schema
     status = mst_fail(err, MST_E_INTERNAL, "the window is not the first index column");
     goto done;
   }
-  if (keep == NULL) {
-    MST_TRY(mst_location_open(s->ctx, s->index_url, s->config.pairs, s->config.n, &w->at, err));
-    MST_TRY(mst_upload_begin(w->at.store, w->at.key, cancel, &w->upload, err));
-  }
+  if (keep == NULL) MST_TRY(mst_upload_begin(s->index_at.store, s->index_at.key, cancel, &w->upload, err));
   MST_TRY(open_parquet(w, schema, err));
   *out = w;
   w = NULL;
@@ -197,6 +193,5 @@ void mst_index_writer_free(mst_index_writer *w) {
   if (w == NULL) return;
   mst_parquet_writer_free(w->parquet);
   mst_upload_end(w->upload);
-  mst_location_close(&w->at);
   mst_free(w->mem, w);
 }

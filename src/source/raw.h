@@ -59,7 +59,8 @@ struct mst_source {
   const mst_format *format;
   json_t *dialect; /* what the user said; NULL: nothing */
   mst_config config;
-  char *index_url;
+  mst_location index_at;
+  char *index_url; /* the same as text */
   bool secret_url; /* must not be written anywhere */
   pthread_mutex_t lock;
   json_t *facts;     /* of inspect; under lock  */

@@ -43,27 +43,26 @@ static const char *place_of(const char *url) {
   return at;
 }
 
-static mst_status make_index_url(mst_source *s, const char *index_at, mst_error *err) {
-  const char *url = mst_object_url(s->object);
-  mst_location at = {0};
+/* Beside the object, in the same store; or below `index_at`. */
+static mst_status place_index(mst_source *s, const char *index_at, mst_error *err) {
+  mst_status status = MST_OK;
   mst_buf b;
   mst_buf_init(&b, s->mem, 1 << 16);
-  mst_status status = MST_OK;
   if (index_at == NULL) {
-    MST_TRY(mst_buf_printf(&b, err, "%s" MST_INDEX_ENDING, url));
-  } else if (mst_text_ends(index_at, MST_INDEX_ENDING)) {
-    MST_TRY(mst_buf_put_text(&b, index_at, err));
+    s->index_at = (mst_location){.store = mst_store_ref(s->at.store), .mem = s->mem};
+    MST_TRY(mst_buf_printf(&b, err, "%s" MST_INDEX_ENDING, s->at.key));
+    MST_TRY_ALLOC(s->index_at.key = mst_text_copy(s->mem, mst_buf_text(&b)));
   } else {
-    MST_TRY(mst_buf_printf(&b, err, "%s%s%s" MST_INDEX_ENDING, index_at, mst_text_ends(index_at, "/") ? "" : "/", place_of(url)));
+    const bool whole = mst_text_ends(index_at, MST_INDEX_ENDING);
+    MST_TRY(whole ? mst_buf_put_text(&b, index_at, err)
+                  : mst_buf_printf(&b, err, "%s%s%s" MST_INDEX_ENDING, index_at, mst_text_ends(index_at, "/") ? "" : "/",
+                                   place_of(mst_object_url(s->object))));
+    MST_TRY(mst_location_open(s->ctx, mst_buf_text(&b), s->config.pairs, s->config.n, &s->index_at, err));
   }
-  if (index_at != NULL) { /* whatever the user's way to say it, slices carry a whole URL */
-    MST_TRY(mst_location_open(s->ctx, mst_buf_text(&b), s->config.pairs, s->config.n, &at, err));
-    mst_buf_clear(&b);
-    MST_TRY(mst_buf_printf(&b, err, "%s/%s", mst_store_url(at.store), at.key));
-  }
+  mst_buf_clear(&b);
+  MST_TRY(mst_buf_printf(&b, err, "%s/%s", mst_store_url(s->index_at.store), s->index_at.key));
   MST_TRY_ALLOC(s->index_url = mst_text_copy(s->mem, mst_buf_text(&b)));
 done:
-  mst_location_close(&at);
   mst_buf_free(&b);
   return status;
 }
@@ -111,6 +110,7 @@ static void source_free(mst_source *s) {
   mst_bytes_release(&s->head);
   mst_object_unref(s->object);
   mst_location_close(&s->at);
+  mst_location_close(&s->index_at);
   mst_config_free(&s->config);
   mst_free(s->mem, s->index_url);
   pthread_mutex_destroy(&s->lock);
@@ -118,39 +118,64 @@ static void source_free(mst_source *s) {
   mst_free(s->mem, s);
 }
 
-mst_status mst_source_find(mst_context *ctx, const char *url, const mst_source_options *options, mst_source **out,
-                           mst_cancel *cancel, mst_error *err) {
+static mst_status source_new(mst_context *ctx, const mst_source_options *options, mst_source **out, mst_error *err) {
   const mst_allocator *mem = mst_context_mem(ctx);
-  mst_status status = MST_OK;
   mst_source *s = mst_alloc_zero(mem, 1, sizeof *s);
   if (s == NULL) return mst_fail_memory(err);
   s->ctx = mst_context_ref(ctx);
   s->mem = mem;
   atomic_init(&s->refs, 1);
   pthread_mutex_init(&s->lock, NULL);
-  s->secret_url = mst_url_has_secret(url);
-  MST_TRY(mst_config_copy(mem, options->config, options->n_config, &s->config, err));
-  MST_TRY(mst_location_open(ctx, url, options->config, options->n_config, &s->at, err));
-  if (s->at.is_prefix) {
-    status = mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(url, (char[256]){0}, 256));
-    goto done;
-  }
-  MST_TRY(mst_object_open(s->at.store, s->at.key, NULL, options->allow_unpinned != 0 ? MST_OBJECT_UNPINNED : 0, MST_HEAD_BYTES,
-                          &s->head, &s->object, cancel, err));
+  mst_status status = mst_config_copy(mem, options->config, options->n_config, &s->config, err);
+  if (status == MST_OK) *out = s;
+  else source_free(s);
+  return status;
+}
+
+static mst_status take_dialect(mst_source *s, const char *text, mst_error *err) {
+  if (text == NULL) return MST_OK;
+  mst_status status = mst_json_parse(text, strlen(text), 1 << 20, "format options", &s->dialect, err);
+  if (status == MST_OK && !json_is_object(s->dialect)) status = mst_fail(err, MST_E_ARGUMENT, "format options must be a JSON object");
+  return status == MST_OK ? check_dialect(s, err) : status;
+}
+
+/* s->at is known. */
+static mst_status look(mst_source *s, const mst_source_options *options, mst_cancel *cancel, mst_error *err) {
+  mst_status status = MST_OK;
+  const uint32_t flags = options->allow_unpinned != 0 ? MST_OBJECT_UNPINNED : 0;
+  MST_TRY(mst_object_open(s->at.store, s->at.key, NULL, flags, MST_HEAD_BYTES, &s->head, &s->object, cancel, err));
   MST_TRY(choose_format(s, options->format, err));
-  if (options->dialect_json != NULL) {
-    MST_TRY(mst_json_parse(options->dialect_json, strlen(options->dialect_json), 1 << 20, "format options", &s->dialect, err));
-    if (!json_is_object(s->dialect)) {
-      status = mst_fail(err, MST_E_ARGUMENT, "format options must be a JSON object");
-      goto done;
-    }
-    MST_TRY(check_dialect(s, err));
-  }
-  MST_TRY(make_index_url(s, options->index_at, err));
-  *out = s;
-  s = NULL;
+  MST_TRY(take_dialect(s, options->dialect_json, err));
+  MST_TRY(place_index(s, options->index_at, err));
 done:
-  if (s != NULL) source_free(s);
+  return status;
+}
+
+mst_status mst_source_find(mst_context *ctx, const char *url, const mst_source_options *options, mst_source **out,
+                           mst_cancel *cancel, mst_error *err) {
+  mst_source *s = NULL;
+  char shown[256];
+  mst_status status = source_new(ctx, options, &s, err);
+  if (status != MST_OK) return status;
+  s->secret_url = mst_url_has_secret(url);
+  status = mst_location_open(ctx, url, options->config, options->n_config, &s->at, err);
+  if (status == MST_OK && s->at.is_prefix)
+    status = mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(url, shown, sizeof shown));
+  if (status == MST_OK) status = look(s, options, cancel, err);
+  if (status == MST_OK) *out = s;
+  else source_free(s);
+  return status;
+}
+
+mst_status mst_source_find_in(mst_store *store, const char *key, const mst_source_options *options, mst_source **out,
+                              mst_cancel *cancel, mst_error *err) {
+  mst_source *s = NULL;
+  mst_status status = source_new(mst_store_context(store), options, &s, err);
+  if (status != MST_OK) return status;
+  s->at = (mst_location){.store = mst_store_ref(store), .key = mst_text_copy(s->mem, key), .mem = s->mem};
+  status = s->at.key == NULL ? mst_fail_memory(err) : look(s, options, cancel, err);
+  if (status == MST_OK) *out = s;
+  else source_free(s);
   return status;
 }
 

@@ -13,6 +13,8 @@
 /* Option structs arrive here checked and complete (never NULL). */
 mst_status mst_source_find(mst_context *ctx, const char *url, const mst_source_options *options, mst_source **out,
                            mst_cancel *cancel, mst_error *err);
+mst_status mst_source_find_in(mst_store *store, const char *key, const mst_source_options *options, mst_source **out,
+                              mst_cancel *cancel, mst_error *err);
 mst_status mst_source_describe(mst_source *s, json_t **out, mst_cancel *cancel, mst_error *err);
 
 mst_status mst_index_make(mst_source *s, const mst_index_options *options, json_t **report, mst_cancel *cancel, mst_error *err);

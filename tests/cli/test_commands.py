@@ -10,9 +10,12 @@ import random
 import signal
 import subprocess
 import time
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import Command
+
+if TYPE_CHECKING:
+    from conftest import Command
 
 
 def reads(n: int, seed: int = 1) -> bytes:
