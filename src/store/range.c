@@ -8,8 +8,14 @@ enum { DRAIN_MAX = 256 << 10 }; /* of a body that is longer than needed: less wo
 
 typedef unsigned long long ull;
 
+/* Nanoseconds of years that they can tell; what lies outside is as good as unknown. */
+static int64_t nanoseconds(int64_t us) {
+  int64_t ns;
+  return __builtin_mul_overflow(us, (int64_t)1000, &ns) ? 0 : ns;
+}
+
 void mst_pin_of_reply(const mst_reply *reply, uint64_t size, mst_pin *out) {
-  *out = (mst_pin){.size = size, .modified_ns = reply->modified_us * 1000};
+  *out = (mst_pin){.size = size, .modified_ns = nanoseconds(reply->modified_us)};
   memcpy(out->etag, reply->etag, sizeof out->etag);
   memcpy(out->version, reply->version, sizeof out->version);
 }

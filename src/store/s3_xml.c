@@ -146,6 +146,11 @@ static int64_t parse_time(const char *text, size_t n) {
   return mst_time_parse_iso(copy, &us) ? us : 0;
 }
 
+static int64_t nanoseconds(int64_t us) {
+  int64_t ns;
+  return __builtin_mul_overflow(us, (int64_t)1000, &ns) ? 0 : ns; /* a year that they cannot tell is as good as none */
+}
+
 /* The children of a <Contents> or <CommonPrefixes>, up to its end. false: WRONG. */
 static bool item_children(mst_xml *x, item *i) {
   const uint32_t outside = x->depth - 1;
@@ -232,7 +237,7 @@ static mst_status fill_page(listing *l, mst_page *page, mst_error *err) {
     const size_t n = i->n_etag < sizeof etag ? i->n_etag : 0;
     memcpy(etag, i->etag, n);
     etag[n] = '\0';
-    MST_TRY(mst_page_add(page, i->key, i->n_key, i->size, i->modified_us * 1000, etag, i->is_prefix, err));
+    MST_TRY(mst_page_add(page, i->key, i->n_key, i->size, nanoseconds(i->modified_us), etag, i->is_prefix, err));
   }
 done:
   return status;
