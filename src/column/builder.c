@@ -428,6 +428,19 @@ done:
   return status;
 }
 
+mst_status mst_builder_structs(mst_builder *b, size_t n, mst_error *err) {
+  mst_status status = MST_OK;
+  if (b->type.layout != MST_LAYOUT_STRUCT) return wrong_kind(b, "a run of structs", err);
+  for (size_t i = 0; i < b->n_children; i++)
+    if (b->children[i]->length != b->length + (int64_t)n)
+      return mst_fail(err, MST_E_INTERNAL, "%zu rows of column \"%s\" were closed with %lld values in child \"%s\", not %lld", n,
+                      b->name, (long long)b->children[i]->length, b->children[i]->name, (long long)b->length + (long long)n);
+  MST_TRY(put_valid_rows(b, NULL, n, 0, err));
+  b->length += (int64_t)n;
+done:
+  return status;
+}
+
 mst_builder *mst_builder_child(mst_builder *b, size_t i) {
   mst_assert(i < b->n_children);
   return b->children[i];

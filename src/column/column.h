@@ -7,6 +7,8 @@
 #include <meseta/arrow_abi.h>
 
 #include "base/base.h"
+#include "column/block.h"
+#include "column/intern.h"
 #include "column/out.h"
 #include "column/type.h"
 
@@ -73,6 +75,17 @@ mst_status mst_array_make(const mst_allocator *mem, const mst_array_parts *parts
 mst_status mst_array_check(const struct ArrowSchema *schema, const struct ArrowArray *array, uint64_t *bytes,
                            mst_error *err);
 
+/* Rows of an array as a new one of the same type: rows[i] counts from 0 (the array's offset is added), below 0 makes row i
+ * null. Unions and run-end encoded arrays are MST_E_UNSUPPORTED. */
+mst_status mst_array_gather(const mst_allocator *mem, const struct ArrowSchema *schema, const struct ArrowArray *array,
+                            const int64_t *rows, int64_t n, struct ArrowArray *out, mst_error *err);
+mst_status mst_array_copy(const mst_allocator *mem, const struct ArrowSchema *schema, const struct ArrowArray *array,
+                          struct ArrowArray *out, mst_error *err);
+/* Bytes of value `i` of a text or bytes array (`i` includes its offset), whatever the layout. */
+const uint8_t *mst_array_text(const mst_type *type, const struct ArrowArray *array, int64_t i, size_t *n);
+/* One view of a view array: inline up to 12 bytes, else at byte `at` of data buffer `buffer`. */
+void mst_view_put(uint8_t view[16], const uint8_t *p, size_t n, uint32_t buffer, uint32_t at);
+
 /* ---- builders ------------------------------------------------------------------------------------------------ */
 
 /* Grows one column of any field; [owned]. Appending a value of a kind that the format does not have is MST_E_INTERNAL.
@@ -102,6 +115,8 @@ typedef struct mst_span {
 mst_status mst_builder_spans(mst_builder *b, const mst_span *items, size_t n, mst_error *err);
 /* Bulk: n lists whose items are in the child already: item i ends at the child's length `ends[i]`. `valid` as above. */
 mst_status mst_builder_lists(mst_builder *b, const uint64_t *ends, const uint8_t *valid, size_t n, mst_error *err);
+/* Bulk: n struct rows, none of them null, whose values are in the children already. */
+mst_status mst_builder_structs(mst_builder *b, size_t n, mst_error *err);
 /* Lists: append the items to mst_builder_child(b, 0), then close the list. Structs: append to every child, then close.
  */
 mst_builder *mst_builder_child(mst_builder *b, size_t i);

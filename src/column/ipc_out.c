@@ -12,6 +12,8 @@ typedef struct fb {
   size_t room, used, align;
   uint32_t fields[FIELDS_MAX]; /* of the table being made: position of each field, 0 when absent */
   size_t n_fields, table;
+  bool any; /* types that our streams do not carry are described too */
+  int64_t dictionaries;
   mst_status status;
   mst_error *err;
 } fb;
@@ -108,7 +110,7 @@ static size_t fb_offsets(fb *b, const size_t *to, size_t n) {
 /* ---- Schema.fbs ---- */
 
 enum { T_NULL = 1, T_INT, T_FLOAT, T_BINARY, T_UTF8, T_BOOL, T_DECIMAL, T_DATE, T_TIME, T_TIMESTAMP, T_INTERVAL, T_LIST, T_STRUCT, T_UNION,
-       T_FIXED_BINARY, T_FIXED_LIST, T_MAP, T_DURATION, T_LARGE_BINARY, T_LARGE_UTF8, T_LARGE_LIST };
+       T_FIXED_BINARY, T_FIXED_LIST, T_MAP, T_DURATION, T_LARGE_BINARY, T_LARGE_UTF8, T_LARGE_LIST, T_RUN_END, T_BINARY_VIEW, T_UTF8_VIEW, T_LIST_VIEW, T_LARGE_LIST_VIEW };
 
 static size_t type_empty(fb *b) {
   fb_begin(b);
@@ -160,6 +162,12 @@ static size_t type_decimal(fb *b, const mst_type *t) {
 /* The number of the union member, 0 when the type has no place in our streams. */
 static uint8_t put_type(fb *b, const struct ArrowSchema *field, const mst_type *t, size_t *at) {
   const bool large = t->layout == MST_LAYOUT_OFFSETS64 || t->layout == MST_LAYOUT_LIST64;
+  if (b->any && (t->kind == MST_KIND_RUN_END || t->layout == MST_LAYOUT_VIEWS || t->layout == MST_LAYOUT_LISTVIEW32 || t->layout == MST_LAYOUT_LISTVIEW64)) {
+    *at = type_empty(b);
+    if (t->kind == MST_KIND_RUN_END) return T_RUN_END;
+    if (t->layout == MST_LAYOUT_VIEWS) return t->kind == MST_KIND_TEXT ? T_UTF8_VIEW : T_BINARY_VIEW;
+    return t->layout == MST_LAYOUT_LISTVIEW32 ? T_LIST_VIEW : T_LARGE_LIST_VIEW;
+  }
   if (field->dictionary != NULL || t->layout == MST_LAYOUT_VIEWS || t->layout == MST_LAYOUT_LISTVIEW32 || t->layout == MST_LAYOUT_LISTVIEW64) return 0;
   switch (t->kind) {
     case MST_KIND_NULL: *at = type_empty(b); return T_NULL;
@@ -222,22 +230,41 @@ static size_t put_children(fb *b, const struct ArrowSchema *parent) {
   return at;
 }
 
-static size_t put_field(fb *b, const struct ArrowSchema *field) {
+/* DictionaryEncoding of an index field; 0 for others. */
+static size_t put_dictionary(fb *b, const struct ArrowSchema *field, const struct ArrowSchema **values) {
+  mst_type type;
+  *values = field;
+  if (field->dictionary == NULL || !b->any || b->status != MST_OK) return 0;
+  b->status = mst_type_parse(field->format, &type, b->err);
+  if (b->status != MST_OK) return 0;
+  *values = field->dictionary;
+  const size_t index = type_int(b, (uint64_t)type.width * 8, mst_type_is_signed(&type));
+  fb_begin(b);
+  fb_field(b, 0, (uint64_t)b->dictionaries++, 8);
+  fb_field_offset(b, 1, index);
+  fb_field(b, 2, (field->flags & ARROW_FLAG_DICTIONARY_ORDERED) != 0, 1);
+  return fb_end(b);
+}
+
+static size_t put_field(fb *b, const struct ArrowSchema *node) {
   mst_type type;
   size_t type_at = 0;
-  const char *name = field->name == NULL ? "" : field->name;
+  const struct ArrowSchema *field = node;
+  const size_t dictionary = put_dictionary(b, node, &field);
+  const char *name = node->name == NULL ? "" : node->name;
   if (b->status == MST_OK) b->status = mst_type_parse(field->format, &type, b->err);
   if (b->status != MST_OK) return 0;
-  const size_t children = put_children(b, field), pairs = put_pairs(b, field);
+  const size_t children = put_children(b, field), pairs = put_pairs(b, node);
   const uint8_t number = b->status == MST_OK ? put_type(b, field, &type, &type_at) : 1;
   if (number == 0) b->status = mst_fail(b->err, MST_E_UNSUPPORTED, "column \"%.80s\": the type %.40s is not written to Arrow IPC", name, field->format);
   const size_t text = fb_text(b, name, strlen(name));
   fb_begin(b);
   fb_field_offset(b, 0, text);
   fb_field_offset(b, 3, type_at);
+  if (dictionary != 0) fb_field_offset(b, 4, dictionary);
   fb_field_offset(b, 5, children);
   if (pairs != 0) fb_field_offset(b, 6, pairs);
-  fb_field(b, 1, (field->flags & ARROW_FLAG_NULLABLE) != 0, 1);
+  fb_field(b, 1, (node->flags & ARROW_FLAG_NULLABLE) != 0, 1);
   fb_field(b, 2, number, 1);
   return fb_end(b);
 }
@@ -264,8 +291,8 @@ static mst_status put_message(fb *b, uint8_t kind, size_t header, uint64_t body,
   return status == MST_OK ? mst_buf_put(out, "\0\0\0\0\0\0\0", pad, err) : status;
 }
 
-mst_status mst_ipc_put_schema(const struct ArrowSchema *schema, mst_buf *out, mst_error *err) {
-  fb b = {.err = err};
+static mst_status put_schema(const struct ArrowSchema *schema, bool any, mst_buf *out, mst_error *err) {
+  fb b = {.any = any, .err = err};
   const size_t fields = put_children(&b, schema), pairs = put_pairs(&b, schema);
   fb_begin(&b);
   fb_field_offset(&b, 1, fields);
@@ -275,6 +302,14 @@ mst_status mst_ipc_put_schema(const struct ArrowSchema *schema, mst_buf *out, ms
   mst_status status = put_message(&b, MESSAGE_SCHEMA, header, 0, out, err);
   mst_free(NULL, b.data);
   return status;
+}
+
+mst_status mst_ipc_put_schema(const struct ArrowSchema *schema, mst_buf *out, mst_error *err) {
+  return put_schema(schema, false, out, err);
+}
+
+mst_status mst_ipc_put_any_schema(const struct ArrowSchema *schema, mst_buf *out, mst_error *err) {
+  return put_schema(schema, true, out, err);
 }
 
 /* ---- bodies ---- */

@@ -1,4 +1,4 @@
-/* column/out.h - Arrow data as bytes for others: the Arrow IPC stream format, JSON Lines, CSV. Included by column/column.h.
+/* column/out.h - Arrow data as bytes for others, and schemas back: the Arrow IPC stream format, JSON Lines, CSV. Included by column/column.h.
  *
  * Owns: nothing. May call: base. */
 #ifndef MST_COLUMN_OUT_H
@@ -15,6 +15,12 @@
 mst_status mst_ipc_put_schema(const struct ArrowSchema *schema, mst_buf *out, mst_error *err);
 mst_status mst_ipc_put_batch(const struct ArrowSchema *schema, const struct ArrowArray *batch, mst_buf *out, mst_error *err);
 mst_status mst_ipc_put_end(mst_buf *out, mst_error *err);
+
+/* The schema's message for those who carry it elsewhere (Parquet's ARROW:schema): dictionary-encoded columns, views and
+ * run-end encoded columns too. */
+mst_status mst_ipc_put_any_schema(const struct ArrowSchema *schema, mst_buf *out, mst_error *err);
+/* The other way; `data` may be hostile. */
+mst_status mst_ipc_get_schema(const mst_allocator *mem, const uint8_t *data, size_t n, struct ArrowSchema *out, mst_error *err);
 
 /* ---- text ---- */
 

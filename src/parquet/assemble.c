@@ -62,6 +62,124 @@ done:
   return status;
 }
 
+/* The bytes of slot `i` of a leaf of byte strings. */
+static const uint8_t *slot_bytes(const mst_pq_field *field, const mst_pq_decoded *d, int64_t i, size_t *n) {
+  const uint8_t *ends = d->ends.data;
+  uint64_t first = field->large ? mst_le64(ends + 8 * i) : mst_le32(ends + 4 * i);
+  uint64_t end = field->large ? mst_le64(ends + 8 * (i + 1)) : mst_le32(ends + 4 * (i + 1));
+  *n = (size_t)(end - first);
+  return d->values.data + first;
+}
+
+static bool slot_valid(const mst_pq_decoded *d, int64_t i) {
+  return d->nulls == 0 || (d->valid.data[i >> 3] >> (i & 7) & 1) != 0;
+}
+
+/* Distinct values as an array of the dictionary's type. */
+static mst_status make_dictionary_values(const mst_allocator *mem, const mst_pq_field *field, mst_intern *in,
+                                         struct ArrowArray *out, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_block ends;
+  mst_bytes buffers[3] = {{0}};
+  mst_array_parts parts = {.length = in->n, .buffers = buffers, .n_buffers = 3};
+  uint64_t end = 0;
+  uint32_t i;
+  mst_block_init(&ends, mem);
+  MST_TRY(mst_block_reserve(&ends, ((size_t)in->n + 1) * 8, err));
+  for (i = 0; i <= in->n; i++) {
+    if (i > 0) end = mst_le64(in->ends.data + 8 * (size_t)(i - 1));
+    if (field->large) mst_put_le64(ends.data + 8 * (size_t)i, end);
+    if (!field->large) mst_put_le32(ends.data + 4 * (size_t)i, (uint32_t)end);
+  }
+  ends.size = ((size_t)in->n + 1) * (field->large ? 8 : 4);
+  mst_block_take(&ends, &buffers[1]);
+  mst_block_take(&in->values, &buffers[2]);
+  status = mst_array_make(mem, &parts, out, err);
+done:
+  mst_block_free(&ends);
+  return status;
+}
+
+static mst_status put_indices(const mst_pq_field *field, const mst_pq_decoded *d, mst_intern *in, mst_block *indices,
+                              mst_error *err) {
+  mst_status status = MST_OK;
+  char last = field->index_format[0];
+  bool is_signed = last >= 'a';
+  uint64_t most = UINT64_MAX >> (64 - 8 * field->index_width + (is_signed ? 1 : 0));
+  int64_t i;
+  uint32_t number;
+  size_t n;
+  for (i = 0; i < d->slots; i++) {
+    uint64_t v = 0;
+    if (slot_valid(d, i)) {
+      const uint8_t *p = slot_bytes(field, d, i, &n);
+      MST_TRY(mst_intern_bytes(in, p, n, &number, err));
+      v = number;
+    }
+    MST_TRY(mst_block_put(indices, &v, field->index_width, err));
+  }
+  if (in->n > 0 && in->n - 1u > most)
+    status = mst_fail(err, MST_E_LIMIT,
+                      "column \"%s\" has %u distinct values, more than its dictionary indices of %u bytes can number",
+                      field->name, in->n, field->index_width);
+done:
+  return status;
+}
+
+static mst_status make_dictionary(const mst_allocator *mem, const mst_pq_field *field, mst_pq_decoded *d,
+                                  struct ArrowArray *out, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_intern in;
+  mst_block indices;
+  mst_bytes buffers[2] = {{0}};
+  struct ArrowArray values = {0};
+  mst_array_parts parts = {.length = d->slots,
+                           .null_count = field->nullable ? d->nulls : 0,
+                           .buffers = buffers,
+                           .n_buffers = 2,
+                           .dictionary = &values};
+  mst_intern_init(&in, mem);
+  mst_block_init(&indices, mem);
+  MST_TRY(put_indices(field, d, &in, &indices, err));
+  MST_TRY(make_dictionary_values(mem, field, &in, &values, err));
+  if (d->nulls > 0 && field->nullable) mst_block_take(&d->valid, &buffers[0]);
+  mst_block_take(&indices, &buffers[1]);
+  status = mst_array_make(mem, &parts, out, err);
+done:
+  mst_intern_free(&in);
+  mst_block_free(&indices);
+  return status;
+}
+
+static mst_status make_views(const mst_allocator *mem, const mst_pq_field *field, mst_pq_decoded *d,
+                             struct ArrowArray *out, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_block views, sizes;
+  mst_bytes buffers[4] = {{0}};
+  mst_array_parts parts = {
+      .length = d->slots, .null_count = field->nullable ? d->nulls : 0, .buffers = buffers, .n_buffers = 4};
+  uint64_t size = d->values.size;
+  int64_t i;
+  size_t n;
+  mst_block_init(&views, mem);
+  mst_block_init(&sizes, mem);
+  MST_TRY(mst_block_put_zero(&views, (size_t)d->slots * 16, err));
+  MST_TRY(mst_block_put(&sizes, &size, 8, err));
+  for (i = 0; i < d->slots; i++) {
+    const uint8_t *p = slot_bytes(field, d, i, &n);
+    mst_view_put(views.data + 16 * i, p, n, 0, (uint32_t)(p - d->values.data));
+  }
+  if (d->nulls > 0 && field->nullable) mst_block_take(&d->valid, &buffers[0]);
+  mst_block_take(&views, &buffers[1]);
+  mst_block_take(&d->values, &buffers[2]);
+  mst_block_take(&sizes, &buffers[3]);
+  status = mst_array_make(mem, &parts, out, err);
+done:
+  mst_block_free(&views);
+  mst_block_free(&sizes);
+  return status;
+}
+
 static mst_status make_leaf(const mst_allocator *mem, const mst_pq_field *field, mst_pq_decoded *d,
                             struct ArrowArray *out, mst_error *err) {
   mst_status status = MST_OK;
@@ -71,16 +189,20 @@ static mst_status make_leaf(const mst_allocator *mem, const mst_pq_field *field,
   if (field->conv == MST_PQ_CONV_NOTHING) {
     parts.n_buffers = 0;
     parts.null_count = d->slots;
+    return mst_array_make(mem, &parts, out, err);
+  }
+  if (field->conv == MST_PQ_CONV_BYTES) {
+    if (d->ends.size == 0) MST_TRY(mst_block_put_zero(&d->ends, field->large ? 8 : 4, err));
+    if (field->index_format != NULL) return make_dictionary(mem, field, d, out, err);
+    if (field->layout == MST_LAYOUT_VIEWS) return make_views(mem, field, d, out, err);
+  }
+  if (d->nulls > 0 && field->nullable) mst_block_take(&d->valid, &buffers[0]);
+  if (field->conv == MST_PQ_CONV_BYTES) {
+    mst_block_take(&d->ends, &buffers[1]);
+    mst_block_take(&d->values, &buffers[2]);
+    parts.n_buffers = 3;
   } else {
-    if (d->nulls > 0 && field->nullable) mst_block_take(&d->valid, &buffers[0]);
-    if (field->conv == MST_PQ_CONV_BYTES) {
-      if (d->ends.size == 0) MST_TRY(mst_block_put_zero(&d->ends, field->large ? 8 : 4, err));
-      mst_block_take(&d->ends, &buffers[1]);
-      mst_block_take(&d->values, &buffers[2]);
-      parts.n_buffers = 3;
-    } else {
-      mst_block_take(&d->values, &buffers[1]);
-    }
+    mst_block_take(&d->values, &buffers[1]);
   }
   status = mst_array_make(mem, &parts, out, err);
 done:
@@ -102,15 +224,73 @@ done:
   return status;
 }
 
-/* A fixed-size list needs its size of items in every row; nulls get items of their own. */
-static mst_status check_fixed(const mst_pq_field *field, const slots *s, mst_error *err) {
+/* Items of a fixed-size list: every row that is there must have its size; nulls get items of their own. */
+static mst_status pad_fixed(const mst_allocator *mem, const mst_pq_field *field, const slots *s,
+                            struct ArrowArray *items, mst_error *err) {
+  mst_status status = MST_OK;
   const int32_t *ends = (const int32_t *)(const void *)s->offsets.data;
+  struct ArrowSchema schema = {0};
+  struct ArrowArray padded;
+  mst_block rows;
+  int64_t i, k, row;
+  mst_block_init(&rows, mem);
+  for (i = 0; i < s->n; i++) {
+    bool valid = s->nulls == 0 || (s->valid.data[i >> 3] >> (i & 7) & 1) != 0;
+    if (valid && ends[i + 1] - ends[i] != field->size) {
+      status = mst_fail(err, MST_E_CORRUPT, "a list of \"%s\" has %d items, not %d", field->name, ends[i + 1] - ends[i],
+                        field->size);
+      goto done;
+    }
+    for (k = 0; s->nulls > 0 && k < field->size; k++) {
+      row = valid ? ends[i] + k : -1;
+      MST_TRY(mst_block_put(&rows, &row, sizeof row, err));
+    }
+  }
+  if (s->nulls == 0) goto done;
+  MST_TRY(mst_pq_fields_schema(mem, &field->children[0], &schema, err));
+  MST_TRY(mst_array_gather(mem, &schema, items, (const int64_t *)(const void *)rows.data,
+                           (int64_t)(rows.size / sizeof row), &padded, err));
+  mst_array_release(items);
+  *items = padded;
+done:
+  mst_schema_release(&schema);
+  mst_block_free(&rows);
+  return status;
+}
+
+/* Offsets of a list become offsets and sizes of a list view. */
+static mst_status split_offsets(const mst_pq_field *field, slots *s, mst_block *sizes, mst_error *err) {
+  mst_status status = MST_OK;
+  size_t each = field->large ? 8 : 4;
   int64_t i;
-  for (i = 0; i < s->n; i++)
-    if (ends[i + 1] - ends[i] != field->size)
-      return mst_fail(err, MST_E_CORRUPT, "a list of \"%s\" has %d items, not %d", field->name, ends[i + 1] - ends[i],
-                      field->size);
-  return MST_OK;
+  MST_TRY(mst_block_reserve(sizes, (size_t)s->n * each, err));
+  for (i = 0; i < s->n; i++) {
+    uint8_t *at = s->offsets.data + (size_t)i * each;
+    if (field->large) mst_put_le64(sizes->data + 8 * i, mst_le64(at + 8) - mst_le64(at));
+    if (!field->large) mst_put_le32(sizes->data + 4 * i, mst_le32(at + 4) - mst_le32(at));
+  }
+  sizes->size = (size_t)s->n * each;
+  s->offsets.size -= each;
+done:
+  return status;
+}
+
+/* Buffers of a list or struct in the order of its layout. */
+static mst_status group_buffers(const mst_pq_field *field, slots *s, mst_block *sizes, mst_array_parts *parts,
+                                mst_error *err) {
+  mst_status status = MST_OK;
+  bool view = field->layout == MST_LAYOUT_LISTVIEW32 || field->layout == MST_LAYOUT_LISTVIEW64;
+  if (view) MST_TRY(split_offsets(field, s, sizes, err));
+  if (s->nulls > 0) mst_block_take(&s->valid, &parts->buffers[0]);
+  parts->n_buffers = 1;
+  if (field->layout == MST_LAYOUT_STRUCT || field->layout == MST_LAYOUT_FIXED_LIST) return MST_OK;
+  mst_block_take(&s->offsets, &parts->buffers[1]);
+  parts->n_buffers = 2;
+  if (!view) return MST_OK;
+  mst_block_take(sizes, &parts->buffers[2]);
+  parts->n_buffers = 3;
+done:
+  return status;
 }
 
 static mst_status make_group(const mst_allocator *mem, const mst_pq_field *field, mst_pq_column_in *columns,
@@ -119,19 +299,19 @@ static mst_status make_group(const mst_allocator *mem, const mst_pq_field *field
   const mst_pq_decoded *d = &columns[first_leaf(field)->leaf].out;
   bool list = field->kind != MST_KIND_STRUCT;
   slots s = {0};
-  mst_bytes buffers[2] = {{0}};
-  mst_array_parts parts = {
-      .buffers = buffers, .n_buffers = list && !field->fixed_list ? 2 : 1, .n_children = field->n_children};
+  mst_block sizes;
+  mst_bytes buffers[3] = {{0}};
+  mst_array_parts parts = {.buffers = buffers, .n_children = field->n_children};
   struct ArrowArray *children = NULL;
   uint32_t i, made = 0;
   mst_block_init(&s.valid, mem);
   mst_block_init(&s.offsets, mem);
+  mst_block_init(&sizes, mem);
   MST_TRY_ALLOC(children = mst_alloc_zero(mem, field->n_children, sizeof *children));
   MST_TRY(list ? scan_list(field, d, &s, err) : scan_struct(field, d, &s, err));
-  if (field->fixed_list) MST_TRY(check_fixed(field, &s, err));
   MST_TRY(make_children(mem, field, columns, list ? s.items : s.n, children, &made, err));
-  if (s.nulls > 0) mst_block_take(&s.valid, &buffers[0]);
-  if (parts.n_buffers == 2) mst_block_take(&s.offsets, &buffers[1]);
+  if (field->fixed_list) MST_TRY(pad_fixed(mem, field, &s, &children[0], err));
+  MST_TRY(group_buffers(field, &s, &sizes, &parts, err));
   parts.length = s.n;
   parts.null_count = s.nulls;
   parts.children = children;
@@ -142,6 +322,7 @@ done:
   mst_free(mem, children);
   mst_block_free(&s.valid);
   mst_block_free(&s.offsets);
+  mst_block_free(&sizes);
   return status;
 }
 

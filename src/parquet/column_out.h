@@ -4,7 +4,7 @@
 #ifndef MST_PARQUET_COLUMN_OUT_H
 #define MST_PARQUET_COLUMN_OUT_H
 
-#include "codec/block.h"
+#include "codec/codec.h"
 #include "parquet/shape.h"
 #include "parquet/stats.h"
 

@@ -12,13 +12,15 @@ static void narrow(const uint8_t *from, size_t n, uint8_t *to, uint32_t width) {
   }
 }
 
-static void widen(const uint8_t *from, uint32_t stored, size_t n, uint8_t *to, uint32_t width) {
+static bool widen(const uint8_t *from, uint32_t stored, size_t n, uint8_t *to, uint32_t width) {
   size_t i;
   for (i = 0; i < n; i++) {
     int64_t v = stored == 4 ? (int64_t)(int32_t)mst_le32(from + 4 * i) : (int64_t)mst_le64(from + 8 * i);
+    if (width == 4 && v != (int32_t)v) return false;
     memset(to + i * width, v < 0 ? 0xff : 0, width);
     memcpy(to + i * width, &v, width < 8 ? width : 8);
   }
+  return true;
 }
 
 bool mst_pq_convert_big(const uint8_t *from, size_t n, uint8_t *to, uint32_t width) {
@@ -48,7 +50,7 @@ bool mst_pq_convert(mst_pq_conv conv, const uint8_t *from, uint32_t stored_width
   size_t i;
   switch (conv) {
   case MST_PQ_CONV_NARROW: narrow(from, n, to, width); return true;
-  case MST_PQ_CONV_WIDEN: widen(from, stored_width, n, to, width); return true;
+  case MST_PQ_CONV_WIDEN: return widen(from, stored_width, n, to, width);
   case MST_PQ_CONV_INT96: return int96(from, n, to);
   case MST_PQ_CONV_BIG:
     for (i = 0; i < n; i++)

@@ -144,6 +144,7 @@ static mst_status make_leaf(making *m, const mst_pq_node *n, mst_pq_field *out) 
   MST_TRY(typed_leaf(m, n, out));
   MST_TRY(mst_type_parse(out->format, &type, m->err));
   out->kind = type.kind;
+  out->layout = type.layout;
   out->width = type.width;
   if (type.kind == MST_KIND_NULL) out->nullable = true;
 done:
@@ -185,6 +186,7 @@ static mst_status make_list(making *m, uint32_t node, uint32_t repeated, mst_pq_
   const mst_pq_node *r = &m->f->nodes[repeated];
   bool item = group_is_item(m, &m->f->nodes[node], repeated);
   out->kind = MST_KIND_LIST;
+  out->layout = MST_LAYOUT_LIST32;
   out->format = "+l";
   out->rep = r->rep;
   MST_TRY_ALLOC(out->children = mst_pq_file_alloc(m->f, 1, sizeof *out->children));
@@ -200,12 +202,14 @@ static mst_status make_map(making *m, uint32_t repeated, mst_pq_field *out) {
   const mst_pq_node *r = &m->f->nodes[repeated];
   mst_pq_field *entries;
   out->kind = MST_KIND_MAP;
+  out->layout = MST_LAYOUT_LIST32;
   out->format = "+m";
   out->rep = r->rep;
   MST_TRY_ALLOC(out->children = entries = mst_pq_file_alloc(m->f, 1, sizeof *out->children));
   out->n_children = 1;
   *entries = (mst_pq_field){.name = "entries",
                             .kind = MST_KIND_STRUCT,
+                            .layout = MST_LAYOUT_STRUCT,
                             .format = "+s",
                             .def = r->def,
                             .parent_def = r->def,
@@ -232,6 +236,7 @@ static mst_status make_value(making *m, uint32_t node, level above, mst_pq_field
     if (is_group(r) && r->n_children == 1) return make_list(m, node, node + 1, out);
   }
   out->kind = MST_KIND_STRUCT;
+  out->layout = MST_LAYOUT_STRUCT;
   out->format = "+s";
   return make_children(m, node, above, out);
 }
@@ -249,6 +254,7 @@ static mst_status make_field(making *m, uint32_t node, bool as_item, level above
   }
   /* Repeated without a LIST around it: a list that is always there, of required items. */
   out->kind = MST_KIND_LIST;
+  out->layout = MST_LAYOUT_LIST32;
   out->format = "+l";
   out->def = (uint8_t)(n->def - 1);
   out->rep = n->rep;
@@ -261,7 +267,8 @@ done:
 
 mst_status mst_pq_fields_make(mst_parquet_file *f, mst_pq_field *out, mst_error *err) {
   making m = {.f = f, .err = err};
-  *out = (mst_pq_field){.name = "", .format = "+s", .kind = MST_KIND_STRUCT, .field_id = INT32_MIN};
+  *out = (mst_pq_field){
+      .name = "", .format = "+s", .kind = MST_KIND_STRUCT, .layout = MST_LAYOUT_STRUCT, .field_id = INT32_MIN};
   return make_children(&m, 0, (level){0, 0}, out);
 }
 
@@ -287,7 +294,8 @@ mst_status mst_pq_fields_schema(const mst_allocator *mem, const mst_pq_field *fi
                                 mst_error *err) {
   mst_status status = MST_OK;
   struct ArrowSchema made = {0}, values = {0};
-  int64_t flags = (field->nullable ? ARROW_FLAG_NULLABLE : 0) | (field->ordered ? ARROW_FLAG_DICTIONARY_ORDERED : 0);
+  int64_t flags = (field->nullable ? ARROW_FLAG_NULLABLE : 0) | (field->ordered ? ARROW_FLAG_DICTIONARY_ORDERED : 0) |
+                  (field->sorted ? ARROW_FLAG_MAP_KEYS_SORTED : 0);
   const char *format = field->index_format != NULL ? field->index_format : field->format;
   uint32_t i;
   MST_TRY(mst_schema_node(mem, format, field->name, flags, field->n_children, &made, err));

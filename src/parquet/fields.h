@@ -39,13 +39,20 @@ typedef struct mst_pq_field {
   const char *extension;    /* Arrow extension name, NULL: none                 */
   const char *metadata;     /* Arrow metadata from the file's own Arrow schema  */
   const char *index_format; /* dictionary: format of the indices               */
-  bool ordered;
-  bool large; /* 64-bit offsets */
+  bool ordered;             /* dictionaries */
+  bool sorted;              /* maps, by their keys */
+  uint32_t index_width;
+  mst_layout layout; /* of the array; of a dictionary's values      */
+  bool large;        /* 64-bit offsets while decoding               */
 } mst_pq_field;
 
 /* All fields of the file, as children of `*out`; made once and kept. MST_E_CORRUPT or MST_E_UNSUPPORTED names the
  * column. */
 mst_status mst_pq_fields_make(mst_parquet_file *f, mst_pq_field *out, mst_error *err);
+/* Gives fields the Arrow types that the writer's own schema (the ARROW:schema of the footer) names, where they are ways
+ * to look at the same stored values; the rest stays as it is. */
+mst_status mst_pq_fields_restore(mst_parquet_file *f, mst_pq_field *fields, const struct ArrowSchema *schema,
+                                 mst_error *err);
 /* The Arrow schema of fields. */
 mst_status mst_pq_fields_schema(const mst_allocator *mem, const mst_pq_field *field, struct ArrowSchema *out,
                                 mst_error *err);

@@ -537,6 +537,35 @@ static mst_status check_end(const uint8_t *tail, size_t n, uint64_t size, uint32
   return MST_OK;
 }
 
+/* Arrow's own schema, when a writer left one; a broken one is as good as none. */
+static mst_status restore_types(mst_parquet_file *f, mst_error *err) {
+  mst_status status = MST_OK;
+  const char *text = mst_parquet_file_metadata(f, "ARROW:schema", NULL);
+  struct ArrowSchema schema = {0};
+  mst_buf bytes;
+  mst_buf_init(&bytes, f->mem, f->footer_size + 16);
+  if (text != NULL) status = mst_base64_decode(&bytes, text, strlen(text), err);
+  if (text != NULL && status == MST_OK) status = mst_ipc_get_schema(f->mem, bytes.data, bytes.size, &schema, err);
+  if (text != NULL && status == MST_OK) status = mst_pq_fields_restore(f, f->fields, &schema, err);
+  mst_schema_release(&schema);
+  mst_buf_free(&bytes);
+  return status == MST_E_NO_MEMORY ? status : MST_OK;
+}
+
+/* Columns as Arrow fields. A file with a column that cannot be Arrow can still be looked at. */
+static mst_status make_fields(mst_parquet_file *f, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_field *fields;
+  MST_TRY_ALLOC(fields = mst_pq_file_alloc(f, 1, sizeof *fields));
+  status = mst_pq_fields_make(f, fields, &f->fields_error);
+  if (status == MST_E_NO_MEMORY) return mst_fail_memory(err);
+  if (status != MST_OK) return MST_OK;
+  f->fields = fields;
+  status = restore_types(f, err);
+done:
+  return status;
+}
+
 mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail, size_t n, uint64_t size,
                                   mst_parquet_file **out, uint64_t *need, mst_error *err) {
   mst_status status = MST_OK;
@@ -569,12 +598,7 @@ mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail,
   MST_TRY_ALLOC(f->footer = mst_alloc(f->mem, (size_t)length + 1));
   memcpy(f->footer, tail + n - 8 - length, length);
   MST_TRY(parse_file(f, err));
-  MST_TRY_ALLOC(f->fields = mst_pq_file_alloc(f, 1, sizeof *f->fields));
-  /* A file with a column that cannot be Arrow can still be looked at. */
-  status = mst_pq_fields_make(f, f->fields, &f->fields_error);
-  if (status == MST_E_NO_MEMORY) MST_TRY(mst_fail_memory(err));
-  if (status != MST_OK) f->fields = NULL;
-  status = MST_OK;
+  MST_TRY(make_fields(f, err));
   *out = f;
   f = NULL;
 done:

@@ -4,7 +4,7 @@
 #ifndef MST_PARQUET_RLE_OUT_H
 #define MST_PARQUET_RLE_OUT_H
 
-#include "column/block.h"
+#include "column/column.h"
 
 typedef struct mst_rle_out {
   mst_block *out;

@@ -4,7 +4,7 @@
 #ifndef MST_PARQUET_VALUES_IN_H
 #define MST_PARQUET_VALUES_IN_H
 
-#include "column/block.h"
+#include "column/column.h"
 #include "parquet/delta_in.h"
 #include "parquet/format.h"
 #include "parquet/rle_in.h"

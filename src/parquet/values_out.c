@@ -3,29 +3,6 @@
  * Owns: nothing. May call: base, column. */
 #include "parquet/values_out.h"
 
-/* One inline or referenced value of a view array. */
-static const uint8_t *view_at(const struct ArrowArray *array, int64_t i, size_t *n) {
-  const uint8_t *view = (const uint8_t *)array->buffers[1] + 16 * i;
-  uint32_t size = mst_le32(view);
-  *n = size;
-  if (size <= 12) return view + 4;
-  return (const uint8_t *)array->buffers[2 + mst_le32(view + 8)] + mst_le32(view + 12);
-}
-
-const uint8_t *mst_pq_text_at(const mst_type *type, const struct ArrowArray *array, int64_t i, size_t *n) {
-  if (type->layout == MST_LAYOUT_OFFSETS32) {
-    const int32_t *offsets = array->buffers[1];
-    *n = (size_t)(offsets[i + 1] - offsets[i]);
-    return (const uint8_t *)array->buffers[2] + offsets[i];
-  }
-  if (type->layout == MST_LAYOUT_OFFSETS64) {
-    const int64_t *offsets = array->buffers[1];
-    *n = (size_t)(offsets[i + 1] - offsets[i]);
-    return (const uint8_t *)array->buffers[2] + offsets[i];
-  }
-  return view_at(array, i, n);
-}
-
 /* The smallest and largest strings met so far; a prefix as a big-endian number settles most comparisons. */
 typedef struct text_range {
   const uint8_t *min, *max;
@@ -67,7 +44,7 @@ static mst_status put_text(const mst_pq_leaf *leaf, const struct ArrowArray *arr
   int64_t i;
   for (k = 0; k < n_runs; k++) {
     for (i = runs[k].first; i < runs[k].first + runs[k].count; i++) {
-      const uint8_t *p = mst_pq_text_at(&leaf->type, array, i, &n);
+      const uint8_t *p = mst_array_text(&leaf->type, array, i, &n);
       if (n > INT32_MAX - 4096)
         return mst_fail(err, MST_E_LIMIT, "a value of %zu bytes is too large for a Parquet page", n);
       if (p == NULL) p = none;

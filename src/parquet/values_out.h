@@ -11,7 +11,5 @@
  * `stats` may be NULL. */
 mst_status mst_pq_put_plain(const mst_pq_leaf *leaf, const struct ArrowArray *array, const mst_pq_run *runs,
                             size_t n_runs, mst_block *out, uint64_t *bits, mst_pq_stats *stats, mst_error *err);
-/* Bytes of value `i` of a text or bytes array (offset included). */
-const uint8_t *mst_pq_text_at(const mst_type *type, const struct ArrowArray *array, int64_t i, size_t *n);
 
 #endif

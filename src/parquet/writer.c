@@ -209,7 +209,7 @@ static mst_status tell_positions(mst_parquet_writer *w, const position_want *wan
     for (value = at + page->values_at; row < end; row++) {
       int64_t k = array->offset + piece->first + (int64_t)row;
       if (valid != NULL && (valid[k >> 3] >> (k & 7) & 1) == 0) continue;
-      mst_pq_text_at(&leaf->type, array, k, &n);
+      mst_array_text(&leaf->type, array, k, &n);
       positions[2 * row] = value + 4;
       positions[2 * row + 1] = n;
       value += 4 + n;
