@@ -26,7 +26,7 @@ static bool error_children(mst_xml *x, mst_s3_error *out, char *key, size_t key_
         {"Code", out->code, sizeof out->code},             {"Message", out->message, sizeof out->message},
         {"RequestId", out->request_id, sizeof out->request_id}, {"HostId", out->host_id, sizeof out->host_id},
         {"Region", out->region, sizeof out->region},       {"Endpoint", out->endpoint, sizeof out->endpoint},
-        {key == NULL ? "" : "Key", key, key_capacity}};
+        {"Key", key, key_capacity}};
     const mst_xml_kind kind = mst_xml_next(x);
     const char *text;
     size_t n;
@@ -35,7 +35,7 @@ static bool error_children(mst_xml *x, mst_s3_error *out, char *key, size_t key_
     if (kind != MST_XML_OPEN) continue;
     to = NULL;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted && to == NULL; i++)
-      if (mst_xml_is(x, wanted[i].name)) to = &wanted[i];
+      if (wanted[i].text != NULL && mst_xml_is(x, wanted[i].name)) to = &wanted[i];
     if (!mst_xml_text(x, &text, &n)) return false;
     if (to != NULL) keep(to->text, to->capacity, text, n);
   }
