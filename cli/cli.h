@@ -116,6 +116,9 @@ void cli_table_free(cli_table *t);
 
 /* Opens a source with the command's --format, --index-at, --storage and --option. */
 mst_status cli_open_source(cli *c, const char *url, mst_source **out, mst_error *err);
+/* Whether `url` is a local folder; the same with a slash at its end (free it). */
+bool cli_is_folder(const char *url);
+char *cli_as_prefix(const char *url);
 /* Runs `each` for every object that the arguments name (objects, prefixes, globs). The first failure's exit code, 0 when none. */
 int cli_each_source(cli *c, int (*each)(cli *c, const char *url));
 /* The command's query: -n, --size, --records, --strategy, --region, --where, --plan. */

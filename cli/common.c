@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 mst_status cli_open_source(cli *c, const char *url, mst_source **out, mst_error *err) {
   mst_source_options o = MST_SOURCE_OPTIONS_INIT;
@@ -57,6 +58,21 @@ static int each_of_many(cli *c, const char *argument, int (*each)(cli *c, const 
   return code;
 }
 
+char *cli_as_prefix(const char *url) {
+  const size_t n = strlen(url);
+  char *out = malloc(n + 2);
+  if (out == NULL) return NULL;
+  memcpy(out, url, n + 1);
+  if (n == 0 || url[n - 1] != '/') memcpy(out + n, "/", 2);
+  return out;
+}
+
+/* A local folder is meant with all that lies in it, with or without a slash behind it. */
+bool cli_is_folder(const char *url) {
+  struct stat st;
+  return strstr(url, "://") == NULL && stat(url, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 int cli_each_source(cli *c, int (*each)(cli *c, const char *url)) {
   int code = CLI_DONE;
   if (c->n_args == 0) return cli_usage(c->command, "a URL is missing");
@@ -64,8 +80,11 @@ int cli_each_source(cli *c, int (*each)(cli *c, const char *url)) {
     const char *url = c->args[i];
     const size_t n = strlen(url);
     const bool web = strncmp(url, "http", 4) == 0 && strstr(url, "://") != NULL; /* a '?' there is no glob */
-    const bool many = n == 0 || url[n - 1] == '/' || (!web && strpbrk(url, "*?[") != NULL);
-    const int one = many ? each_of_many(c, url, each) : each(c, url);
+    const bool folder = cli_is_folder(url);
+    const bool many = n == 0 || url[n - 1] == '/' || folder || (!web && strpbrk(url, "*?[") != NULL);
+    char *below = folder ? cli_as_prefix(url) : NULL;
+    const int one = many ? each_of_many(c, below != NULL ? below : url, each) : each(c, url);
+    free(below);
     if (code == CLI_DONE) code = one;
   }
   return code;

@@ -67,8 +67,11 @@ static int run_ls(cli *c) {
   int code = CLI_DONE;
   for (int i = 0; i < c->n_args && code == CLI_DONE; i++) {
     lister l = {.cli = c};
-    const mst_status status = mst_find(c->ctx, c->args[i], c->storage, c->n_storage, cli_has(c, "recursive") ? MST_FIND_RECURSIVE : 0, list_one, &l, c->cancel, &err);
+    char *folder = cli_is_folder(c->args[i]) ? cli_as_prefix(c->args[i]) : NULL;
+    const char *url = folder != NULL ? folder : c->args[i];
+    const mst_status status = mst_find(c->ctx, url, c->storage, c->n_storage, cli_has(c, "recursive") ? MST_FIND_RECURSIVE : 0, list_one, &l, c->cancel, &err);
     code = l.code != CLI_DONE ? l.code : status != MST_OK ? cli_fail(status, &err) : CLI_DONE;
+    free(folder);
   }
   return code;
 }

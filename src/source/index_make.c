@@ -75,9 +75,14 @@ static mst_status dry_run(mst_source *s, const json_t *facts, const mst_scan_opt
   return new_report(s, "dry-run", mst_object_size(s->object), expected_size(s, facts, o), facts, report, err);
 }
 
+static mst_status while_writing(const mst_source *s, mst_status status, mst_error *err) {
+  const bool denied = status == MST_E_DENIED || status == MST_E_UNSUPPORTED;
+  return mst_while(err, status, "writing the index %s%s", s->index_url, denied ? " (an index can be kept elsewhere: --index-at)" : "");
+}
+
 static mst_status finish(mst_source *s, mst_index_writer *w, const json_t *final, json_t **report, mst_error *err) {
   mst_status status = mst_index_writer_close(w, final, err);
-  if (status != MST_OK) return mst_while(err, status, "writing the index %s", s->index_url);
+  if (status != MST_OK) return while_writing(s, status, err);
   pthread_mutex_lock(&s->lock);
   mst_index_unref(s->index); /* the next plan looks at what is there now */
   s->index = NULL;

@@ -269,6 +269,20 @@ def test_globs_and_prefixes(meseta: Command, tmp_path: pathlib.Path) -> None:
     meseta("index", tmp_path / "*.nothing", code=3)
 
 
+def test_folders_need_no_slash(meseta: Command, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "r.fastq").write_bytes(reads(10))
+    assert meseta("ls", tmp_path).stdout == b"r.fastq\n"
+    meseta("index", tmp_path)
+    assert len(plan(meseta, tmp_path, "-n", 1)) == 1
+
+
+def test_a_place_that_may_not_be_written_to(meseta: Command, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "r.fastq").write_bytes(reads(10))
+    pathlib.Path(f"{tmp_path}/r.fastq.meseta").mkdir()
+    done = meseta("index", tmp_path / "r.fastq", code=None)
+    assert done.returncode in (1, 2) and b"r.fastq.meseta" in done.stderr
+
+
 def test_slices_hold_no_secrets_and_stay_small(meseta: Command, fastq: pathlib.Path) -> None:
     meseta("index", fastq, "--spacing", "4Ki")
     for line in plan(meseta, fastq, "-n", 50):
