@@ -241,6 +241,10 @@ static mst_status replace(const staging *st, const mst_op *op, int folder, mst_e
   bool locked = false;
   MST_TRY(lock_folder(op, folder, &locked, err));
   bool exists = stat(st->target.text, &there) == 0;
+  if (!exists && errno != ENOENT && op->put_mode == MST_PUT_IF_MATCH) {
+    status = mst_fail_errno(err, errno, "cannot look at the file");
+    goto done;
+  }
   MST_TRY(check_version(op, &there, exists, err));
   set_time(st->fd, exists ? &there : NULL);
   if (rename(st->temp.text, st->target.text) != 0) status = fail_write(err, errno, "cannot put the file in place");

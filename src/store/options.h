@@ -70,16 +70,15 @@ typedef enum mst_option_type {
 enum { MST_FOR_S3 = 1, MST_FOR_HTTP = 2, MST_FOR_FILE = 4, MST_FOR_MEMORY = 8 };
 
 typedef struct mst_option {
-  mst_option_id id;
-  const char *name; /* our own spelling                                                          */
-  mst_option_type type;
-  uint32_t stores;
-  bool secret;
+  const char *name; /* our own spelling                                                                    */
+  const char *doc;
   const char *initial;        /* default as text; NULL: unset                                              */
   const char *choices;        /* CHOICE: "auto path=false virtual=true": word, and a synonym behind '='    */
   const char *environment[6]; /* names in order, the first one set counts; NULL ends                       */
   const char *aliases[12];    /* other spellings; a leading '!' means the opposite (BOOL); NULL ends       */
-  const char *doc;
+  mst_option_type type;
+  uint32_t stores;
+  bool secret; /* never shown, and wiped when it is forgotten                                              */
 } mst_option;
 /* The row of an option, by id. */
 const mst_option *mst_option_row(mst_option_id id);

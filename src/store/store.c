@@ -61,7 +61,7 @@ mst_context *mst_store_context(const mst_store *s) { return s->ctx; }
 const char *mst_store_url(const mst_store *s) { return s->url; }
 const char *mst_store_kind(const mst_store *s) { return s->ops.name; }
 uint32_t mst_store_flags(const mst_store *s) { return s->ops.flags; }
-void *mst_store_self(const mst_store *s, const char *kind) { return s->ops.name == kind ? s->self : NULL; }
+void *mst_store_self(const mst_store *s, const char *name) { return s->ops.name == name ? s->self : NULL; }
 
 static mst_status add_setting(void *arg, const char *name, const char *value, mst_error *err) {
   return mst_json_set_text(arg, name, value, err);
@@ -85,8 +85,9 @@ done:
 
 char *mst_store_name_key(const mst_store *s, const char *key, char *out, size_t n) {
   char whole[2048];
-  const char *sep = key != NULL && key[0] != '\0' && !mst_text_ends(s->url, "/") ? "/" : "";
-  int length = snprintf(whole, sizeof whole, "%s%s%s", s->url, sep, key != NULL ? key : "");
+  if (key == NULL) key = "";
+  const char *sep = key[0] != '\0' && !mst_text_ends(s->url, "/") ? "/" : "";
+  int length = snprintf(whole, sizeof whole, "%s%s%s", s->url, sep, key);
   if (length >= (int)sizeof whole) {
     /* what is cut here would have been cut below: keep the end, which tells objects apart */
     size_t n_url = strlen(s->url);

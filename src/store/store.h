@@ -113,13 +113,13 @@ typedef struct mst_trace_counts {
 /* `on_op` (may be NULL) is called after each operation, from the thread that completes it. */
 mst_status mst_store_trace(mst_store *inner, void (*on_op)(void *arg, const mst_op *op, mst_status status), void *arg,
                            mst_store **out, mst_error *err);
-mst_status mst_store_trace_counts(const mst_store *trace, mst_trace_counts *out);
+mst_status mst_store_trace_counts(const mst_store *store, mst_trace_counts *out);
 /* Fails the n-th operation (from 1; 0: none), once or from then on, with this status, without asking the inner store.
  */
 mst_status mst_store_fault(mst_store *inner, uint64_t fail_at, bool persistent, mst_status with, mst_store **out,
                            mst_error *err);
 /* Operations seen so far, so that a test knows when it has failed each one. */
-uint64_t mst_store_fault_seen(const mst_store *fault);
+uint64_t mst_store_fault_seen(const mst_store *store);
 mst_status mst_store_latency(mst_store *inner, uint64_t us_per_op, uint64_t ns_per_byte, mst_store **out,
                              mst_error *err);
 /* At most this many operations in flight; more wait in order. */

@@ -48,42 +48,44 @@ WRAP(int, link, false, (const char *a, const char *b), (a, b))
 WRAP(int, rename, false, (const char *a, const char *b), (a, b))
 WRAP(int, unlink, false, (const char *a), (a))
 WRAP(int, mkdir, false, (const char *a, mode_t m), (a, m))
-WRAP(int, fstat, false, (int fd, struct stat *st), (fd, st))
-WRAP(int, stat, false, (const char *a, struct stat *st), (a, st))
+WRAP(int, fstat64, false, (int fd, struct stat *st), (fd, st))
+WRAP(int, stat64, false, (const char *a, struct stat *st), (a, st))
 
 /* Taking a lock may fail; giving it back does not. */
 int __real_flock(int fd, int how);
 int __wrap_flock(int fd, int how);
 int __wrap_flock(int fd, int how) { return (how & LOCK_UN) == 0 && fails("flock", true) ? -1 : __real_flock(fd, how); }
 
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...) { return fails("open", true) ? -1 : __real_open(path, flags, 0666); }
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...) {
+  return fails("open", true) ? -1 : __real_open64(path, flags, 0666);
+}
 
 static size_t half(size_t n) { return faults.armed && faults.halve && n > 1 ? n / 2 : n; }
 
-ssize_t __real_pread(int fd, void *into, size_t n, off_t at);
-ssize_t __wrap_pread(int fd, void *into, size_t n, off_t at);
-ssize_t __wrap_pread(int fd, void *into, size_t n, off_t at) {
-  return fails("pread", true) ? -1 : __real_pread(fd, into, half(n), at);
+ssize_t __real_pread64(int fd, void *into, size_t n, off_t at);
+ssize_t __wrap_pread64(int fd, void *into, size_t n, off_t at);
+ssize_t __wrap_pread64(int fd, void *into, size_t n, off_t at) {
+  return fails("pread", true) ? -1 : __real_pread64(fd, into, half(n), at);
 }
 ssize_t __real_write(int fd, const void *from, size_t n);
 ssize_t __wrap_write(int fd, const void *from, size_t n);
 ssize_t __wrap_write(int fd, const void *from, size_t n) {
   return fails("write", true) ? -1 : __real_write(fd, from, half(n));
 }
-ssize_t __real_pwrite(int fd, const void *from, size_t n, off_t at);
-ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t at);
-ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t at) {
-  return fails("pwrite", true) ? -1 : __real_pwrite(fd, from, half(n), at);
+ssize_t __real_pwrite64(int fd, const void *from, size_t n, off_t at);
+ssize_t __wrap_pwrite64(int fd, const void *from, size_t n, off_t at);
+ssize_t __wrap_pwrite64(int fd, const void *from, size_t n, off_t at) {
+  return fails("pwrite", true) ? -1 : __real_pwrite64(fd, from, half(n), at);
 }
 DIR *__real_opendir(const char *path);
 DIR *__wrap_opendir(const char *path);
 DIR *__wrap_opendir(const char *path) { return fails("opendir", false) ? NULL : __real_opendir(path); }
-struct dirent *__real_readdir(DIR *d);
-struct dirent *__wrap_readdir(DIR *d);
-struct dirent *__wrap_readdir(DIR *d) {
-  return fails("readdir", false) ? NULL : __real_readdir(d);
+struct dirent *__real_readdir64(DIR *d);
+struct dirent *__wrap_readdir64(DIR *d);
+struct dirent *__wrap_readdir64(DIR *d) {
+  return fails("readdir", false) ? NULL : __real_readdir64(d);
 }
 
 static void arm(long fail_at, int with) {
