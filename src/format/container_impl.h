@@ -18,6 +18,7 @@ typedef struct container_input {
 void mst_input_feed(container_input *in, const mst_bytes *bytes, bool last);
 static inline size_t mst_input_left(const container_input *in) { return (size_t)(in->end - in->at); }
 static inline void mst_input_use(container_input *in, size_t n) {
+  if (n == 0) return; /* `at` may be NULL then */
   in->at += n;
   in->offset += n;
 }
