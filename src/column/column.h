@@ -81,6 +81,13 @@ mst_status mst_array_gather(const mst_allocator *mem, const struct ArrowSchema *
                             const int64_t *rows, int64_t n, struct ArrowArray *out, mst_error *err);
 mst_status mst_array_copy(const mst_allocator *mem, const struct ArrowSchema *schema, const struct ArrowArray *array,
                           struct ArrowArray *out, mst_error *err);
+/* Without dictionaries and run-end encoding, at any depth: the schema, and an array of it, which is taken over, also on
+ * failure. What is plain already is moved. */
+bool mst_schema_is_plain(const struct ArrowSchema *schema);
+mst_status mst_schema_plain(const mst_allocator *mem, const struct ArrowSchema *from, struct ArrowSchema *out,
+                            mst_error *err);
+mst_status mst_array_plain(const mst_allocator *mem, const struct ArrowSchema *schema, struct ArrowArray *array,
+                           struct ArrowArray *out, mst_error *err);
 /* Bytes of value `i` of a text or bytes array (`i` includes its offset), whatever the layout. */
 const uint8_t *mst_array_text(const mst_type *type, const struct ArrowArray *array, int64_t i, size_t *n);
 /* One view of a view array: inline up to 12 bytes, else at byte `at` of data buffer `buffer`. */

@@ -102,10 +102,11 @@ static mst_status unknown_type(const fb *b, int64_t number) {
 }
 
 static mst_status int_format(const fb *b, const fb_table *t, char *out) {
+  static const char letters[2][5] = {"CSIL", "csil"};
   int64_t bits = fb_number(b, t, 0, 4, 0);
   bool is_signed = fb_number(b, t, 1, 1, 0) != 0;
   if (bits != 8 && bits != 16 && bits != 32 && bits != 64) return broken(b, "an integer of an odd width");
-  out[0] = (is_signed ? "csil" : "CSIL")[__builtin_ctzll((uint64_t)bits) - 3];
+  out[0] = letters[is_signed][__builtin_ctzll((uint64_t)bits) - 3];
   return MST_OK;
 }
 

@@ -56,5 +56,8 @@ mst_status mst_pq_fields_restore(mst_parquet_file *f, mst_pq_field *fields, cons
 /* The Arrow schema of fields. */
 mst_status mst_pq_fields_schema(const mst_allocator *mem, const mst_pq_field *field, struct ArrowSchema *out,
                                 mst_error *err);
+/* The same with the file's key-values as the schema's metadata. */
+mst_status mst_pq_file_schema(const mst_parquet_file *f, const mst_pq_field *fields, struct ArrowSchema *out,
+                              mst_error *err);
 
 #endif

@@ -662,8 +662,30 @@ bool mst_pq_chunk_bounds(const mst_parquet_file *f, size_t group, uint32_t leaf,
   return true;
 }
 
+mst_status mst_pq_file_schema(const mst_parquet_file *f, const mst_pq_field *fields, struct ArrowSchema *out,
+                              mst_error *err) {
+  mst_status status = MST_OK;
+  struct ArrowSchema made = {0};
+  mst_metadata_pair *pairs = NULL;
+  size_t i, n = 0;
+  MST_TRY(mst_pq_fields_schema(f->mem, fields, &made, err));
+  MST_TRY_ALLOC(pairs = mst_alloc_array(f->mem, f->n_pairs + 1, sizeof *pairs));
+  for (i = 0; i < f->n_pairs; i++) {
+    const mst_pq_key_value *p = &f->pairs[i];
+    if (p->value == NULL || mst_text_equal(p->key, "ARROW:schema")) continue;
+    pairs[n++] = (mst_metadata_pair){p->key, strlen(p->key), p->value, p->value_size};
+  }
+  MST_TRY(mst_schema_set_pairs(&made, pairs, n, err));
+  *out = made;
+  made = (struct ArrowSchema){0};
+done:
+  mst_schema_release(&made);
+  mst_free(f->mem, pairs);
+  return status;
+}
+
 mst_status mst_parquet_file_schema(const mst_parquet_file *f, struct ArrowSchema *out, mst_error *err) {
-  if (f->fields != NULL) return mst_pq_fields_schema(f->mem, f->fields, out, err);
+  if (f->fields != NULL) return mst_pq_file_schema(f, f->fields, out, err);
   if (err != NULL) *err = f->fields_error;
   return f->fields_error.status;
 }

@@ -249,7 +249,7 @@ void mst_parquet_reader_free(mst_parquet_reader *r) {
 }
 
 mst_status mst_parquet_reader_schema(const mst_parquet_reader *r, struct ArrowSchema *out, mst_error *err) {
-  return mst_pq_fields_schema(r->mem, &r->root, out, err);
+  return mst_pq_file_schema(r->file, &r->root, out, err);
 }
 
 /* ---- row groups ---------------------------------------------------------------------------------------------- */

@@ -316,9 +316,6 @@ static mst_status add_field(walk *w, const struct ArrowSchema *field, const char
   MST_TRY(add_element(w, name, nullable ? MST_PQ_OPTIONAL : MST_PQ_REQUIRED, (uint32_t)field->n_children, err));
   last_element(w)->field_id = field_id(field);
   if (nullable) w->def++;
-  if (field->dictionary != NULL)
-    return mst_fail(err, MST_E_UNSUPPORTED, "dictionary field \"%s\" must be decoded before it is written",
-                    field->name);
   if (type.kind == MST_KIND_STRUCT) return add_struct(w, field, err);
   if (type.kind == MST_KIND_MAP) return add_map(w, field, err);
   if (type.kind == MST_KIND_LIST || type.kind == MST_KIND_FIXED_LIST) {
@@ -336,7 +333,7 @@ mst_status mst_pq_shape_make(const mst_allocator *mem, const struct ArrowSchema 
   mst_pq_shape shape = {.mem = mem};
   walk *w = NULL;
   int64_t i;
-  MST_TRY(mst_schema_copy(mem, schema, &shape.schema, err));
+  MST_TRY(mst_schema_plain(mem, schema, &shape.schema, err));
   if (!mst_text_equal(shape.schema.format, "+s")) {
     status =
         mst_fail(err, MST_E_ARGUMENT, "a table's schema must be a struct (\"+s\"), not \"%s\"", shape.schema.format);

@@ -71,7 +71,7 @@ typedef struct mst_pq_leaf {
 
 typedef struct mst_pq_shape {
   const mst_allocator *mem;
-  struct ArrowSchema schema; /* a copy, whose texts the elements borrow */
+  struct ArrowSchema schema; /* a plain copy, whose texts the elements borrow */
   mst_pq_element *elements;
   uint32_t n_elements;
   mst_pq_leaf *leaves;

@@ -14,6 +14,8 @@ typedef struct pending_batch {
 
 struct mst_parquet_writer {
   const mst_allocator *mem;
+  struct ArrowSchema schema; /* of the batches; the shape's is without dictionaries */
+  bool plain;                /* both are the same */
   mst_pq_shape shape;
   mst_pq_column_config *configs; /* one for each leaf */
   uint64_t row_group_rows, row_group_bytes;
@@ -80,6 +82,49 @@ done:
   return status;
 }
 
+/* Later values win. */
+static mst_status put_pair(mst_parquet_writer *w, const char *key, size_t key_size, const char *value,
+                           size_t value_size, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_pair **at = &w->meta.pairs, *made = NULL;
+  char *copy = mst_text_copy_n(w->mem, value, value_size);
+  if (copy == NULL) return mst_fail_memory(err);
+  while (*at != NULL && (strlen((*at)->key) != key_size || memcmp((*at)->key, key, key_size) != 0)) at = &(*at)->next;
+  if (*at != NULL) {
+    mst_free(w->mem, (*at)->value);
+    (*at)->value = copy;
+    return MST_OK;
+  }
+  MST_TRY_ALLOC(made = mst_alloc_zero(w->mem, 1, sizeof *made));
+  MST_TRY_ALLOC(made->key = mst_text_copy_n(w->mem, key, key_size));
+  made->value = copy;
+  *at = made;
+  return MST_OK;
+done:
+  mst_free(w->mem, copy);
+  mst_free(w->mem, made);
+  return status;
+}
+
+/* The schema's own metadata become the file's, and Arrow's schema goes along for the types that Parquet cannot say. */
+static mst_status keep_schema(mst_parquet_writer *w, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_metadata_pair pair;
+  mst_buf message, text;
+  size_t i;
+  mst_buf_init(&message, w->mem, INT32_MAX);
+  mst_buf_init(&text, w->mem, INT32_MAX);
+  for (i = 0; mst_schema_pair(&w->schema, i, &pair); i++)
+    MST_TRY(put_pair(w, pair.key, pair.key_size, pair.value, pair.value_size, err));
+  MST_TRY(mst_ipc_put_any_schema(&w->schema, &message, err));
+  MST_TRY(mst_base64_encode(&text, message.data, message.size, err));
+  MST_TRY(put_pair(w, "ARROW:schema", 12, (const char *)text.data, text.size, err));
+done:
+  mst_buf_free(&message);
+  mst_buf_free(&text);
+  return status;
+}
+
 mst_status mst_parquet_writer_open(const struct ArrowSchema *schema, const mst_parquet_writer_options *options,
                                    const mst_parquet_sink *sink, mst_parquet_writer **out, mst_error *err) {
   mst_status status = MST_OK;
@@ -93,9 +138,12 @@ mst_status mst_parquet_writer_open(const struct ArrowSchema *schema, const mst_p
   w->sink = *sink;
   w->row_group_rows = o->row_group_rows != 0 ? o->row_group_rows : (uint64_t)1 << 20;
   w->row_group_bytes = o->row_group_bytes != 0 ? o->row_group_bytes : (uint64_t)64 << 20;
-  MST_TRY(mst_pq_shape_make(w->mem, schema, &w->shape, err));
+  MST_TRY(mst_schema_copy(w->mem, schema, &w->schema, err));
+  w->plain = mst_schema_is_plain(&w->schema);
+  MST_TRY(mst_pq_shape_make(w->mem, &w->schema, &w->shape, err));
   w->meta.shape = &w->shape;
   MST_TRY(configure(w, o, err));
+  MST_TRY(keep_schema(w, err));
   MST_TRY(put_out(w, &magic, err));
   *out = w;
   w = NULL;
@@ -129,6 +177,7 @@ void mst_parquet_writer_free(mst_parquet_writer *w) {
   }
   mst_free(w->mem, w->configs);
   mst_pq_shape_free(&w->shape);
+  mst_schema_release(&w->schema);
   mst_block_coder_close(&w->coder);
   mst_free(w->mem, w);
 }
@@ -292,12 +341,25 @@ static mst_status usable(const mst_parquet_writer *w, mst_error *err) {
   return MST_OK;
 }
 
+/* Checks a batch and frees it of dictionaries. */
+static mst_status take_in(mst_parquet_writer *w, struct ArrowArray *batch, uint64_t *bytes, mst_error *err) {
+  mst_status status = MST_OK;
+  struct ArrowArray plain;
+  MST_TRY(mst_array_check(&w->schema, batch, bytes, err));
+  if (w->plain) return MST_OK;
+  MST_TRY(mst_array_plain(w->mem, &w->schema, batch, &plain, err));
+  *batch = plain;
+  MST_TRY(mst_array_check(&w->shape.schema, batch, bytes, err));
+done:
+  return status;
+}
+
 mst_status mst_parquet_writer_put(mst_parquet_writer *w, struct ArrowArray *batch, mst_error *err) {
   mst_status status = MST_OK;
   uint64_t bytes = 0;
   pending_batch *grown;
   MST_TRY(usable(w, err));
-  MST_TRY(mst_array_check(&w->shape.schema, batch, &bytes, err));
+  MST_TRY(take_in(w, batch, &bytes, err));
   if (batch->length == 0) goto done;
   if (w->n_pending == w->pending_capacity) {
     size_t capacity = w->pending_capacity == 0 ? 4 : 2 * w->pending_capacity;
@@ -337,7 +399,7 @@ mst_status mst_parquet_writer_put_group(mst_parquet_writer *w, struct ArrowArray
   uint64_t bytes;
   uint32_t leaf;
   MST_TRY(mst_parquet_writer_flush(w, err));
-  MST_TRY(mst_array_check(&w->shape.schema, batch, &bytes, err));
+  MST_TRY(take_in(w, batch, &bytes, err));
   count = batch->length;
   for (leaf = 0; leaf < w->shape.n_leaves; leaf++)
     if (binary_column >= 0 && w->shape.leaves[leaf].top == (uint32_t)binary_column) break;
@@ -357,25 +419,7 @@ done:
 /* ---- metadata and the end ------------------------------------------------------------------------------------ */
 
 mst_status mst_parquet_writer_metadata(mst_parquet_writer *w, const char *key, const char *value, mst_error *err) {
-  mst_status status = MST_OK;
-  mst_pq_pair **at = &w->meta.pairs, *made = NULL;
-  char *copy = mst_text_copy(w->mem, value);
-  if (copy == NULL) return mst_fail_memory(err);
-  while (*at != NULL && !mst_text_equal((*at)->key, key)) at = &(*at)->next;
-  if (*at != NULL) {
-    mst_free(w->mem, (*at)->value);
-    (*at)->value = copy;
-    return MST_OK;
-  }
-  MST_TRY_ALLOC(made = mst_alloc_zero(w->mem, 1, sizeof *made));
-  MST_TRY_ALLOC(made->key = mst_text_copy(w->mem, key));
-  made->value = copy;
-  *at = made;
-  return MST_OK;
-done:
-  mst_free(w->mem, copy);
-  mst_free(w->mem, made);
-  return status;
+  return put_pair(w, key, strlen(key), value, strlen(value), err);
 }
 
 mst_status mst_parquet_writer_close(mst_parquet_writer *w, mst_error *err) {

@@ -1,4 +1,4 @@
-/* Tests of column builders, views, batches and schemas: what was appended is what is read back. */
+/* tests/column/test_builder.c - Tests of column builders, views, batches and schemas: what was appended is what is read back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

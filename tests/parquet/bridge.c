@@ -1,4 +1,4 @@
-/* A shared library for the Python tests of Parquet: Arrow streams to bytes of a file and back, through the C data
+/* tests/parquet/bridge.c - A shared library for the Python tests of Parquet: Arrow streams to bytes of a file and back, through the C data
  * interface, so that every type that pyarrow can make can be tried. Not installed. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* A Parquet file in memory for tests: a sink that collects what a writer gives, and the reader driven over the bytes.
+/* tests/parquet/memory_file.h - A Parquet file in memory for tests: a sink that collects what a writer gives, and the reader driven over the bytes.
  */
 #ifndef MST_TESTS_PARQUET_MEMORY_FILE_H
 #define MST_TESTS_PARQUET_MEMORY_FILE_H

@@ -1,4 +1,4 @@
-/* Tests of Parquet files as indexes use them: what was written is read, positions point at the bytes, footers are
+/* tests/parquet/test_file.c - Tests of Parquet files as indexes use them: what was written is read, positions point at the bytes, footers are
  * found, every allocation may fail. */
 #include "memory_file.h"
 
