@@ -67,7 +67,7 @@ static mst_status sniff(inspect *n, mst_error *err) {
   if (decoded != MST_OK && decoded != MST_E_CORRUPT) goto damaged;
   if (decoded == MST_OK && starved && n->fed < n->job->members[0].size) return MST_OK;
   if (decoded != MST_OK && n->plain.size == 0) goto damaged;
-  status = n->ops->sniff(n->job, n->plain.data, n->plain.size, n->whole, &n->dialect, &want, err);
+  status = n->ops->sniff(n->job, (const uint8_t *)mst_buf_text(&n->plain), n->plain.size, n->whole, &n->dialect, &want, err);
   if (status != MST_OK || n->dialect != NULL) return status;
   if (decoded != MST_OK) goto damaged;
   if (n->whole || want <= n->want) want = n->want * 2;
