@@ -11,6 +11,7 @@
  *
  * Owns: the reader. May call: base, column, csv_cell.c. */
 #include "base/number.h"
+#include "format/batches.h"
 #include "format/csv.h"
 
 #define CHUNK_ROWS_MAX 256
@@ -36,7 +37,7 @@ typedef struct csv_rows {
   size_t n_columns, n_places;
   mst_builder **places;
   bool misfit_null, ragged_cut;
-  uint64_t batch_rows, record_max;
+  uint64_t record_max;
 
   mst_csv_cell *cells; /* chunk_rows for each column */
   size_t chunk_rows, n_rows;
@@ -53,9 +54,7 @@ typedef struct csv_rows {
   uint64_t rows;       /* rows in front of the chunk                       */
   const uint8_t *data; /* the bytes being read                             */
   bool utf8;           /* all that ends within them is valid UTF-8         */
-
-  struct ArrowArray *ready; /* batches that are full: [ready_at, n_ready) */
-  size_t ready_at, n_ready, ready_room;
+  mst_batches batches;
 } csv_rows;
 
 /* ---- options -------------------------------------------------------------------------------------------------- */
@@ -244,8 +243,7 @@ void mst_csv_rows_close(void *self) {
   mst_free(r->mem, r->spans);
   mst_buf_free(&r->scratch);
   mst_buf_free(&r->rest);
-  for (size_t i = r->ready_at; i < r->n_ready; i++) mst_array_release(&r->ready[i]);
-  mst_free(r->mem, r->ready);
+  mst_batches_free(&r->batches);
   json_decref(r->names);
   mst_free(r->mem, r);
 }
@@ -268,7 +266,7 @@ static mst_status make_chunk(csv_rows *r, mst_error *err) {
   mst_status status = MST_OK;
   size_t rows = CHUNK_CELLS / mst_max_size(r->n_columns, 1);
   r->chunk_rows = mst_max_size(mst_min_size(rows, CHUNK_ROWS_MAX), 1);
-  r->chunk_rows = (size_t)mst_min_u64(r->chunk_rows, r->batch_rows);
+  r->chunk_rows = (size_t)mst_min_u64(r->chunk_rows, r->batches.rows_max);
   MST_TRY_ALLOC(r->cells = mst_alloc_array(r->mem, mst_max_size(r->n_columns, 1) * r->chunk_rows, sizeof *r->cells));
   MST_TRY_ALLOC(r->values = mst_alloc_array(r->mem, r->chunk_rows, sizeof *r->values));
   MST_TRY_ALLOC(r->valid = mst_alloc_array(r->mem, r->chunk_rows, 1));
@@ -285,7 +283,6 @@ mst_status mst_csv_rows_open(const mst_job *job, const json_t *dialect, const js
   r->mem = job->mem;
   r->scan = mst_scan_best();
   r->record_max = job->record_max > 0 ? job->record_max : UINT64_MAX;
-  r->batch_rows = batch_rows > 0 ? batch_rows : BATCH_ROWS;
   mst_buf_init(&r->scratch, r->mem, SIZE_MAX / 2);
   mst_buf_init(&r->rest, r->mem, SIZE_MAX / 2);
   r->rest_state = MST_CSV_RECORD;
@@ -296,6 +293,7 @@ mst_status mst_csv_rows_open(const mst_job *job, const json_t *dialect, const js
   MST_TRY(choice(options, "misfit", "null", &r->misfit_null, err));
   MST_TRY(choice(options, "ragged", "cut", &r->ragged_cut, err));
   MST_TRY(make_builders(r, err));
+  mst_batches_init(&r->batches, r->mem, r->places, r->n_places, batch_rows > 0 ? batch_rows : BATCH_ROWS, BATCH_BYTES);
   MST_TRY(make_chunk(r, err));
   *out = r;
   r = NULL;
@@ -463,30 +461,6 @@ done:
   return status;
 }
 
-/* Makes a batch of what the builders hold. */
-static mst_status seal(csv_rows *r, mst_error *err) {
-  mst_status status = MST_OK;
-  if (r->n_ready == r->ready_room) {
-    const size_t room = r->ready_room * 2 + 4;
-    struct ArrowArray *more = mst_resize(r->mem, r->ready, room * sizeof *more);
-    if (more == NULL) return mst_fail_memory(err);
-    r->ready = more;
-    r->ready_room = room;
-  }
-  MST_TRY(mst_batch_take(r->mem, r->places, r->n_places, &r->ready[r->n_ready], err));
-  r->n_ready++;
-done:
-  return status;
-}
-
-static size_t rows_built(const csv_rows *r) { return r->n_places > 0 ? mst_builder_length(r->places[0]) : 0; }
-
-static mst_status seal_when_full(csv_rows *r, mst_error *err) {
-  size_t held = 0;
-  for (size_t i = 0; i < r->n_places; i++) held += mst_builder_bytes_held(r->places[i]);
-  return rows_built(r) >= r->batch_rows || held >= BATCH_BYTES ? seal(r, err) : MST_OK;
-}
-
 static mst_status flush_chunk(csv_rows *r, mst_error *err) {
   mst_status status = MST_OK;
   if (r->n_rows == 0) return MST_OK;
@@ -499,7 +473,7 @@ static mst_status flush_chunk(csv_rows *r, mst_error *err) {
   }
   r->rows += r->n_rows;
   r->n_rows = 0;
-  MST_TRY(seal_when_full(r, err));
+  MST_TRY(mst_batches_seal(&r->batches, err));
 done:
   return status;
 }
@@ -518,7 +492,7 @@ static mst_status end_row(csv_rows *r, mst_error *err) {
     r->cells[r->column * r->chunk_rows + r->n_rows] = (mst_csv_cell){r->cell, 0};
   r->column = 0;
   r->n_rows++;
-  return r->n_rows == r->chunk_rows || r->n_rows + rows_built(r) == r->batch_rows ? flush_chunk(r, err) : MST_OK;
+  return r->n_rows == r->chunk_rows || r->n_rows == mst_batches_room(&r->batches) ? flush_chunk(r, err) : MST_OK;
 }
 
 /* The cell under way ends in front of `end`, which is a delimiter or a line end. */
@@ -665,13 +639,6 @@ done:
 }
 
 mst_status mst_csv_rows_take(void *self, bool all, struct ArrowArray *out, mst_error *err) {
-  mst_status status = MST_OK;
   csv_rows *r = self;
-  *out = (struct ArrowArray){0};
-  if (r->ready_at == r->n_ready && all && rows_built(r) > 0) MST_TRY(seal(r, err));
-  if (r->ready_at == r->n_ready) return MST_OK;
-  *out = r->ready[r->ready_at++];
-  if (r->ready_at == r->n_ready) r->ready_at = r->n_ready = 0;
-done:
-  return status;
+  return mst_batches_take(&r->batches, all, out, err);
 }

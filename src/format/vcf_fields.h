@@ -1,0 +1,49 @@
+/* format/vcf_fields.h - INFO and FORMAT fields as columns: values gathered over a few hundred lines, then handed to builders at once.
+ *
+ * Owns: what is gathered, until it is flushed. May be included by: vcf_fields.c, vcf_rows.c. */
+#ifndef MST_FORMAT_VCF_FIELDS_H
+#define MST_FORMAT_VCF_FIELDS_H
+
+#include "format/vcf.h"
+
+typedef enum mst_vcf_kind { MST_VCF_INTEGER, MST_VCF_FLOAT, MST_VCF_TEXT, MST_VCF_FLAG } mst_vcf_kind;
+
+/* One declared field. Texts borrow the lines' bytes until the flush. */
+typedef struct mst_vcf_field {
+  const mst_allocator *mem;
+  const char *id; /* borrowed from the dialect's JSON */
+  size_t id_size;
+  mst_vcf_kind kind;
+  bool list;      /* more than one value where the header allows it */
+  bool narrow;    /* integers of 32 bits                            */
+  mst_builder *leaf, *lists; /* borrowed; lists: NULL when `list` is false */
+  size_t n, room; /* values                                         */
+  void *values;   /* int64, int32, double, or bytes of flags        */
+  uint8_t *valid;
+  mst_span *spans; /* texts                                          */
+  size_t n_lists, lists_room;
+  uint64_t *ends; /* in values gathered since the flush             */
+  uint8_t *lists_valid;
+} mst_vcf_field;
+
+/* From [ID, Number, Type] of the dialect. `sample`: a FORMAT field. */
+mst_status mst_vcf_field_init(mst_vcf_field *f, const mst_allocator *mem, const json_t *declared, bool sample, mst_error *err);
+void mst_vcf_field_free(mst_vcf_field *f);
+/* Its schema: `item` gets the list's item, and must live as long as `out`. */
+void mst_vcf_field_schema(const mst_vcf_field *f, mst_field *item, mst_field *out);
+/* Borrows a builder of that schema. */
+void mst_vcf_field_use(mst_vcf_field *f, mst_builder *b);
+
+/* Room for `more` further values (or lists). */
+mst_status mst_vcf_field_room(mst_vcf_field *f, size_t more, mst_error *err);
+mst_status mst_vcf_field_null(mst_vcf_field *f, mst_error *err);
+/* The text of the field in one line or sample; "." is null. `*fits` is false, and a null was added, when it is not of the type. */
+mst_status mst_vcf_field_add(mst_vcf_field *f, const uint8_t *text, size_t n, bool *fits, mst_error *err);
+/* A flag that is there. */
+mst_status mst_vcf_field_flag(mst_vcf_field *f, bool there, mst_error *err);
+/* Values (or lists) gathered. */
+static inline size_t mst_vcf_field_count(const mst_vcf_field *f) { return f->list ? f->n_lists : f->n; }
+/* Hands everything to the builders. */
+mst_status mst_vcf_field_flush(mst_vcf_field *f, mst_error *err);
+
+#endif
