@@ -13,6 +13,23 @@ from .slice import Slice
 
 __all__ = ["Source", "glob", "open"]
 
+_PORTABLE = {  # storage options that a pickle may hold
+    "addressing",
+    "allow_http",
+    "anonymous",
+    "checksum",
+    "connect_timeout",
+    "endpoint",
+    "max_attempts",
+    "region",
+    "requester_pays",
+    "retry_timeout",
+    "stall_timeout",
+    "timeout",
+    "unsigned_payload",
+    "use_tls",
+    "verify_tls",
+}
 _PIECE_MAX = 64 << 20  # bytes of one piece of distributed indexing, when the caller does not say
 
 
@@ -294,22 +311,17 @@ class Source:
         return [Slice(one) for one in found]
 
 
-def _without_secrets(given: Mapping[str, Any] | None) -> dict[str, str] | None:
+def _without_secrets(given: Mapping[str, str] | None) -> dict[str, str] | None:
     """Storage options that say where and how, but not who: a pickle holds no credential."""
     if not given:
         return None
-    kept: dict[str, str] = {}
-    portable = {"endpoint", "region", "addressing", "requester_pays", "anonymous", "use_tls", "allow_http"}
-    names = {
-        alias.lower(): row["name"]
+    portable = {
+        alias.lower()
         for row in _meseta.describe("options")
-        if row["name"] in portable
-        for alias in [row["name"], *row.get("aliases", [])]
+        if row["name"] in _PORTABLE
+        for alias in [row["name"], *row["aliases"]]
     }
-    for name, value in options.pairs(given):
-        if name.lower() in names:
-            kept[name] = value
-    return kept or None
+    return {name: value for name, value in given.items() if name.lower() in portable} or None
 
 
 def _again(url: str, how: dict[str, Any], pin: Any) -> Source:

@@ -85,4 +85,4 @@ def test_http_errors(tmp_path: pathlib.Path) -> None:
         assert caught.value.http_status == 404
         url = server.url
     with pytest.raises(meseta.TransportError):
-        meseta.open(url, storage_options={"retries": 0})
+        meseta.open(url, storage_options={"max_attempts": 1})
