@@ -62,6 +62,26 @@ done:
   return status;
 }
 
+/* Options that the user gives now must be those that the index was made with, or what was found then. None given: any will do. */
+static mst_status check_options(const mst_source *s, const mst_index *ix, mst_error *err) {
+  mst_status status = MST_OK;
+  json_t *made_with = NULL, *value;
+  const char *key;
+  const json_t *found = json_object_get(ix->facts, "dialect");
+  if (json_object_size(s->dialect) == 0) return MST_OK;
+  MST_TRY(metadata_json(ix, "meseta.options", &made_with, err));
+  json_object_foreach(s->dialect, key, value) {
+    const json_t *then = json_object_get(made_with, key);
+    if (then == NULL) then = json_object_get(found, key);
+    if (then != NULL && json_equal(then, value)) continue;
+    status = mst_fail(err, MST_E_CHANGED, "the index was made with other options of the format: \"%.60s\" differs", key);
+    break;
+  }
+done:
+  json_decref(made_with);
+  return status;
+}
+
 static mst_status bad_directory(size_t group, const char *what, mst_error *err) {
   return mst_fail(err, MST_E_CORRUPT, "row group %zu of the index: %s", group, what);
 }
@@ -124,6 +144,7 @@ mst_status mst_index_open(mst_source *s, mst_index **out, mst_cancel *cancel, ms
   MST_TRY(parse_footer(ix, &tail, cancel, err));
   MST_TRY(check_subject(s, ix, err));
   MST_TRY(metadata_json(ix, "meseta.facts", &ix->facts, err));
+  MST_TRY(check_options(s, ix, err));
   MST_TRY(read_directory(ix, err));
   ix->spacing = MST_SPACING_DEFAULT;
   MST_TRY(mst_json_get_u64(ix->facts, "spacing", "the index's facts", &ix->spacing, err));

@@ -171,7 +171,7 @@ static mst_status put_json(mst_index_writer *w, const char *key, const json_t *v
 
 mst_status mst_index_writer_close(mst_index_writer *w, const json_t *facts, mst_error *err) {
   mst_status status = MST_OK;
-  json_t *pins = NULL;
+  json_t *pins = NULL, *options = NULL;
   char version[16];
   snprintf(version, sizeof version, "%u", (unsigned)w->source->format->version);
   MST_TRY(mst_pin_to_json(mst_object_pin(w->source->object), &pins, err));
@@ -179,10 +179,13 @@ mst_status mst_index_writer_close(mst_index_writer *w, const json_t *facts, mst_
   MST_TRY(mst_parquet_writer_metadata(w->parquet, "meseta.version", version, err));
   MST_TRY(put_json(w, "meseta.pins", pins, err));
   MST_TRY(put_json(w, "meseta.facts", facts, err));
+  MST_TRY_ALLOC(options = w->source->dialect != NULL ? json_incref(w->source->dialect) : json_object());
+  MST_TRY(put_json(w, "meseta.options", options, err));
   MST_TRY(mst_parquet_writer_close(w->parquet, err));
   if (w->upload != NULL) MST_TRY(mst_upload_finish(w->upload, MST_PUT_REPLACE, NULL, NULL, err));
 done:
   json_decref(pins);
+  json_decref(options);
   return status;
 }
 

@@ -144,6 +144,11 @@ static mst_status look(mst_source *s, const mst_source_options *options, mst_can
   mst_status status = MST_OK;
   const uint32_t flags = options->allow_unpinned != 0 ? MST_OBJECT_UNPINNED : 0;
   MST_TRY(mst_object_open(s->at.store, s->at.key, NULL, flags, MST_HEAD_BYTES, &s->head, &s->object, cancel, err));
+  size_t bad = 0;
+  if (!mst_utf8_valid(mst_object_url(s->object), strlen(mst_object_url(s->object)), &bad)) {
+    status = mst_fail(err, MST_E_UNSUPPORTED, "the name is not UTF-8, so neither an index nor a slice can carry it; rename the object");
+    goto done;
+  }
   MST_TRY(choose_format(s, options->format, err));
   MST_TRY(take_dialect(s, options->dialect_json, err));
   MST_TRY(place_index(s, options->index_at, err));
