@@ -127,6 +127,7 @@ static mst_status refuse_missing(mst_call *c, const char **hint) {
   if (said(c, "NoSuchKey")) atomic_store(&s->bucket_seen, true);
   if (c->conditional) return *hint = "the object to be replaced is gone", MST_E_CONFLICT;
   if (c->op->kind == MST_OP_DELETE || c->op->kind == MST_OP_UPLOAD_ABORT) return MST_OK;
+  if (c->op->kind == MST_OP_PUT && c->said.code[0] == '\0') return *hint = "the server has no place for such a key", MST_E_UNSUPPORTED;
   *hint = c->op->kind == MST_OP_LIST || c->op->kind == MST_OP_UPLOAD_OPEN ? "" : "the bucket has no such object";
   return MST_E_NOT_FOUND;
 }

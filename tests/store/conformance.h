@@ -8,7 +8,8 @@
 
 enum {
   MST_CONF_ASYNC = 1,      /* operations go by mst_store_start                     */
-  MST_CONF_SMALL_PARTS = 2 /* parts of an upload may have any size                 */
+  MST_CONF_SMALL_PARTS = 2, /* parts of an upload may have any size                 */
+  MST_CONF_LAX_CLOSE = 4   /* closing an upload ignores If-Match (moto)            */
 };
 
 /* A way to a fresh, empty place. */
