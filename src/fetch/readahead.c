@@ -108,13 +108,14 @@ static mst_status pool_new(mst_context *ctx, chunk_pool **out, mst_error *err) {
 static chunk *chunk_new(chunk_pool *p, size_t capacity, uint64_t budget) {
   const mst_allocator *mem = mst_context_mem(p->ctx);
   chunk *c = mst_alloc_zero(mem, 1, sizeof *c);
-  uint8_t *data = c == NULL ? NULL : mst_alloc(mem, capacity);
-  if (data == NULL) {
+  void *block = c == NULL || capacity > SIZE_MAX - PAGE ? NULL : mst_alloc(mem, capacity + PAGE);
+  if (block == NULL) {
     mst_free(mem, c);
     mst_budget_give(p->ctx, budget);
     return NULL;
   }
-  *c = (chunk){.pool = p, .capacity = capacity, .budget = budget, .data = data};
+  uint8_t *data = (uint8_t *)block + (PAGE - (uintptr_t)block % PAGE) % PAGE;
+  *c = (chunk){.pool = p, .capacity = capacity, .budget = budget, .data = data, .block = block};
   mst_owner_init(&c->owner, chunk_release);
   atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
   return c;
