@@ -206,6 +206,7 @@ static mst_status choose_columns(const mst_allocator *mem, const json_t *dialect
   if (status == MST_OK) return MST_OK;
   mst_free(mem, *out);
   *out = NULL;
+  *names = NULL; /* borrowed until the caller takes a reference */
   return status;
 }
 
