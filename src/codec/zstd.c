@@ -19,8 +19,8 @@ static mst_status parse_magic(const uint8_t *data, size_t n, mst_error *err) {
   const size_t k = mst_min_size(n, 4);
   if (memcmp(data, frame, k) == 0) return MST_OK;
   if (k == 0 || ((data[0] & 0xf0) == 0x50 && memcmp(data + 1, skippable + 1, k - 1) == 0)) return MST_OK;
-  if (k == 4 && memcmp(data + 1, frame + 1, 3) == 0 && data[0] >= 0x1e && data[0] < 0x28)
-    return mst_fail_at(err, MST_E_UNSUPPORTED, 0, "a frame of a zstd format before 0.8");
+  if (memcmp(data + 1, frame + 1, k - 1) == 0 && data[0] >= 0x1e && data[0] < 0x28)
+    return k < 4 ? MST_OK : mst_fail_at(err, MST_E_UNSUPPORTED, 0, "a frame of a zstd format before 0.8");
   return mst_fail_at(err, MST_E_CORRUPT, 0, "no zstd frame magic (28 b5 2f fd) but %02x %02x %02x %02x", data[0],
                      k > 1 ? data[1] : 0, k > 2 ? data[2] : 0, k > 3 ? data[3] : 0);
 }
