@@ -50,7 +50,7 @@ static void put_block(object *o, const uint8_t *plain, size_t n) {
   if (deflate(&z, Z_FINISH) != Z_STREAM_END) abort();
   const size_t packed = z.total_out, size = sizeof head + packed + 8;
   deflateEnd(&z);
-  for (int i = 0; i < 4; i++) {
+  for (size_t i = 0; i < 4; i++) {
     at[sizeof head + packed + i] = (uint8_t)(crc >> 8 * i);
     at[sizeof head + packed + 4 + i] = (uint8_t)(n >> 8 * i);
   }
