@@ -6,9 +6,6 @@
 
 #include "fetch/fetch.h"
 
-/* The byte at `at` of every object that is made here. */
-static inline uint8_t byte_at(uint64_t at) { return (uint8_t)((at * 2654435761u) >> 11 ^ at >> 16); }
-
 typedef struct place {
   mst_context *ctx;
   mst_store *memory, *trace, *outer; /* outer over trace over memory */
