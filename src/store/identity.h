@@ -42,6 +42,8 @@ void mst_key_plan_free(const mst_allocator *mem, mst_key_plan *plan);
 mst_status mst_key_plan_fetch(const mst_key_plan *plan, mst_transport *t, mst_http_config *config, mst_http_config *local,
                               const mst_exchange *parent, mst_credentials **out, mst_error *err);
 
+/* A region becomes part of hosts' names. */
+bool mst_s3_region_valid(const char *region);
 /* The profile in force: the caller's, the environment's, "default". */
 const char *mst_profile_name(const mst_settings *settings);
 

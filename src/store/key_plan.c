@@ -197,7 +197,7 @@ done:
 static mst_status sso_of_profile(planner *p, const char *profile, const char *session, mst_key_plan **out, mst_error *err) {
   const char *start = in_profile(p, profile, "sso_start_url"), *region = in_profile(p, profile, "sso_region");
   const char *account = in_profile(p, profile, "sso_account_id"), *role = in_profile(p, profile, "sso_role_name");
-  const char *home = mst_context_getenv(p->ctx, "HOME");
+  const char *home = mst_context_getenv(p->ctx, "HOME"), *own = mst_context_getenv(p->ctx, "AWS_ENDPOINT_URL_SSO");
   char url[160];
   mst_status status = MST_OK;
   if (session != NULL) {
@@ -206,7 +206,9 @@ static mst_status sso_of_profile(planner *p, const char *profile, const char *se
   }
   if (start == NULL || region == NULL || account == NULL || role == NULL || home == NULL)
     return mst_fail(err, MST_E_ARGUMENT, "profile \"%s\" uses single sign-on and lacks sso_start_url, sso_region, sso_account_id or sso_role_name", profile);
-  snprintf(url, sizeof url, "https://portal.sso.%.40s.amazonaws.com", region);
+  if (!mst_s3_region_valid(region)) return mst_fail(err, MST_E_ARGUMENT, "profile \"%s\": sso_region is not a region's name", profile);
+  if (own != NULL) snprintf(url, sizeof url, "%.150s", own);
+  else snprintf(url, sizeof url, "https://portal.sso.%s.amazonaws.com", region);
   MST_TRY(new_plan(p, MST_KEYS_SSO, "single sign-on", out, err));
   MST_TRY(set(p, &(*out)->url, url, err));
   MST_TRY(set(p, &(*out)->region, region, err));

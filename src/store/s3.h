@@ -51,7 +51,6 @@ mst_status mst_s3_place_init(mst_s3 *s, const mst_url *url, const char *endpoint
 /* Moves to another region. false: that cannot be done, or is done already (*moved tells). */
 bool mst_s3_move(mst_s3 *s, const char *region);
 void mst_s3_place_free(mst_s3 *s);
-bool mst_s3_region_valid(const char *region);
 
 /* s3_request.c */
 mst_go mst_s3_request(mst_call *c, mst_signer *signer);

@@ -225,6 +225,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.headers.get("Authorization") != "box-authorization":
                 return self.answer(401, "no")
             return self.answer(200, json.dumps(self.keys_json("BOXKEY")))
+        if path == "/creds/sso/federation/credentials":
+            if self.headers.get("x-amz-sso_bearer_token") != "sso-login-token" or "role_name=a%20role&account_id=123" not in self.path:
+                return self.answer(401, "{}")
+            keys = self.keys_json("WEBKEY")
+            return self.answer(200, json.dumps({"roleCredentials": {"accessKeyId": "WEBKEY", "secretAccessKey": keys["SecretAccessKey"], "sessionToken": keys["Token"],
+                                                                    "expiration": int(time.time() + 3600) * 1000}}))
         if path == "/creds/broken":
             return self.answer(200, '{"AccessKeyId": "x", "SecretAccessKey": 7}')
         form = {k: v[0] for k, v in urllib.parse.parse_qs(self.body.decode()).items()}

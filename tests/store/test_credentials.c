@@ -315,6 +315,29 @@ static void instances_have_keys(void **state) {
   SAYS(&err, "no AWS credentials", "metadata service");
 }
 
+static void logins_of_single_sign_on_work(void **state) {
+  static const char config[] = "[profile s]\nsso_session = mine\nsso_account_id = 123\nsso_role_name = a role\n[sso-session mine]\nsso_region = eu-west-1\n"
+                               "sso_start_url = https://example.awsapps.com/start\n";
+  char path[PATH_MAX + 160], url[128];
+  mst_error err;
+  (void)state;
+  files(config, "");
+  (void)snprintf(url, sizeof url, "%s/creds/sso", faulty_url());
+  VARS({"AWS_PROFILE", "s"}, {"HOME", folder}, {"AWS_ENDPOINT_URL_SSO", url}, );
+  assert_int_equal(read_as(NULL, &err), MST_E_DENIED);
+  SAYS(&err, "aws sso login");
+  (void)snprintf(path, sizeof path, "mkdir -p %s/.aws/sso/cache", folder);
+  assert_int_equal(system(path), 0);
+  /* The name is the SHA-1 of "mine". */
+  (void)snprintf(path, sizeof path, "%s/.aws/sso/cache/8034c43d15bb7ef42e2cc24255217acfc5f4b2f4.json", folder);
+  write_text(path, "{\"accessToken\": \"sso-login-token\", \"expiresAt\": \"2099-01-01T00:00:00Z\"}");
+  assert_int_equal(read_as(NULL, &err), MST_OK);
+  assert_int_equal(reads_by("WEBKEY"), 1);
+  write_text(path, "{\"accessToken\": \"sso-login-token\", \"expiresAt\": \"2020-01-01T00:00:00Z\"}");
+  assert_int_equal(read_as(NULL, &err), MST_E_DENIED);
+  SAYS(&err, "expired");
+}
+
 /* --- over time -------------------------------------------------------------------------------------------------------- */
 
 static mst_store *instance_store(mst_context *ctx) {
@@ -465,6 +488,7 @@ int main(void) {
       cmocka_unit_test(tokens_of_web_identities_are_exchanged),
       cmocka_unit_test(containers_have_keys),
       cmocka_unit_test(instances_have_keys),
+      cmocka_unit_test(logins_of_single_sign_on_work),
       cmocka_unit_test(stores_of_a_context_share_what_was_fetched),
       cmocka_unit_test(keys_are_fetched_anew_before_they_expire),
       cmocka_unit_test(one_fetches_for_all),

@@ -490,6 +490,35 @@ static void aborting_what_is_gone_is_no_error(void **state) {
   assert_int_equal(mst_store_perform(store, &op, &err), MST_OK);
 }
 
+/* --- time ------------------------------------------------------------------------------------------------------------- */
+
+/* Pauses belong to the context's clock: where that is a test's, they take no time. */
+static void pauses_pass_in_virtual_time(void **state) {
+  const mst_pair vars[] = {{"AWS_ACCESS_KEY_ID", "testkey"}, {"AWS_SECRET_ACCESS_KEY", "testsecret/with+odd=signs"}, {"AWS_ENDPOINT_URL", faulty_url()}, {"AWS_MAX_ATTEMPTS", "12"}, {NULL, NULL}};
+  int64_t slept[2];
+  faulty_read r;
+  (void)state;
+  for (int run = 0; run < 2; run++) {
+    mst_context_options options = MST_CONTEXT_OPTIONS_INIT;
+    mst_context *ctx = NULL;
+    mst_store *s = NULL;
+    mst_test_env world;
+    mst_test_env_init(&world, 7, vars);
+    options.env = &world.env;
+    options.cpu_threads = 1;
+    assert_int_equal(mst_context_open(&options, &ctx, NULL), MST_OK);
+    assert_int_equal(mst_store_open_url(ctx, "s3://later", NULL, 0, &s, NULL), MST_OK);
+    faulty_reset("");
+    assert_int_equal(get(s, "fault.busy.11/data-9", 0, 9, &r), MST_OK);
+    assert_true(r.seconds < 2);
+    slept[run] = world.slept;
+    mst_store_unref(s);
+    mst_context_unref(ctx);
+  }
+  assert_true(slept[0] > 5000000);
+  assert_true(slept[0] == slept[1]); /* the same seed, the same run */
+}
+
 /* --- memory ----------------------------------------------------------------------------------------------------------- */
 
 static mst_status work_once(const mst_test_allocator *a) {
@@ -566,6 +595,7 @@ int main(void) {
       cmocka_unit_test(listings_that_go_in_circles_end),
       cmocka_unit_test(parts_become_objects_whatever_is_lost),
       cmocka_unit_test(aborting_what_is_gone_is_no_error),
+      cmocka_unit_test(pauses_pass_in_virtual_time),
       cmocka_unit_test(every_failing_allocation_is_survived),
   };
   int failed;
