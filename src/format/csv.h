@@ -82,6 +82,8 @@ enum {
 };
 unsigned mst_csv_fits(const char *text, size_t n);
 mst_csv_type mst_csv_type_of(unsigned fits); /* the narrowest */
+/* "int64", "double", "bool", "date", "timestamp", "timestamp_utc", "text", "bytes", and what else they are called. */
+mst_status mst_csv_type_by_name(const char *name, mst_csv_type *out, mst_error *err);
 /* In a column that is not text these words stand for null: NA, N/A, #N/A, NULL, null, None, n/a. */
 bool mst_csv_null_word(const char *text, size_t n);
 bool mst_csv_read_bool(const char *text, size_t n, bool *out);     /* true, false, in any case */

@@ -163,3 +163,31 @@ mst_csv_type mst_csv_type_of(unsigned fits) {
   if ((fits & MST_CSV_FITS_TIMESTAMP_UTC) != 0) return MST_CSV_TIMESTAMP_UTC;
   return MST_CSV_TEXT;
 }
+
+/* ---- names of types --------------------------------------------------------------------------------------------- */
+
+mst_status mst_csv_type_by_name(const char *name, mst_csv_type *out, mst_error *err) {
+  static const struct {
+    const char *name;
+    mst_csv_type type;
+  } names[] = {
+      {"int64", MST_CSV_INT64},         {"int", MST_CSV_INT64},
+      {"integer", MST_CSV_INT64},       {"double", MST_CSV_DOUBLE},
+      {"float64", MST_CSV_DOUBLE},      {"float", MST_CSV_DOUBLE},
+      {"number", MST_CSV_DOUBLE},       {"bool", MST_CSV_BOOL},
+      {"boolean", MST_CSV_BOOL},        {"date", MST_CSV_DATE},
+      {"date32", MST_CSV_DATE},         {"timestamp", MST_CSV_TIMESTAMP},
+      {"datetime", MST_CSV_TIMESTAMP},  {"timestamp_utc", MST_CSV_TIMESTAMP_UTC},
+      {"text", MST_CSV_TEXT},           {"string", MST_CSV_TEXT},
+      {"utf8", MST_CSV_TEXT},           {"bytes", MST_CSV_BYTES},
+      {"binary", MST_CSV_BYTES},
+  };
+  for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++) {
+    if (!mst_text_equal_nocase(name, names[i].name)) continue;
+    *out = names[i].type;
+    return MST_OK;
+  }
+  return mst_fail(err, MST_E_ARGUMENT,
+                  "CSV columns are int64, double, bool, date, timestamp, timestamp_utc, text or bytes, not \"%s\"",
+                  name != NULL ? name : "?");
+}

@@ -59,29 +59,6 @@ typedef struct csv_rows {
 
 /* ---- options -------------------------------------------------------------------------------------------------- */
 
-static mst_status type_by_name(const char *name, mst_csv_type *out, mst_error *err) {
-  static const struct {
-    const char *name;
-    mst_csv_type type;
-  } names[] = {
-      {"int64", MST_CSV_INT64},       {"int", MST_CSV_INT64},     {"integer", MST_CSV_INT64},
-      {"double", MST_CSV_DOUBLE},     {"float64", MST_CSV_DOUBLE}, {"float", MST_CSV_DOUBLE},
-      {"number", MST_CSV_DOUBLE},     {"bool", MST_CSV_BOOL},     {"boolean", MST_CSV_BOOL},
-      {"date", MST_CSV_DATE},         {"date32", MST_CSV_DATE},   {"timestamp", MST_CSV_TIMESTAMP},
-      {"datetime", MST_CSV_TIMESTAMP}, {"timestamp_utc", MST_CSV_TIMESTAMP_UTC}, {"text", MST_CSV_TEXT},
-      {"string", MST_CSV_TEXT},       {"utf8", MST_CSV_TEXT},     {"bytes", MST_CSV_BYTES},
-      {"binary", MST_CSV_BYTES},
-  };
-  for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++) {
-    if (!mst_text_equal_nocase(name, names[i].name)) continue;
-    *out = names[i].type;
-    return MST_OK;
-  }
-  return mst_fail(err, MST_E_ARGUMENT,
-                  "CSV columns are int64, double, bool, date, timestamp, timestamp_utc, text or bytes, not \"%s\"",
-                  name != NULL ? name : "?");
-}
-
 static const char *type_format(mst_csv_type type) {
   switch (type) {
   case MST_CSV_INT64: return "l";
@@ -158,7 +135,7 @@ static mst_status apply_schema(const json_t *schema, csv_column *columns, size_t
   json_t *value;
   if (schema == NULL || json_is_null(schema)) return MST_OK;
   if (json_is_string(schema)) {
-    for (size_t i = 0; i < n; i++) MST_TRY(type_by_name(json_string_value(schema), &columns[i].type, err));
+    for (size_t i = 0; i < n; i++) MST_TRY(mst_csv_type_by_name(json_string_value(schema), &columns[i].type, err));
     return MST_OK;
   }
   if (!json_is_object(schema))
@@ -166,7 +143,7 @@ static mst_status apply_schema(const json_t *schema, csv_column *columns, size_t
   json_object_foreach((json_t *)schema, name, value) {
     csv_column *column = find_column(columns, n, name);
     if (column == NULL) return mst_fail(err, MST_E_ARGUMENT, "CSV option \"schema\" names column \"%s\", which is not there", name);
-    MST_TRY(type_by_name(json_string_value(value), &column->type, err));
+    MST_TRY(mst_csv_type_by_name(json_string_value(value), &column->type, err));
   }
 done:
   return status;

@@ -365,8 +365,35 @@ done:
   return status;
 }
 
-static mst_status type_columns(const mst_allocator *mem, const columns *c, bool header, size_t n, json_t **out,
-                               mst_error *err) {
+/* Types that the user gave: {"name": "type"}, or one for all columns. */
+static mst_status wish_types(const json_t *schema, const json_t *names, char *letters, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_csv_type type;
+  const char *name;
+  json_t *value;
+  if (schema == NULL || json_is_null(schema)) return MST_OK;
+  if (json_is_string(schema)) {
+    MST_TRY(mst_csv_type_by_name(json_string_value(schema), &type, err));
+    memset(letters, type, json_array_size(names));
+    return MST_OK;
+  }
+  if (!json_is_object(schema))
+    return mst_fail(err, MST_E_ARGUMENT, "CSV option \"schema\" is no object of column names and types");
+  json_object_foreach((json_t *)(uintptr_t)schema, name, value) {
+    size_t i = 0;
+    while (i < json_array_size(names) && !mst_text_equal(json_string_value(json_array_get(names, i)), name)) i++;
+    if (i == json_array_size(names))
+      return mst_fail(err, MST_E_ARGUMENT, "CSV option \"schema\" names column \"%s\", which is not there", name);
+    MST_TRY(mst_csv_type_by_name(json_string_value(value), &type, err));
+    letters[i] = (char)type;
+  }
+done:
+  return status;
+}
+
+static mst_status type_columns(const mst_allocator *mem, const columns *c, bool header, const json_t *names,
+                               const json_t *schema, json_t **out, mst_error *err) {
+  const size_t n = json_array_size(names);
   mst_status status = MST_OK;
   mst_buf letters;
   mst_buf_init(&letters, mem, n + 1);
@@ -379,6 +406,7 @@ static mst_status type_columns(const mst_allocator *mem, const columns *c, bool 
     }
     MST_TRY(mst_buf_put_byte(&letters, (uint8_t)(filled ? mst_csv_type_of(fits) : MST_CSV_TEXT), err));
   }
+  if (n > 0) MST_TRY(wish_types(schema, names, (char *)letters.data, err));
   MST_TRY_ALLOC(*out = json_stringn(mst_buf_text(&letters), letters.size));
 done:
   mst_buf_free(&letters);
@@ -502,14 +530,15 @@ static size_t read_lead(const uint8_t *head, size_t n, mst_csv_dialect *d, wishe
   return lead + sep;
 }
 
-static mst_status describe(const mst_allocator *mem, const mst_csv_dialect *d, const columns *c, const uint8_t *data,
+static mst_status describe(const mst_job *job, const mst_csv_dialect *d, const columns *c, const uint8_t *data,
                            size_t n, bool whole, json_t **out, mst_error *err) {
+  const mst_allocator *mem = job->mem;
   mst_status status = MST_OK;
   const size_t n_columns = d->header ? c->n_first : c->n;
   json_t *dialect = NULL, *names = NULL, *types = NULL;
   MST_TRY(mst_csv_dialect_write(d, &dialect, err));
   MST_TRY(name_columns(mem, d, data, n, whole, n_columns, &names, err));
-  MST_TRY(type_columns(mem, c, d->header, n_columns, &types, err));
+  MST_TRY(type_columns(mem, c, d->header, names, json_object_get(job->options, "schema"), &types, err));
   MST_TRY(put_columns(mem, dialect, names, types, err));
   *out = dialect;
   dialect = NULL;
@@ -553,7 +582,7 @@ mst_status mst_csv_sniff(const mst_job *job, const uint8_t *head, size_t n, bool
   if (c.rows == 0) d.header = false;
   d.lead = lead;
   d.header_bytes = d.header ? lead + row_end : d.sep || d.bom ? lead : 0;
-  MST_TRY(describe(job->mem, &d, &c, head + lead, size, whole && size == n - lead, dialect, err));
+  MST_TRY(describe(job, &d, &c, head + lead, size, whole && size == n - lead, dialect, err));
 done:
   columns_free(job->mem, &c);
   return status;
