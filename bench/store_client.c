@@ -1,9 +1,11 @@
-/* bench/store_client.c - client CPU of the network stores against a local server: large ranges, small objects, listings.
+/* bench/store_client.c - client CPU of the network stores against a local server: large ranges, small objects,
+ * listings.
  *
  *   store_client big   URL TOTAL PART CONCURRENCY   TOTAL bytes of one object in ranges of PART
  *   store_client small URL N CONCURRENCY            N objects URL00000, URL00001 … whole
  *   store_client list  URL                          every key below it
- * CONCURRENCY 0: one after the other by the calling thread itself. One JSON line: wall and CPU seconds of this process. */
+ * CONCURRENCY 0: one after the other by the calling thread itself. One JSON line: wall and CPU seconds of this process.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +78,8 @@ static void set_get(job *j, const char *key, uint64_t offset, uint64_t size, uin
   j->op.done_arg = j;
 }
 
-static int gets(mst_location *l, unsigned long long total, unsigned long long part, unsigned concurrency, bool small, flight *f) {
+static int gets(mst_location *l, unsigned long long total, unsigned long long part, unsigned concurrency, bool small,
+                flight *f) {
   const unsigned n = concurrency == 0 ? 1 : concurrency;
   job *jobs = calloc(n, sizeof *jobs);
   uint8_t *memory = malloc(n * part);
@@ -137,7 +140,8 @@ int main(int argc, char **argv) {
   const double wall = wall_now(), cpu = cpu_now();
   if (strcmp(argv[1], "big") == 0 && argc == 6)
     failed = gets(&l, strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10), (unsigned)atoi(argv[5]), false, &f);
-  else if (strcmp(argv[1], "small") == 0 && argc == 5) failed = gets(&l, strtoull(argv[3], NULL, 10), 4096, (unsigned)atoi(argv[4]), true, &f);
+  else if (strcmp(argv[1], "small") == 0 && argc == 5)
+    failed = gets(&l, strtoull(argv[3], NULL, 10), 4096, (unsigned)atoi(argv[4]), true, &f);
   else failed = list(&l, &f);
   printf("{\"wall\": %.6f, \"cpu\": %.6f, \"count\": %llu}\n", wall_now() - wall, cpu_now() - cpu, f.bytes);
   mst_location_close(&l);

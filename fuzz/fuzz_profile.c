@@ -1,4 +1,5 @@
-/* fuzz/fuzz_profile.c - AWS configuration and credentials files: taken or refused by line, and no word of them in the error. */
+/* fuzz/fuzz_profile.c - AWS configuration and credentials files: taken or refused by line, and no word of them in the
+ * error. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < p.n; i++) {
       const mst_profile_entry *e = &p.entries[i];
       if (!mst_profiles_has(&p, e->kind, e->section)) abort();
-      if (e->key[0] != '\0' && e->value[0] != '\0' && mst_profiles_get_nested(&p, e->kind, e->section, e->parent, e->key) == NULL) abort();
+      if (e->key[0] != '\0' && e->value[0] != '\0' &&
+          mst_profiles_get_nested(&p, e->kind, e->section, e->parent, e->key) == NULL)
+        abort();
     }
   }
   mst_profiles_free(&p);

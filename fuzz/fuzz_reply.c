@@ -1,6 +1,6 @@
-/* fuzz/fuzz_reply.c - the headers of HTTP replies, and ranged reads that follow them: whatever a server says, no byte is written
- * outside of the memory that was given, and never more is told than was read. Input: 8 bytes that choose what is asked, then
- * replies, each of header lines, an empty line and a body, with a 0xFF byte between them. */
+/* fuzz/fuzz_reply.c - the headers of HTTP replies, and ranged reads that follow them: whatever a server says, no byte
+ * is written outside of the memory that was given, and never more is told than was read. Input: 8 bytes that choose
+ * what is asked, then replies, each of header lines, an empty line and a body, with a 0xFF byte between them. */
 #include <stdlib.h>
 #include <string.h>
 

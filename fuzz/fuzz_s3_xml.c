@@ -1,5 +1,5 @@
-/* fuzz/fuzz_s3_xml.c - what an S3 or STS server answers. The first byte chooses the document; a listing that is taken has keys
- * that begin as asked, in order, and goes on only with another token. */
+/* fuzz/fuzz_s3_xml.c - what an S3 or STS server answers. The first byte chooses the document; a listing that is taken
+ * has keys that begin as asked, in order, and goes on only with another token. */
 #include <stdlib.h>
 #include <string.h>
 

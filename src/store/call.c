@@ -1,6 +1,6 @@
-/* store/call.c - what happens between a request and an operation's completion: classes of outcomes, retries, pauses, bodies
- * that go on where they broke, and the words of errors.
- * Owns calls and their buffers. Calls transport.h, range.h, retry.h, s3_xml.h (for the errors of S3 and STS), base. */
+/* store/call.c - what happens between a request and an operation's completion: classes of outcomes, retries, pauses,
+ * bodies that go on where they broke, and the words of errors. Owns calls and their buffers. Calls transport.h,
+ * range.h, retry.h, s3_xml.h (for the errors of S3 and STS), base. */
 #include "store/call.h"
 
 #include <stdio.h>
@@ -12,8 +12,8 @@ enum {
   REPLY_TEXT_MAX = 32 << 20,
   LINES_MAX = 64 << 10,
   ADAPTATIONS_MAX = 4,
-  UNREACHED_MAX = 5,           /* attempts to reach a server that is not there                              */
-  PROGRESS = 64 << 10,         /* a reply that brought this much before it broke is no failed attempt       */
+  UNREACHED_MAX = 5,   /* attempts to reach a server that is not there */
+  PROGRESS = 64 << 10, /* a reply that brought this much before it broke is no failed attempt */
   RESUMPTIONS_MAX = 4096,
   LARGE_REPLY = 128 << 10
 };
@@ -29,7 +29,8 @@ static bool is_get(const mst_call *c) { return c->op->kind == MST_OP_GET; }
 const char *mst_call_what(const mst_call *c, char out[96]) {
   const mst_op *op = c->op;
   if (op->kind == MST_OP_GET && op->from_end) snprintf(out, 96, "GET last %llu bytes", (ull)op->size);
-  else if (op->kind == MST_OP_GET) snprintf(out, 96, "GET bytes %llu-%llu", (ull)op->offset, (ull)(op->offset + op->size - 1));
+  else if (op->kind == MST_OP_GET)
+    snprintf(out, 96, "GET bytes %llu-%llu", (ull)op->offset, (ull)(op->offset + op->size - 1));
   else if (op->kind == MST_OP_DELETE && op->n_keys > 1) snprintf(out, 96, "DELETE of %zu keys", op->n_keys);
   else if (op->kind == MST_OP_UPLOAD_PART) snprintf(out, 96, "upload part %u", (unsigned)op->part);
   else snprintf(out, 96, "%s", mst_op_name(op->kind));
@@ -37,12 +38,14 @@ const char *mst_call_what(const mst_call *c, char out[96]) {
 }
 
 /* The object's URL, without what may be secret in it. */
-static const char *name(const mst_call *c, char out[sizeof ((mst_error *)0)->object]) {
+static const char *name(const mst_call *c, char out[sizeof((mst_error *)0)->object]) {
   const mst_op *op = c->op;
-  const char *key = op->kind == MST_OP_LIST ? op->prefix : op->kind == MST_OP_DELETE ? (op->n_keys == 1 ? op->keys[0] : "") : op->key;
+  const char *key = op->kind == MST_OP_LIST     ? op->prefix
+                    : op->kind == MST_OP_DELETE ? (op->n_keys == 1 ? op->keys[0] : "")
+                                                : op->key;
   char whole[2048];
   snprintf(whole, sizeof whole, "%.600s/%.1400s", c->url, key);
-  return mst_url_redact(whole, out, sizeof ((mst_error *)0)->object);
+  return mst_url_redact(whole, out, sizeof((mst_error *)0)->object);
 }
 
 /* "GET bytes 0-99: HTTP 403 AccessDenied: Access Denied (request id …, host id …)" and the facts beside it. */
@@ -52,10 +55,12 @@ static mst_status describe(mst_call *c, mst_status status, bool retryable, const
   const char *request_id = reply->request_id[0] != '\0' ? reply->request_id : c->said.request_id;
   const char *host_id = reply->host_id[0] != '\0' ? reply->host_id : c->said.host_id;
   char what[96], ids[224] = "", attempts[48] = "", object[sizeof err->object];
-  if (request_id[0] != '\0' && host_id[0] != '\0') snprintf(ids, sizeof ids, " (request id %s, host id %s)", request_id, host_id);
+  if (request_id[0] != '\0' && host_id[0] != '\0')
+    snprintf(ids, sizeof ids, " (request id %s, host id %s)", request_id, host_id);
   else if (request_id[0] != '\0') snprintf(ids, sizeof ids, " (request id %s)", request_id);
   if (c->failures > 1) snprintf(attempts, sizeof attempts, " (after %u attempts)", (unsigned)c->failures);
-  (void)mst_fail(err, status, "%s: %s%s%s%s%s", mst_call_what(c, what), middle, ids, attempts, hint[0] != '\0' ? "; " : "", hint);
+  (void)mst_fail(err, status, "%s: %s%s%s%s%s", mst_call_what(c, what), middle, ids, attempts,
+                 hint[0] != '\0' ? "; " : "", hint);
   err->retryable = retryable;
   err->http_status = (int16_t)reply->status;
   snprintf(err->request_id, sizeof err->request_id, "%.63s", request_id);
@@ -67,7 +72,8 @@ static mst_status describe(mst_call *c, mst_status status, bool retryable, const
 
 static const char *reply_words(const mst_call *c, char *out, size_t n) {
   const mst_s3_error *said = &c->said;
-  if (said->code[0] != '\0' && said->message[0] != '\0') snprintf(out, n, "HTTP %d %s: %s", c->x.reply.status, said->code, said->message);
+  if (said->code[0] != '\0' && said->message[0] != '\0')
+    snprintf(out, n, "HTTP %d %s: %s", c->x.reply.status, said->code, said->message);
   else if (said->code[0] != '\0') snprintf(out, n, "HTTP %d %s", c->x.reply.status, said->code);
   else snprintf(out, n, "HTTP %d", c->x.reply.status);
   return out;
@@ -86,7 +92,8 @@ static mst_go give_up(mst_call *c, mst_status status, bool retryable, const char
 
 /* After an attempt that failed as `words` say: another one after a pause, or the end. */
 static mst_go retry(mst_call *c, mst_status status, uint32_t attempts_max, const char *words) {
-  const int64_t asked = c->x.reply.retry_after[0] == '\0' ? 0 : mst_retry_after(c->x.reply.retry_after, c->env->now_us(c->env->self));
+  const int64_t asked =
+      c->x.reply.retry_after[0] == '\0' ? 0 : mst_retry_after(c->x.reply.retry_after, c->env->now_us(c->env->self));
   int64_t pause, now = tick(c);
   char what[96];
   c->failures++;
@@ -94,10 +101,13 @@ static mst_go retry(mst_call *c, mst_status status, uint32_t attempts_max, const
   if (c->failures >= attempts_max) return give_up(c, status, true, words, "");
   pause = mst_retry_pause(c->policy, c->failures, asked > 0 ? asked : 0, c->env->random(c->env->self));
   if (c->policy->total_us > 0 && now + pause - c->began_us > c->policy->total_us)
-    return give_up(c, status, true, words, asked > 0 ? "the server asks for a longer pause than is allowed" : "no time is left for another attempt");
-  if (c->x.deadline_us != 0 && now + pause >= c->x.deadline_us) return give_up(c, MST_E_TIMEOUT, true, words, "the deadline leaves no time for another attempt");
-  mst_log(c->ctx, MST_LOG_DEBUG, "store", "%s: attempt %u failed, the next one in %lld ms", mst_call_what(c, what), (unsigned)c->failures,
-          (long long)(pause / 1000));
+    return give_up(c, status, true, words,
+                   asked > 0 ? "the server asks for a longer pause than is allowed"
+                             : "no time is left for another attempt");
+  if (c->x.deadline_us != 0 && now + pause >= c->x.deadline_us)
+    return give_up(c, MST_E_TIMEOUT, true, words, "the deadline leaves no time for another attempt");
+  mst_log(c->ctx, MST_LOG_DEBUG, "store", "%s: attempt %u failed, the next one in %lld ms", mst_call_what(c, what),
+          (unsigned)c->failures, (long long)(pause / 1000));
   c->x.resume_at_us = now + pause;
   return MST_GO_WAIT;
 }
@@ -119,12 +129,15 @@ static mst_go after_break(mst_call *c) {
     return MST_GO_AGAIN;
   }
   if (is_get(c) && c->range.have > 0)
-    snprintf(words, sizeof words, "%s after %llu bytes: %s", stalled ? "the transfer stalled" : "the connection broke", (ull)c->range.have, c->x.trouble);
+    snprintf(words, sizeof words, "%s after %llu bytes: %s", stalled ? "the transfer stalled" : "the connection broke",
+             (ull)c->range.have, c->x.trouble);
   else snprintf(words, sizeof words, "%s: %s", stalled ? "no answer" : "the connection broke", c->x.trouble);
   return after_unclear(c, status, words);
 }
 
-mst_go mst_call_fail(mst_call *c, mst_status status, const char *words, const char *hint) { return give_up(c, status, false, words, hint); }
+mst_go mst_call_fail(mst_call *c, mst_status status, const char *words, const char *hint) {
+  return give_up(c, status, false, words, hint);
+}
 mst_go mst_call_failed_there(mst_call *c, const char *words) { return after_unclear(c, MST_E_IO, words); }
 
 /* --- replies ------------------------------------------------------------------------------------------------------ */
@@ -148,7 +161,8 @@ static mst_go after_bad_reply(mst_call *c) {
 
 static mst_status check_sum(mst_call *c, mst_error *err) {
   const mst_reply *reply = &c->x.reply;
-  if (reply->sum == MST_SUM_NONE || reply->sum_of_parts || c->range.first != 0 || c->range.have != c->range.seen.size) return MST_OK;
+  if (reply->sum == MST_SUM_NONE || reply->sum_of_parts || c->range.first != 0 || c->range.have != c->range.seen.size)
+    return MST_OK;
   mst_transport *t;
   const mst_status status = mst_transport_get(c->ctx, &t, err);
   if (status != MST_OK) return status;
@@ -252,8 +266,12 @@ static mst_go call_settle(mst_exchange *x) {
   case MST_OUTCOME_BROKEN:
   case MST_OUTCOME_STALLED: return after_break(c);
   case MST_OUTCOME_IMPOSSIBLE: return impossible(c);
-  case MST_OUTCOME_CANCELLED: return give_up(c, MST_E_CANCELLED, false, "cancelled on request", c->conditional && x->requests > 0 ? "the outcome is unknown" : "");
-  case MST_OUTCOME_DEADLINE: return give_up(c, MST_E_TIMEOUT, true, "the deadline passed", c->conditional && x->requests > 0 ? "the outcome is unknown" : "");
+  case MST_OUTCOME_CANCELLED:
+    return give_up(c, MST_E_CANCELLED, false, "cancelled on request",
+                   c->conditional && x->requests > 0 ? "the outcome is unknown" : "");
+  case MST_OUTCOME_DEADLINE:
+    return give_up(c, MST_E_TIMEOUT, true, "the deadline passed",
+                   c->conditional && x->requests > 0 ? "the outcome is unknown" : "");
   }
   return give_up(c, MST_E_INTERNAL, false, "an outcome that nobody knows", "");
 }
@@ -266,7 +284,9 @@ static bool fail_inside(mst_call *c, mst_status status) {
   return status == MST_OK;
 }
 
-static bool to_range(const mst_call *c) { return is_get(c) && c->step == MST_STEP_MAIN && (c->x.reply.status == 200 || c->x.reply.status == 206); }
+static bool to_range(const mst_call *c) {
+  return is_get(c) && c->step == MST_STEP_MAIN && (c->x.reply.status == 200 || c->x.reply.status == 206);
+}
 
 static bool call_head(mst_exchange *x) {
   mst_call *c = of(x);
@@ -315,7 +335,8 @@ void mst_call_ready(mst_call *c, const char *method) {
 }
 
 static bool expects_much(const mst_op *op) {
-  return op->kind == MST_OP_GET ? op->size > LARGE_REPLY : op->kind == MST_OP_LIST && (op->page_max == 0 || op->page_max > 300);
+  return op->kind == MST_OP_GET ? op->size > LARGE_REPLY
+                                : op->kind == MST_OP_LIST && (op->page_max == 0 || op->page_max > 300);
 }
 
 static mst_go call_begin(mst_exchange *x, mst_signer *signer) {
@@ -325,7 +346,8 @@ static mst_go call_begin(mst_exchange *x, mst_signer *signer) {
   mst_buf_clear(&c->text);
   c->n_headers = 0;
   c->failed_inside = false;
-  x->request = (mst_request){.once = c->conditional || c->op->kind == MST_OP_UPLOAD_CLOSE, .large = expects_much(c->op)};
+  x->request =
+      (mst_request){.once = c->conditional || c->op->kind == MST_OP_UPLOAD_CLOSE, .large = expects_much(c->op)};
   go = c->dialect->request(c, signer);
   return go;
 }
@@ -356,8 +378,12 @@ static void call_end(mst_exchange *x) {
   mst_op_done(op, status);
 }
 
-static const mst_exchange_ops call_ops = {
-    .begin = call_begin, .block = call_block, .head = call_head, .body = call_body, .settle = call_settle, .end = call_end};
+static const mst_exchange_ops call_ops = {.begin = call_begin,
+                                          .block = call_block,
+                                          .head = call_head,
+                                          .body = call_body,
+                                          .settle = call_settle,
+                                          .end = call_end};
 
 static void open_call(mst_call *c, const mst_caller *from, mst_op *op) {
   memset(c, 0, sizeof *c);
@@ -421,7 +447,8 @@ void mst_call_cancel(mst_context *ctx, mst_op *op) {
   /* In a child after fork() nobody works for the parent's operations any more: they end here. */
   if (op->store_data != NULL && op->store_data != this_generation()) {
     op->store_data = NULL;
-    mst_op_done(op, mst_fail(&op->error, MST_E_CANCELLED, "cancelled: the operation was under way when the process was forked"));
+    mst_op_done(op, mst_fail(&op->error, MST_E_CANCELLED,
+                             "cancelled: the operation was under way when the process was forked"));
     return;
   }
   if (mst_transport_get(ctx, &t, NULL) == MST_OK) mst_transport_cancel(t, op);

@@ -1,6 +1,5 @@
-/* store/call.h - one store operation over HTTP, from its first request to its completion: retries, resumed bodies, errors
- * with all their
- * facts. What differs between S3 and plain HTTP is a dialect. Private to the store module. */
+/* store/call.h - one store operation over HTTP, from its first request to its completion: retries, resumed bodies,
+ * errors with all their facts. What differs between S3 and plain HTTP is a dialect. Private to the store module. */
 #ifndef MST_STORE_CALL_H
 #define MST_STORE_CALL_H
 
@@ -14,15 +13,15 @@ typedef struct mst_call mst_call;
 typedef enum mst_step {
   MST_STEP_MAIN,
   MST_STEP_ONE_BYTE, /* HEAD that told too little: a GET of one byte tells the size, and failures have words */
-  MST_STEP_OWN       /* the dialect's own from here on                                                      */
+  MST_STEP_OWN       /* the dialect's own from here on */
 } mst_step;
 
 typedef struct mst_dialect {
   /* Makes c->x.request for the step that the call stands at; its texts go into c->lines. */
   mst_go (*request)(mst_call *c, mst_signer *signer);
   void (*block)(mst_call *c, mst_transport *t);
-  /* A reply that is no success; c->said holds what its body tells. true: something was learnt (a region, the clock, fresh
-   * keys, another address), and the request is to be made anew. */
+  /* A reply that is no success; c->said holds what its body tells. true: something was learnt (a region, the clock,
+   * fresh keys, another address), and the request is to be made anew. */
   bool (*adapt)(mst_call *c);
   /* A success of anything but a GET; the body is c->text. May set another step and say MST_GO_AGAIN. */
   mst_go (*accept)(mst_call *c);
@@ -42,25 +41,25 @@ struct mst_call {
   const mst_env *env;
   const mst_allocator *mem;
   const mst_retry_policy *policy;
-  bool conditional;    /* a write that must not be repeated after an unclear reply                 */
-  bool unclear;        /* an earlier attempt may have been carried out                             */
-  bool failed_inside;  /* `head` or `body` gave up: x.status says how, and whether to try again    */
+  bool conditional;   /* a write that must not be repeated after an unclear reply */
+  bool unclear;       /* an earlier attempt may have been carried out */
+  bool failed_inside; /* `head` or `body` gave up: x.status says how, and whether to try again */
   uint32_t failures, adaptations, resumptions;
   int64_t began_us;
-  int step;            /* mst_step or one of the dialect's own                                     */
-  size_t done_keys;    /* DELETE: of op->keys                                                      */
-  size_t batch;        /* … in the request under way                                               */
+  int step;         /* mst_step or one of the dialect's own */
+  size_t done_keys; /* DELETE: of op->keys */
+  size_t batch;     /* … in the request under way */
   mst_ranged range;
-  mst_buf lines;       /* the request's texts, each with a NUL: the URL, then headers              */
+  mst_buf lines; /* the request's texts, each with a NUL: the URL, then headers */
   size_t header_at[MST_HEADERS_MAX];
   size_t n_headers;
-  mst_buf body;        /* a request body made by us                                                */
-  mst_buf text;        /* the reply's body, unless it goes to the operation's own memory           */
+  mst_buf body; /* a request body made by us */
+  mst_buf text; /* the reply's body, unless it goes to the operation's own memory */
   mst_s3_error said;
-  mst_credentials *credentials; /* that signed the request, a reference                            */
-  const void *place;   /* the dialect's own: where the request went                                */
-  const char *url;     /* of the store, for errors: no secret in it                                */
-    char *redirected;    /* the URL to ask instead of the dialect's own; NULL: none                  */
+  mst_credentials *credentials; /* that signed the request, a reference */
+  const void *place;            /* the dialect's own: where the request went */
+  const char *url;              /* of the store, for errors: no secret in it */
+  char *redirected;             /* the URL to ask instead of the dialect's own; NULL: none */
   uint32_t redirects;
 };
 
@@ -92,8 +91,8 @@ mst_go mst_call_failed_there(mst_call *c, const char *words);
 /* "GET bytes 0-99", "PUT", "LIST": what the operation does, for messages. */
 const char *mst_call_what(const mst_call *c, char out[96]);
 
-/* One request of the library's own (for credentials): the reply's body in `text`, whatever its status. Retries what is worth
- * it. `lines`: "Name: value". */
+/* One request of the library's own (for credentials): the reply's body in `text`, whatever its status. Retries what is
+ * worth it. `lines`: "Name: value". */
 typedef struct mst_simple {
   const char *method, *url;
   const char *headers[MST_HEADERS_MAX];

@@ -8,7 +8,8 @@
 #include <immintrin.h>
 #endif
 
-/* --- CRCs without help from the processor --------------------------------------------------------------------------- */
+/* --- CRCs without help from the processor ---------------------------------------------------------------------------
+ */
 
 enum { SLICES = 8 };
 
@@ -54,7 +55,9 @@ uint32_t mst_crc32c(const void *data, size_t n) {
   return ~(uint32_t)crc_by_table(data, n, 0x82F63B78u, UINT32_MAX);
 }
 
-uint64_t mst_crc64nvme(const void *data, size_t n) { return ~crc_by_table(data, n, UINT64_C(0x9A6C9329AC4BC9B5), UINT64_MAX); }
+uint64_t mst_crc64nvme(const void *data, size_t n) {
+  return ~crc_by_table(data, n, UINT64_C(0x9A6C9329AC4BC9B5), UINT64_MAX);
+}
 
 /* --- as text ------------------------------------------------------------------------------------------------------ */
 
@@ -71,7 +74,8 @@ static void base64(const uint8_t *data, size_t n, char *out) {
   *out = '\0';
 }
 
-mst_status mst_sum_make(const mst_crypto *lib, mst_sum_kind kind, const void *data, size_t n, char out[MST_SUM_TEXT_MAX], mst_error *err) {
+mst_status mst_sum_make(const mst_crypto *lib, mst_sum_kind kind, const void *data, size_t n,
+                        char out[MST_SUM_TEXT_MAX], mst_error *err) {
   uint8_t digest[MST_SHA256_SIZE];
   size_t size = 0;
   uint64_t crc = 0;
@@ -92,13 +96,15 @@ done:
   return status;
 }
 
-mst_status mst_sum_check(const mst_crypto *lib, mst_sum_kind kind, const char *expected, const void *data, size_t n, mst_error *err) {
+mst_status mst_sum_check(const mst_crypto *lib, mst_sum_kind kind, const char *expected, const void *data, size_t n,
+                         mst_error *err) {
   char found[MST_SUM_TEXT_MAX];
   const mst_status status = mst_sum_make(lib, kind, data, n, found, err);
   /* Where the machine's policy forbids the digest nothing can be compared. */
   if (status == MST_E_UNSUPPORTED) return MST_OK;
   if (status != MST_OK || strcmp(found, expected) == 0) return status;
-  return mst_fail(err, MST_E_CORRUPT, "the bytes that came have the checksum %s and should have %s (%s)", found, expected, mst_sum_header(kind));
+  return mst_fail(err, MST_E_CORRUPT, "the bytes that came have the checksum %s and should have %s (%s)", found,
+                  expected, mst_sum_header(kind));
 }
 
 const char *mst_sum_header(mst_sum_kind kind) {

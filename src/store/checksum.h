@@ -8,9 +8,11 @@
 enum { MST_SUM_TEXT_MAX = 48 };
 
 /* Big-endian bytes in base64, as in the headers x-amz-checksum-…. */
-mst_status mst_sum_make(const mst_crypto *lib, mst_sum_kind kind, const void *data, size_t n, char out[MST_SUM_TEXT_MAX], mst_error *err);
+mst_status mst_sum_make(const mst_crypto *lib, mst_sum_kind kind, const void *data, size_t n,
+                        char out[MST_SUM_TEXT_MAX], mst_error *err);
 /* MST_E_CORRUPT when the data does not have the checksum `expected`. */
-mst_status mst_sum_check(const mst_crypto *lib, mst_sum_kind kind, const char *expected, const void *data, size_t n, mst_error *err);
+mst_status mst_sum_check(const mst_crypto *lib, mst_sum_kind kind, const char *expected, const void *data, size_t n,
+                         mst_error *err);
 const char *mst_sum_header(mst_sum_kind kind); /* "x-amz-checksum-crc32" */
 /* Content-MD5 in base64; MST_E_UNSUPPORTED where MD5 is forbidden. */
 mst_status mst_md5_make(const mst_crypto *lib, const void *data, size_t n, char out[MST_SUM_TEXT_MAX], mst_error *err);

@@ -1,9 +1,9 @@
 /* store/http.c - the read-only HTTP(S) store: HEAD and ranged GET, redirects, basic and bearer authentication.
  * Owns the store's address and credentials. Calls call.h, options.h, url.h, base.
  *
- * A key is the rest of the URL as it was written, with its query: only what a URL cannot hold is encoded. Credentials go
- * to the host of the store's URL alone, never along with a redirect to another one, and not at all to a host that only a
- * slice names. */
+ * A key is the rest of the URL as it was written, with its query: only what a URL cannot hold is encoded. Credentials
+ * go to the host of the store's URL alone, never along with a redirect to another one, and not at all to a host that
+ * only a slice names. */
 #include <stdio.h>
 
 #include "store/call.h"
@@ -78,7 +78,8 @@ static mst_go http_request(mst_call *c, mst_signer *signer) {
   const http_store *s = c->store;
   mst_status status;
   (void)signer;
-  if (c->op->kind == MST_OP_HEAD && c->step == MST_STEP_MAIN && atomic_load_explicit(&s->no_head, memory_order_relaxed)) c->step = MST_STEP_ONE_BYTE;
+  if (c->op->kind == MST_OP_HEAD && c->step == MST_STEP_MAIN && atomic_load_explicit(&s->no_head, memory_order_relaxed))
+    c->step = MST_STEP_ONE_BYTE;
   status = build(c, s, c->x.error);
   return status == MST_OK ? MST_GO_SEND : mst_call_end(c, status);
 }
@@ -93,7 +94,8 @@ static const char *redirect_fault(const mst_call *c) {
   const char *to = c->x.location, *from = c->redirected != NULL ? c->redirected : s->url;
   if (to == NULL) return "the redirect names no place to go";
   if (c->redirects >= REDIRECTS_MAX) return "there are too many redirects";
-  if (!mst_text_starts(to, "https://") && !mst_text_starts(to, "http://")) return "the redirect leads to something that is not HTTP";
+  if (!mst_text_starts(to, "https://") && !mst_text_starts(to, "http://"))
+    return "the redirect leads to something that is not HTTP";
   if (mst_text_starts(from, "https:") && !mst_text_starts(to, "https:")) return "the redirect leads from https to http";
   if (strlen(to) > URL_MAX) return "the redirect's URL is too long";
   return NULL;
@@ -128,7 +130,9 @@ static mst_go http_accept(mst_call *c) {
   if (r->encoding[0] == '\0' || mst_encoding_is_own(c->op->key, r->encoding)) return mst_call_accept_head(c);
   /* Some compress what HEAD tells of and not what is asked by range. */
   if (c->step == MST_STEP_MAIN) return c->step = MST_STEP_ONE_BYTE, MST_GO_AGAIN;
-  snprintf(words, sizeof words, "the server compresses the object on its way (Content-Encoding: %s) although it was asked not to", r->encoding);
+  snprintf(words, sizeof words,
+           "the server compresses the object on its way (Content-Encoding: %s) although it was asked not to",
+           r->encoding);
   return mst_call_fail(c, MST_E_UNSUPPORTED, words, "");
 }
 
@@ -139,7 +143,9 @@ static mst_status http_refuse(mst_call *c, const char **hint) {
   switch (http) {
   case 401:
   case 403:
-    if (s->withheld) *hint = "only the slice names this host, so no credentials were sent to it: give the option endpoint with its address to allow that";
+    if (s->withheld)
+      *hint = "only the slice names this host, so no credentials were sent to it: give the option endpoint with its "
+              "address to allow that";
     else if (s->authorization == NULL && http == 401) *hint = "no user and password were given";
     return MST_E_DENIED;
   case 404:
@@ -172,18 +178,29 @@ static void http_block(mst_call *c, mst_transport *t) {
   (void)t;
 }
 
-static const mst_dialect http_dialect = {
-    .request = http_request, .block = http_block, .adapt = http_adapt, .accept = http_accept, .refuse = http_refuse, .scrub = http_scrub};
+static const mst_dialect http_dialect = {.request = http_request,
+                                         .block = http_block,
+                                         .adapt = http_adapt,
+                                         .accept = http_accept,
+                                         .refuse = http_refuse,
+                                         .scrub = http_scrub};
 
 /* --- the vtable --------------------------------------------------------------------------------------------------- */
 
 static mst_caller caller_of(http_store *s) {
-  return (mst_caller){.dialect = &http_dialect, .store = s, .url = s->url, .ctx = s->ctx, .config = s->config, .policy = &s->policy, .refuse_encoding = true};
+  return (mst_caller){.dialect = &http_dialect,
+                      .store = s,
+                      .url = s->url,
+                      .ctx = s->ctx,
+                      .config = s->config,
+                      .policy = &s->policy,
+                      .refuse_encoding = true};
 }
 
 static mst_status supported(const mst_op *op, mst_error *err) {
   if (op->kind == MST_OP_GET || op->kind == MST_OP_HEAD) return MST_OK;
-  return mst_fail(err, MST_E_UNSUPPORTED, "%s: HTTP has no listings and this store only reads; name the object itself", mst_op_name(op->kind));
+  return mst_fail(err, MST_E_UNSUPPORTED, "%s: HTTP has no listings and this store only reads; name the object itself",
+                  mst_op_name(op->kind));
 }
 
 static void http_start(void *self, mst_op *op) {
@@ -272,9 +289,13 @@ static bool has_control(const char *text) {
 }
 
 static mst_status set_authorization(http_store *s, const mst_url *url, const mst_settings *settings, mst_error *err) {
-  const char *user = mst_settings_text(settings, MST_OPTION_USERNAME), *password = mst_settings_text(settings, MST_OPTION_PASSWORD);
-  const char *bearer = mst_settings_text(settings, MST_OPTION_BEARER_TOKEN), *allowed = mst_settings_text(settings, MST_OPTION_ENDPOINT);
-  const bool vouched = !mst_settings_of_slice(settings) || (mst_settings_origin(settings, MST_OPTION_ENDPOINT) == MST_FROM_CALLER && same_origin(s->url, allowed));
+  const char *user = mst_settings_text(settings, MST_OPTION_USERNAME),
+             *password = mst_settings_text(settings, MST_OPTION_PASSWORD);
+  const char *bearer = mst_settings_text(settings, MST_OPTION_BEARER_TOKEN),
+             *allowed = mst_settings_text(settings, MST_OPTION_ENDPOINT);
+  const bool vouched =
+      !mst_settings_of_slice(settings) ||
+      (mst_settings_origin(settings, MST_OPTION_ENDPOINT) == MST_FROM_CALLER && same_origin(s->url, allowed));
   mst_status status = MST_OK;
   if (url->userinfo != NULL) status = set_userinfo(s, url->userinfo, err);
   else if (user == NULL && password == NULL && bearer == NULL) return MST_OK;
@@ -288,7 +309,8 @@ static mst_status set_authorization(http_store *s, const mst_url *url, const mst
     mst_buf_free(&line);
     if (s->authorization == NULL) status = mst_fail_memory(err);
   } else status = set_basic(s, user == NULL ? "" : user, password == NULL ? "" : password, err);
-  if (status == MST_OK && s->authorization != NULL && has_control(s->authorization)) status = mst_fail(err, MST_E_ARGUMENT, "credentials hold control characters");
+  if (status == MST_OK && s->authorization != NULL && has_control(s->authorization))
+    status = mst_fail(err, MST_E_ARGUMENT, "credentials hold control characters");
 done:
   return status;
 }
@@ -306,7 +328,8 @@ done:
   return status;
 }
 
-mst_status mst_http_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out, mst_error *err) {
+mst_status mst_http_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out,
+                         mst_error *err) {
   const uint64_t attempts = mst_settings_u64(settings, MST_OPTION_MAX_ATTEMPTS);
   mst_status status = MST_OK;
   http_store *s = mst_alloc_zero(mst_context_mem(ctx), 1, sizeof *s);

@@ -3,12 +3,13 @@
 #include "store/identity.h"
 
 enum { SHARED_MAX = 64 };
-/* Before the end, but never more than a part of the life: one caller fetches and the others go on with what there is; then
- * nobody goes on with it. */
+/* Before the end, but never more than a part of the life: one caller fetches and the others go on with what there is;
+ * then nobody goes on with it. */
 static const int64_t early_max_us = 5 * 60 * 1000000LL, late_max_us = 30 * 1000000LL;
 enum { EARLY_PART = 4, LATE_PART = 10 };
 static const int64_t failure_holds_us = 5 * 1000000LL;
-static const int64_t fetch_holds_us = 1000000LL; /* what has just come is not asked for again, however soon it expires */
+static const int64_t fetch_holds_us =
+    1000000LL; /* what has just come is not asked for again, however soon it expires */
 
 struct mst_identity {
   _Atomic uint32_t refs;
@@ -82,11 +83,13 @@ mst_identity_state mst_identity_look(mst_identity *id, mst_credentials **out, ms
   return state;
 }
 
-static mst_status fetch(mst_identity *id, mst_transport *t, const mst_exchange *parent, mst_credentials **out, mst_error *err) {
+static mst_status fetch(mst_identity *id, mst_transport *t, const mst_exchange *parent, mst_credentials **out,
+                        mst_error *err) {
   if (id->plan == NULL)
-    return mst_fail(err, MST_E_DENIED,
-                    "no AWS credentials: there are none in the storage options, the environment and the profile, and no web "
-                    "identity, container or instance metadata is configured (anonymous=true reads public buckets)");
+    return mst_fail(
+        err, MST_E_DENIED,
+        "no AWS credentials: there are none in the storage options, the environment and the profile, and no web "
+        "identity, container or instance metadata is configured (anonymous=true reads public buckets)");
   return mst_key_plan_fetch(id->plan, t, id->config, id->local, parent, out, err);
 }
 
@@ -143,10 +146,12 @@ void mst_identity_unref(mst_identity *id) {
 
 static bool plans_equal(const mst_key_plan *a, const mst_key_plan *b) {
   for (; a != NULL && b != NULL; a = a->base, b = b->base) {
-    const char *const left[] = {a->access_key, a->secret_key, a->token, a->role_arn, a->session_name, a->external_id, a->duration, a->token_file,
-                                a->sts_url, a->region, a->url, a->container_token, a->sso_cache, a->sso_account, a->sso_role};
-    const char *const right[] = {b->access_key, b->secret_key, b->token, b->role_arn, b->session_name, b->external_id, b->duration, b->token_file,
-                                 b->sts_url, b->region, b->url, b->container_token, b->sso_cache, b->sso_account, b->sso_role};
+    const char *const left[] = {a->access_key,  a->secret_key,      a->token,      a->role_arn,    a->session_name,
+                                a->external_id, a->duration,        a->token_file, a->sts_url,     a->region,
+                                a->url,         a->container_token, a->sso_cache,  a->sso_account, a->sso_role};
+    const char *const right[] = {b->access_key,  b->secret_key,      b->token,      b->role_arn,    b->session_name,
+                                 b->external_id, b->duration,        b->token_file, b->sts_url,     b->region,
+                                 b->url,         b->container_token, b->sso_cache,  b->sso_account, b->sso_role};
     if (a->kind != b->kind || a->attempts != b->attempts) return false;
     for (size_t i = 0; i < sizeof left / sizeof *left; i++)
       if (!mst_text_equal(left[i], right[i])) return false;
@@ -155,8 +160,9 @@ static bool plans_equal(const mst_key_plan *a, const mst_key_plan *b) {
 }
 
 static bool configs_equal(const mst_http_config *a, const mst_http_config *b) {
-  return mst_text_equal(a->proxy_http, b->proxy_http) && mst_text_equal(a->proxy_https, b->proxy_https) && mst_text_equal(a->no_proxy, b->no_proxy) &&
-         mst_text_equal(a->ca_bundle, b->ca_bundle) && a->verify_tls == b->verify_tls;
+  return mst_text_equal(a->proxy_http, b->proxy_http) && mst_text_equal(a->proxy_https, b->proxy_https) &&
+         mst_text_equal(a->no_proxy, b->no_proxy) && mst_text_equal(a->ca_bundle, b->ca_bundle) &&
+         a->verify_tls == b->verify_tls;
 }
 
 static void drop_shared(void *value) {
@@ -181,7 +187,8 @@ static void *make_shared(mst_context *ctx, mst_error *err) {
   return s;
 }
 
-static mst_status make(mst_context *ctx, mst_key_plan *plan, mst_http_config *config, const mst_settings *settings, mst_identity **out, mst_error *err) {
+static mst_status make(mst_context *ctx, mst_key_plan *plan, mst_http_config *config, const mst_settings *settings,
+                       mst_identity **out, mst_error *err) {
   const mst_allocator *mem = mst_context_mem(ctx);
   const int64_t patience = mst_settings_us(settings, MST_OPTION_METADATA_TIMEOUT);
   mst_status status = MST_OK;
@@ -206,8 +213,8 @@ done:
   return status;
 }
 
-mst_status mst_identity_open(mst_context *ctx, const mst_settings *settings, const mst_profiles *profiles, const char *region,
-                             mst_http_config *config, mst_identity **out, mst_error *err) {
+mst_status mst_identity_open(mst_context *ctx, const mst_settings *settings, const mst_profiles *profiles,
+                             const char *region, mst_http_config *config, mst_identity **out, mst_error *err) {
   mst_key_plan *plan = NULL;
   mst_identity *found = NULL;
   mst_status status = MST_OK;

@@ -26,8 +26,9 @@ static mst_status refused(const char *what, const mst_reply *reply, mst_buf *tex
   mst_s3_error said = {0};
   if (text->size > 0) (void)mst_s3_error_parse((char *)text->data, text->size, &said);
   const char *id = said.request_id[0] != '\0' ? said.request_id : reply->request_id;
-  (void)mst_fail(err, MST_E_DENIED, "%s: HTTP %d%s%s%s%s%s%s%s", what, reply->status, said.code[0] != '\0' ? " " : "", said.code,
-                 said.message[0] != '\0' ? ": " : "", said.message, id[0] != '\0' ? " (request id " : "", id, id[0] != '\0' ? ")" : "");
+  (void)mst_fail(err, MST_E_DENIED, "%s: HTTP %d%s%s%s%s%s%s%s", what, reply->status, said.code[0] != '\0' ? " " : "",
+                 said.code, said.message[0] != '\0' ? ": " : "", said.message, id[0] != '\0' ? " (request id " : "", id,
+                 id[0] != '\0' ? ")" : "");
   if (err != NULL) {
     err->http_status = (int16_t)reply->status;
     snprintf(err->request_id, sizeof err->request_id, "%.63s", id);
@@ -80,8 +81,8 @@ typedef struct sts_headers {
   mst_buf authorization, token;
 } sts_headers;
 
-static mst_status sign_sts(const fetcher *f, const mst_key_plan *plan, mst_credentials *base, const char *host, const char *path, const mst_buf *body,
-                           sts_headers *h, mst_error *err) {
+static mst_status sign_sts(const fetcher *f, const mst_key_plan *plan, mst_credentials *base, const char *host,
+                           const char *path, const mst_buf *body, sts_headers *h, mst_error *err) {
   mst_signer signer = {0};
   uint8_t digest[MST_SHA256_SIZE];
   mst_header headers[4];
@@ -95,8 +96,16 @@ static mst_status sign_sts(const fetcher *f, const mst_key_plan *plan, mst_crede
   headers[n++] = (mst_header){"host", host};
   headers[n++] = (mst_header){"x-amz-date", h->date};
   if (base->token != NULL) headers[n++] = (mst_header){"x-amz-security-token", base->token};
-  const mst_sign_input in = {.method = "POST", .path = path, .n_path = strlen(path), .query = "", .headers = headers, .n_headers = n,
-                             .payload = h->hash, .date = h->date, .region = plan->region, .service = "sts"};
+  const mst_sign_input in = {.method = "POST",
+                             .path = path,
+                             .n_path = strlen(path),
+                             .query = "",
+                             .headers = headers,
+                             .n_headers = n,
+                             .payload = h->hash,
+                             .date = h->date,
+                             .region = plan->region,
+                             .service = "sts"};
   MST_TRY(mst_buf_put_text(&h->authorization, "authorization: ", err));
   MST_TRY(mst_sign(&signer, base, &in, &h->authorization, err));
   if (base->token != NULL) MST_TRY(mst_buf_printf(&h->token, err, "x-amz-security-token: %s", base->token));
@@ -105,18 +114,23 @@ done:
   return status;
 }
 
-static mst_status take_sts(const fetcher *f, const mst_key_plan *plan, mst_buf *text, mst_credentials **out, mst_error *err) {
+static mst_status take_sts(const fetcher *f, const mst_key_plan *plan, mst_buf *text, mst_credentials **out,
+                           mst_error *err) {
   mst_sts_reply reply;
   int64_t expires_us;
   const mst_status status = mst_sts_parse((char *)text->data, text->size, &reply, err);
   if (status != MST_OK) return status;
-  if (!mst_time_parse_iso(reply.expiration, &expires_us)) return mst_fail(err, MST_E_CORRUPT, "the credentials' expiry is no time");
-  return mst_credentials_new(f->mem, reply.access_key, reply.secret_key, reply.token, expires_us, plan->label, out, err);
+  if (!mst_time_parse_iso(reply.expiration, &expires_us))
+    return mst_fail(err, MST_E_CORRUPT, "the credentials' expiry is no time");
+  return mst_credentials_new(f->mem, reply.access_key, reply.secret_key, reply.token, expires_us, plan->label, out,
+                             err);
 }
 
-static mst_status ask_sts(const fetcher *f, const mst_key_plan *plan, mst_credentials *base, const char *web_token, mst_credentials **out, mst_error *err) {
+static mst_status ask_sts(const fetcher *f, const mst_key_plan *plan, mst_credentials *base, const char *web_token,
+                          mst_credentials **out, mst_error *err) {
   const char *action = web_token != NULL ? "AssumeRoleWithWebIdentity" : "AssumeRole", *path;
-  static const mst_retry_policy policy = {.attempts_max = 4, .base_us = 100 * 1000, .cap_us = 2000 * 1000, .total_us = 30 * 1000 * 1000};
+  static const mst_retry_policy policy = {
+      .attempts_max = 4, .base_us = 100 * 1000, .cap_us = 2000 * 1000, .total_us = 30 * 1000 * 1000};
   char host[256], date_line[48], what[200];
   mst_buf body, text;
   sts_headers h = {0};
@@ -155,7 +169,8 @@ done:
   wipe_free(&text);
   wipe_free(&h.authorization);
   wipe_free(&h.token);
-  return status == MST_OK || (err != NULL && mst_text_starts(err->message, what)) ? status : mst_while(err, status, "%s", what);
+  return status == MST_OK || (err != NULL && mst_text_starts(err->message, what)) ? status
+                                                                                  : mst_while(err, status, "%s", what);
 }
 
 static mst_status fetch_plan(const fetcher *f, const mst_key_plan *plan, mst_credentials **out, mst_error *err);
@@ -178,10 +193,12 @@ static mst_status assume_by_token(const fetcher *f, const mst_key_plan *plan, ms
   return status;
 }
 
-/* --- machine-local services ----------------------------------------------------------------------------------------- */
+/* --- machine-local services -----------------------------------------------------------------------------------------
+ */
 
 /* The JSON of containers and instances: AccessKeyId, SecretAccessKey, Token, Expiration. */
-static mst_status take_json(const fetcher *f, const mst_key_plan *plan, const mst_buf *text, mst_credentials **out, mst_error *err) {
+static mst_status take_json(const fetcher *f, const mst_key_plan *plan, const mst_buf *text, mst_credentials **out,
+                            mst_error *err) {
   const char *what = plan->label, *access = NULL, *secret = NULL, *token = NULL, *expiration = NULL, *code = NULL;
   int64_t expires_us = 0;
   json_t *value = NULL;
@@ -196,7 +213,8 @@ static mst_status take_json(const fetcher *f, const mst_key_plan *plan, const ms
   MST_TRY(mst_json_get_text(value, "Token", what, &token, err));
   MST_TRY(mst_json_get_text(value, "Expiration", what, &expiration, err));
   if (access == NULL || secret == NULL || (code != NULL && strcmp(code, "Success") != 0)) {
-    status = mst_fail(err, MST_E_DENIED, "credentials from %s: the reply holds none (%.60s)", what, code == NULL ? "no code" : code);
+    status = mst_fail(err, MST_E_DENIED, "credentials from %s: the reply holds none (%.60s)", what,
+                      code == NULL ? "no code" : code);
     goto done;
   }
   if (expiration != NULL && !mst_time_parse_iso(expiration, &expires_us)) {
@@ -211,7 +229,8 @@ done:
 
 /* Plain http only where the answer cannot come from another machine. */
 static bool container_url_allowed(const char *url) {
-  static const char *const hosts[] = {"127.0.0.1", "localhost", "[::1]", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"};
+  static const char *const hosts[] = {"127.0.0.1",     "localhost",      "[::1]",
+                                      "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"};
   char host[256];
   const char *path;
   if (!split_url(url, host, &path)) return false;
@@ -225,8 +244,10 @@ static bool container_url_allowed(const char *url) {
 }
 
 static mst_status from_container(const fetcher *f, const mst_key_plan *plan, mst_credentials **out, mst_error *err) {
-  static const mst_retry_policy policy = {.attempts_max = 3, .base_us = 100 * 1000, .cap_us = 1000 * 1000, .total_us = 10 * 1000 * 1000};
-  mst_simple in = {.method = "GET", .url = plan->url, .config = f->local, .policy = &policy, .parent = f->parent, .no_proxy = true};
+  static const mst_retry_policy policy = {
+      .attempts_max = 3, .base_us = 100 * 1000, .cap_us = 1000 * 1000, .total_us = 10 * 1000 * 1000};
+  mst_simple in = {
+      .method = "GET", .url = plan->url, .config = f->local, .policy = &policy, .parent = f->parent, .no_proxy = true};
   char *token = NULL;
   size_t n_token = 0;
   mst_buf line, text;
@@ -235,7 +256,8 @@ static mst_status from_container(const fetcher *f, const mst_key_plan *plan, mst
   mst_buf_init(&line, f->mem, TOKEN_MAX + 64);
   mst_buf_init(&text, f->mem, REPLY_MAX);
   if (!container_url_allowed(plan->url)) {
-    status = mst_fail(err, MST_E_DENIED, "the address of the container's credentials must be https, or http on this machine");
+    status = mst_fail(err, MST_E_DENIED,
+                      "the address of the container's credentials must be https, or http on this machine");
     goto done;
   }
   if (plan->token_file != NULL) MST_TRY(read_token(f, plan->token_file, &token, &n_token, err));
@@ -244,7 +266,8 @@ static mst_status from_container(const fetcher *f, const mst_key_plan *plan, mst
     in.headers[in.n_headers++] = mst_buf_text(&line);
   }
   MST_TRY(mst_call_simple(f->t, &in, &reply, &text, err));
-  status = reply.status == 200 ? take_json(f, plan, &text, out, err) : refused("credentials from container", &reply, &text, err);
+  status = reply.status == 200 ? take_json(f, plan, &text, out, err)
+                               : refused("credentials from container", &reply, &text, err);
 done:
   if (token != NULL) explicit_bzero(token, n_token);
   mst_free(f->mem, token);
@@ -253,15 +276,26 @@ done:
   return status;
 }
 
-static mst_status metadata(const fetcher *f, const mst_key_plan *plan, const char *method, const char *path, const char *header, mst_buf *text, mst_error *err) {
-  const mst_retry_policy policy = {.attempts_max = plan->attempts, .base_us = 50 * 1000, .cap_us = 1000 * 1000, .total_us = 10 * 1000 * 1000};
+static mst_status metadata(const fetcher *f, const mst_key_plan *plan, const char *method, const char *path,
+                           const char *header, mst_buf *text, mst_error *err) {
+  const mst_retry_policy policy = {
+      .attempts_max = plan->attempts, .base_us = 50 * 1000, .cap_us = 1000 * 1000, .total_us = 10 * 1000 * 1000};
   const size_t n = strlen(plan->url);
   char url[600];
   mst_reply reply;
   mst_status status;
-  mst_simple in = {.method = method, .url = url, .headers = {header}, .n_headers = 1, .config = f->local, .policy = &policy, .parent = f->parent, .no_proxy = true};
-  const int length = snprintf(url, sizeof url, "%.*s%s", (int)(n > 0 && plan->url[n - 1] == '/' ? n - 1 : n), plan->url, path);
-  if (length < 0 || (size_t)length >= sizeof url) return mst_fail(err, MST_E_ARGUMENT, "the address of the metadata service is too long");
+  mst_simple in = {.method = method,
+                   .url = url,
+                   .headers = {header},
+                   .n_headers = 1,
+                   .config = f->local,
+                   .policy = &policy,
+                   .parent = f->parent,
+                   .no_proxy = true};
+  const int length =
+      snprintf(url, sizeof url, "%.*s%s", (int)(n > 0 && plan->url[n - 1] == '/' ? n - 1 : n), plan->url, path);
+  if (length < 0 || (size_t)length >= sizeof url)
+    return mst_fail(err, MST_E_ARGUMENT, "the address of the metadata service is too long");
   mst_buf_clear(text);
   status = mst_call_simple(f->t, &in, &reply, text, err);
   if (status == MST_OK && reply.status != 200) status = refused("instance metadata", &reply, text, err);
@@ -272,7 +306,8 @@ static mst_status metadata(const fetcher *f, const mst_key_plan *plan, const cha
 static bool role_name_ok(const mst_buf *text) {
   if (text->size == 0 || text->size > 128) return false;
   for (size_t i = 0; i < text->size; i++)
-    if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+=,.@-_", text->data[i]) == NULL) return false;
+    if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+=,.@-_", text->data[i]) == NULL)
+      return false;
   return true;
 }
 
@@ -287,9 +322,11 @@ static mst_status from_instance(const fetcher *f, const mst_key_plan *plan, mst_
   if (status != MST_OK) {
     if (err != NULL && status != MST_E_CANCELLED) err->status = MST_E_DENIED;
     if (status != MST_E_CANCELLED)
-      status = mst_while(err, MST_E_DENIED, "no AWS credentials: there are none in the storage options, the environment and the profile, no web "
-                                            "identity or container is configured, and the instance's metadata service gives none (anonymous=true "
-                                            "reads public buckets, AWS_EC2_METADATA_DISABLED=true spares the question)");
+      status = mst_while(
+          err, MST_E_DENIED,
+          "no AWS credentials: there are none in the storage options, the environment and the profile, no web "
+          "identity or container is configured, and the instance's metadata service gives none (anonymous=true "
+          "reads public buckets, AWS_EC2_METADATA_DISABLED=true spares the question)");
     goto done;
   }
   MST_TRY(mst_buf_put_text(&token, "x-aws-ec2-metadata-token: ", err));
@@ -310,7 +347,8 @@ done:
   return status;
 }
 
-/* --- single sign-on ------------------------------------------------------------------------------------------------- */
+/* --- single sign-on -------------------------------------------------------------------------------------------------
+ */
 
 static mst_status sso_login(const fetcher *f, const mst_key_plan *plan, json_t **out, mst_error *err) {
   uint8_t digest[MST_SHA256_SIZE];
@@ -320,10 +358,12 @@ static mst_status sso_login(const fetcher *f, const mst_key_plan *plan, json_t *
   int64_t expires_us = 0;
   json_t *value = NULL;
   mst_status status = MST_OK;
-  MST_TRY(mst_digest(mst_transport_crypto(f->t), MST_DIGEST_SHA1, plan->sso_cache, strlen(plan->sso_cache), digest, &n_digest, err));
+  MST_TRY(mst_digest(mst_transport_crypto(f->t), MST_DIGEST_SHA1, plan->sso_cache, strlen(plan->sso_cache), digest,
+                     &n_digest, err));
   mst_hex(digest, n_digest, hex);
   snprintf(path, sizeof path, "%.900s/.aws/sso/cache/%s.json", plan->token_file, hex);
-  if (mst_file_read_small(f->mem, path, TOKEN_MAX, &text, &n, NULL) != MST_OK || mst_json_parse(text, n, TOKEN_MAX, "login", &value, NULL) != MST_OK) {
+  if (mst_file_read_small(f->mem, path, TOKEN_MAX, &text, &n, NULL) != MST_OK ||
+      mst_json_parse(text, n, TOKEN_MAX, "login", &value, NULL) != MST_OK) {
     status = mst_fail(err, MST_E_DENIED, "single sign-on: there is no login in ~/.aws/sso/cache; run `aws sso login`");
     goto done;
   }
@@ -341,7 +381,8 @@ done:
   return status;
 }
 
-static mst_status take_sso(const fetcher *f, const mst_key_plan *plan, const mst_buf *text, mst_credentials **out, mst_error *err) {
+static mst_status take_sso(const fetcher *f, const mst_key_plan *plan, const mst_buf *text, mst_credentials **out,
+                           mst_error *err) {
   const char *access = NULL, *secret = NULL, *token = NULL;
   int64_t expires_ms = 0;
   json_t *value = NULL, *keys = NULL;
@@ -354,7 +395,8 @@ static mst_status take_sso(const fetcher *f, const mst_key_plan *plan, const mst
     MST_TRY(mst_json_get_text(keys, "sessionToken", "single sign-on", &token, err));
     MST_TRY(mst_json_get_i64(keys, "expiration", "single sign-on", &expires_ms, err));
   }
-  if (access == NULL || secret == NULL || expires_ms < 0 || expires_ms > INT64_MAX / 1000) status = mst_fail(err, MST_E_CORRUPT, "single sign-on: the reply holds no credentials");
+  if (access == NULL || secret == NULL || expires_ms < 0 || expires_ms > INT64_MAX / 1000)
+    status = mst_fail(err, MST_E_CORRUPT, "single sign-on: the reply holds no credentials");
   else status = mst_credentials_new(f->mem, access, secret, token, expires_ms * 1000, plan->label, out, err);
 done:
   json_decref(value);
@@ -362,7 +404,8 @@ done:
 }
 
 static mst_status from_sso(const fetcher *f, const mst_key_plan *plan, mst_credentials **out, mst_error *err) {
-  static const mst_retry_policy policy = {.attempts_max = 4, .base_us = 100 * 1000, .cap_us = 2000 * 1000, .total_us = 30 * 1000 * 1000};
+  static const mst_retry_policy policy = {
+      .attempts_max = 4, .base_us = 100 * 1000, .cap_us = 2000 * 1000, .total_us = 30 * 1000 * 1000};
   mst_simple in = {.method = "GET", .config = f->config, .policy = &policy, .parent = f->parent};
   const char *access_token = NULL;
   json_t *login = NULL;
@@ -395,7 +438,8 @@ done:
 
 static mst_status fetch_plan(const fetcher *f, const mst_key_plan *plan, mst_credentials **out, mst_error *err) {
   switch (plan->kind) {
-  case MST_KEYS_STATIC: return mst_credentials_new(f->mem, plan->access_key, plan->secret_key, plan->token, 0, plan->label, out, err);
+  case MST_KEYS_STATIC:
+    return mst_credentials_new(f->mem, plan->access_key, plan->secret_key, plan->token, 0, plan->label, out, err);
   case MST_KEYS_ROLE: return assume_role(f, plan, out, err);
   case MST_KEYS_WEB_IDENTITY: return assume_by_token(f, plan, out, err);
   case MST_KEYS_SSO: return from_sso(f, plan, out, err);
@@ -405,8 +449,9 @@ static mst_status fetch_plan(const fetcher *f, const mst_key_plan *plan, mst_cre
   return mst_fail(err, MST_E_INTERNAL, "a source of credentials that nobody knows");
 }
 
-mst_status mst_key_plan_fetch(const mst_key_plan *plan, mst_transport *t, mst_http_config *config, mst_http_config *local,
-                              const mst_exchange *parent, mst_credentials **out, mst_error *err) {
+mst_status mst_key_plan_fetch(const mst_key_plan *plan, mst_transport *t, mst_http_config *config,
+                              mst_http_config *local, const mst_exchange *parent, mst_credentials **out,
+                              mst_error *err) {
   mst_context *ctx = mst_transport_context(t);
   const fetcher f = {t, config, local, parent, mst_context_mem(ctx), mst_context_env(ctx)};
   return fetch_plan(&f, plan, out, err);

@@ -10,10 +10,14 @@ typedef struct symbol {
 } symbol;
 
 static const symbol symbols[] = {
-    {"EVP_MD_CTX_new", offsetof(mst_crypto, ctx_new)},   {"EVP_MD_CTX_free", offsetof(mst_crypto, ctx_free)},
-    {"EVP_MD_CTX_copy_ex", offsetof(mst_crypto, ctx_copy)}, {"EVP_DigestInit_ex", offsetof(mst_crypto, init)},
-    {"EVP_DigestUpdate", offsetof(mst_crypto, update)},  {"EVP_DigestFinal_ex", offsetof(mst_crypto, final)},
-    {"EVP_sha256", offsetof(mst_crypto, sha256)},        {"EVP_sha1", offsetof(mst_crypto, sha1)},
+    {"EVP_MD_CTX_new", offsetof(mst_crypto, ctx_new)},
+    {"EVP_MD_CTX_free", offsetof(mst_crypto, ctx_free)},
+    {"EVP_MD_CTX_copy_ex", offsetof(mst_crypto, ctx_copy)},
+    {"EVP_DigestInit_ex", offsetof(mst_crypto, init)},
+    {"EVP_DigestUpdate", offsetof(mst_crypto, update)},
+    {"EVP_DigestFinal_ex", offsetof(mst_crypto, final)},
+    {"EVP_sha256", offsetof(mst_crypto, sha256)},
+    {"EVP_sha1", offsetof(mst_crypto, sha1)},
     {"EVP_md5", offsetof(mst_crypto, md5)},
 };
 
@@ -86,7 +90,8 @@ static mst_status set_key(mst_digester *d, const void *key, size_t n_key, mst_er
   d->keyed = false;
   if (n_key > sizeof block) MST_TRY(mst_sha256(d, key, n_key, block, err));
   else memcpy(block, key, n_key);
-  if (!begin_with_key(d->lib, d->inner, block, 0x36) || !begin_with_key(d->lib, d->outer, block, 0x5c)) status = failed(err);
+  if (!begin_with_key(d->lib, d->inner, block, 0x36) || !begin_with_key(d->lib, d->outer, block, 0x5c))
+    status = failed(err);
   if (status == MST_OK && n_key == sizeof d->key) {
     memcpy(d->key, key, n_key);
     d->keyed = true;
@@ -111,14 +116,15 @@ done:
   return status;
 }
 
-mst_status mst_digest(const mst_crypto *lib, mst_digest_kind kind, const void *data, size_t n, uint8_t out[MST_SHA256_SIZE],
-                      size_t *n_out, mst_error *err) {
+mst_status mst_digest(const mst_crypto *lib, mst_digest_kind kind, const void *data, size_t n,
+                      uint8_t out[MST_SHA256_SIZE], size_t *n_out, mst_error *err) {
   const EVP_MD *type = kind == MST_DIGEST_MD5 ? lib->md5() : kind == MST_DIGEST_SHA1 ? lib->sha1() : lib->sha256();
   EVP_MD_CTX *ctx = lib->ctx_new();
   unsigned size = 0;
   bool ok;
   if (ctx == NULL) return mst_fail_memory(err);
-  ok = type != NULL && lib->init(ctx, type, NULL) == 1 && lib->update(ctx, data, n) == 1 && lib->final(ctx, out, &size) == 1;
+  ok = type != NULL && lib->init(ctx, type, NULL) == 1 && lib->update(ctx, data, n) == 1 &&
+       lib->final(ctx, out, &size) == 1;
   lib->ctx_free(ctx);
   if (!ok) return mst_fail(err, MST_E_UNSUPPORTED, "this machine's libcrypto refuses the digest that was asked for");
   *n_out = size;

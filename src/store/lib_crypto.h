@@ -27,9 +27,9 @@ enum { MST_SHA256_SIZE = 32, MST_SHA1_SIZE = 20, MST_MD5_SIZE = 16, MST_SHA256_B
 /* Contexts that are made once and used again for each message; for one thread at a time. */
 typedef struct mst_digester {
   const mst_crypto *lib;
-  EVP_MD_CTX *plain; /* SHA-256                                                                   */
-  EVP_MD_CTX *inner; /* state behind key ^ ipad, never finished, only copied                      */
-  EVP_MD_CTX *outer; /* state behind key ^ opad                                                   */
+  EVP_MD_CTX *plain; /* SHA-256 */
+  EVP_MD_CTX *inner; /* state behind key ^ ipad, never finished, only copied */
+  EVP_MD_CTX *outer; /* state behind key ^ opad */
   EVP_MD_CTX *work;
   uint8_t key[MST_SHA256_SIZE];
   bool keyed;
@@ -43,8 +43,9 @@ mst_status mst_hmac_sha256(mst_digester *d, const void *key, size_t n_key, const
                            uint8_t out[MST_SHA256_SIZE], mst_error *err);
 
 typedef enum mst_digest_kind { MST_DIGEST_MD5, MST_DIGEST_SHA1, MST_DIGEST_SHA256 } mst_digest_kind;
-/* One message. MST_E_UNSUPPORTED where the machine's policy forbids the digest (FIPS and MD5). Gives the size in `n_out`. */
-mst_status mst_digest(const mst_crypto *lib, mst_digest_kind kind, const void *data, size_t n, uint8_t out[MST_SHA256_SIZE],
-                      size_t *n_out, mst_error *err);
+/* One message. MST_E_UNSUPPORTED where the machine's policy forbids the digest (FIPS and MD5). Gives the size in
+ * `n_out`. */
+mst_status mst_digest(const mst_crypto *lib, mst_digest_kind kind, const void *data, size_t n,
+                      uint8_t out[MST_SHA256_SIZE], size_t *n_out, mst_error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* store/lib_curl.c - finds libcurl at run time and fills the table of its functions. Owns nothing that must be freed: the
- * library is never unloaded, because it and its TLS library leave handlers behind. Calls dlopen and base. */
+/* store/lib_curl.c - finds libcurl at run time and fills the table of its functions. Owns nothing that must be freed:
+ * the library is never unloaded, because it and its TLS library leave handlers behind. Calls dlopen and base. */
 #include "store/lib_curl.h"
 
 #include <dlfcn.h>
@@ -37,7 +37,8 @@ static mst_status bind_symbols(mst_curl *c, mst_error *err) {
   for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
     void *at = dlsym(c->library, symbols[i].name);
     if (at == NULL)
-      return mst_fail(err, MST_E_UNSUPPORTED, "libcurl is too old: it has no %s (7.68 or newer is needed)", symbols[i].name);
+      return mst_fail(err, MST_E_UNSUPPORTED, "libcurl is too old: it has no %s (7.68 or newer is needed)",
+                      symbols[i].name);
     memcpy((char *)c + symbols[i].at, &at, sizeof at);
   }
   return MST_OK;
@@ -47,7 +48,8 @@ static mst_status bind_symbols(mst_curl *c, mst_error *err) {
 static CURLcode init_once_at_a_time(const mst_curl *c) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   CURLcode code;
-  if ((c->version_info(CURLVERSION_NOW)->features & FEATURE_THREADSAFE) != 0) return c->global_init(CURL_GLOBAL_DEFAULT);
+  if ((c->version_info(CURLVERSION_NOW)->features & FEATURE_THREADSAFE) != 0)
+    return c->global_init(CURL_GLOBAL_DEFAULT);
   pthread_mutex_lock(&lock);
   code = c->global_init(CURL_GLOBAL_DEFAULT);
   pthread_mutex_unlock(&lock);
@@ -60,10 +62,10 @@ mst_status mst_curl_load(mst_curl *out, mst_error *err) {
   for (size_t i = 0; i < sizeof sonames / sizeof *sonames && c.library == NULL; i++)
     c.library = dlopen(sonames[i], RTLD_LAZY | RTLD_LOCAL);
   if (c.library == NULL)
-    return mst_fail(err, MST_E_UNSUPPORTED, "s3:// and http(s):// need libcurl, which is not installed (no %s)", sonames[0]);
+    return mst_fail(err, MST_E_UNSUPPORTED, "s3:// and http(s):// need libcurl, which is not installed (no %s)",
+                    sonames[0]);
   MST_TRY(bind_symbols(&c, err));
-  if (init_once_at_a_time(&c) != CURLE_OK)
-    return mst_fail(err, MST_E_UNSUPPORTED, "libcurl could not be initialised");
+  if (init_once_at_a_time(&c) != CURLE_OK) return mst_fail(err, MST_E_UNSUPPORTED, "libcurl could not be initialised");
   *out = c;
 done:
   return status;

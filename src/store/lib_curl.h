@@ -3,7 +3,8 @@
 #ifndef MST_STORE_LIB_CURL_H
 #define MST_STORE_LIB_CURL_H
 
-/* Through function pointers curl's own type checks cannot work: arguments of setopt must be long, pointer or curl_off_t. */
+/* Through function pointers curl's own type checks cannot work: arguments of setopt must be long, pointer or
+ * curl_off_t. */
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 
@@ -33,7 +34,8 @@ typedef struct mst_curl {
   CURLMsg *(*multi_info_read)(CURLM *multi, int *left);
 } mst_curl;
 
-/* MST_E_UNSUPPORTED, naming the library, when it is not installed or too old. It stays loaded until the process ends. */
+/* MST_E_UNSUPPORTED, naming the library, when it is not installed or too old. It stays loaded until the process ends.
+ */
 mst_status mst_curl_load(mst_curl *out, mst_error *err);
 
 #endif

@@ -6,19 +6,19 @@
 #include <stdio.h>
 
 enum {
-  SCAN_US = 20 * 1000,        /* clocks and flags are looked at this often while something is under way */
+  SCAN_US = 20 * 1000, /* clocks and flags are looked at this often while something is under way */
   PATIENCE_MS = 50,
   HEADER_BYTES_MAX = 256 << 10,
-  BUFFER_LARGE = 256 << 10,   /* fewer system calls, and still within a processor's cache               */
-  STALL_FLOOR = 100           /* bytes a second, over the whole stall window                            */
+  BUFFER_LARGE = 256 << 10, /* fewer system calls, and still within a processor's cache */
+  STALL_FLOOR = 100         /* bytes a second, over the whole stall window */
 };
 
 struct mst_slot_easy {
   mst_slot_easy *next, *before;
   CURL *easy;
   mst_loop *loop;
-  mst_exchange *x;         /* NULL: idle                                                  */
-  mst_http_config *config; /* what the handle is set up for, a reference; NULL: nothing   */
+  mst_exchange *x;         /* NULL: idle */
+  mst_http_config *config; /* what the handle is set up for, a reference; NULL: nothing */
   const char *method;
   bool large;
   struct curl_slist lines[MST_HEADERS_MAX];
@@ -103,7 +103,7 @@ static void give_slot(mst_loop *l, mst_slot_easy *s) {
   l->idle = s;
 }
 
-#define SET(option, value) ok = ok && c->easy_setopt(s->easy, (option), (value)) == CURLE_OK
+#define SET(option, value)     ok = ok && c->easy_setopt(s->easy, (option), (value)) == CURLE_OK
 #define TRY_SET(option, value) (void)c->easy_setopt(s->easy, (option), (value)) /* older libraries know it not */
 
 static long milliseconds(int64_t us) { return us <= 0 ? 0L : us < 1000 ? 1L : (long)(us / 1000); }
@@ -155,7 +155,8 @@ static bool set_request(const mst_curl *c, mst_slot_easy *s, mst_exchange *x) {
   const char *proxy = q->no_proxy ? NULL : tls ? x->config->proxy_https : x->config->proxy_http;
   bool ok = true;
   for (size_t i = 0; i < q->n_headers; i++)
-    s->lines[i] = (struct curl_slist){.data = (char *)(uintptr_t)q->headers[i], .next = i + 1 < q->n_headers ? &s->lines[i + 1] : NULL};
+    s->lines[i] = (struct curl_slist){.data = (char *)(uintptr_t)q->headers[i],
+                                      .next = i + 1 < q->n_headers ? &s->lines[i + 1] : NULL};
   SET(CURLOPT_URL, q->url);
   SET(CURLOPT_HTTPHEADER, q->n_headers == 0 ? NULL : s->lines);
   /* "" keeps libcurl from looking into the environment itself. */
@@ -281,7 +282,8 @@ static void land(mst_loop *l, mst_slot_easy *s) {
 /* libcurl makes the URL whole. Without memory for it the redirect cannot be followed, which is said then. */
 static void keep_location(mst_loop *l, mst_slot_easy *s) {
   char *url = NULL;
-  if (l->curl->easy_getinfo(s->easy, CURLINFO_REDIRECT_URL, &url) == CURLE_OK && url != NULL) s->x->location = mst_text_copy(l->mem, url);
+  if (l->curl->easy_getinfo(s->easy, CURLINFO_REDIRECT_URL, &url) == CURLE_OK && url != NULL)
+    s->x->location = mst_text_copy(l->mem, url);
 }
 
 static void finish(mst_loop *l, mst_slot_easy *s, CURLcode code) {
@@ -412,7 +414,8 @@ int mst_loop_patience_ms(const mst_loop *l) {
   if (l->n_flying > 0) return PATIENCE_MS;
   if (l->waiting == NULL) return -1;
   at = now(l);
-  for (const mst_exchange *x = l->waiting; x != NULL; x = x->next) soonest = x->resume_at_us < soonest ? x->resume_at_us : soonest;
+  for (const mst_exchange *x = l->waiting; x != NULL; x = x->next)
+    soonest = x->resume_at_us < soonest ? x->resume_at_us : soonest;
   if (soonest <= at) return 0;
   return soonest - at > PATIENCE_MS * 1000 ? PATIENCE_MS : (int)((soonest - at + 999) / 1000);
 }
@@ -430,10 +433,11 @@ mst_exchange *mst_loop_take_ended(mst_loop *l) {
 
 /* --- opening and closing ------------------------------------------------------------------------------------------ */
 
-mst_status mst_loop_open(mst_loop *l, mst_transport *t, const mst_curl *curl, const mst_crypto *crypto, mst_context *ctx,
-                         uint32_t flying_max, mst_error *err) {
+mst_status mst_loop_open(mst_loop *l, mst_transport *t, const mst_curl *curl, const mst_crypto *crypto,
+                         mst_context *ctx, uint32_t flying_max, mst_error *err) {
   mst_status status = MST_OK;
-  *l = (mst_loop){.transport = t, .curl = curl, .env = mst_context_env(ctx), .mem = mst_context_mem(ctx), .flying_max = flying_max};
+  *l = (mst_loop){
+      .transport = t, .curl = curl, .env = mst_context_env(ctx), .mem = mst_context_mem(ctx), .flying_max = flying_max};
   MST_TRY(mst_signer_open(&l->signer, crypto, l->mem, err));
   MST_TRY_ALLOC(l->multi = curl->multi_init());
   (void)curl->multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long)flying_max + 8);

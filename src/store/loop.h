@@ -15,17 +15,17 @@ typedef struct mst_loop {
   const mst_allocator *mem;
   CURLM *multi;
   mst_signer signer;
-  mst_slot_easy *idle;           /* easy handles that wait for work                              */
-  mst_slot_easy *flying;         /* … that have some                                             */
-  mst_exchange *ready, *ready_last; /* to be begun, in order                                     */
-  mst_exchange *waiting;         /* for their time                                               */
-  mst_exchange *ended;           /* to be handed back by the one who turns the loop              */
+  mst_slot_easy *idle;              /* easy handles that wait for work */
+  mst_slot_easy *flying;            /* … that have some */
+  mst_exchange *ready, *ready_last; /* to be begun, in order */
+  mst_exchange *waiting;            /* for their time */
+  mst_exchange *ended;              /* to be handed back by the one who turns the loop */
   uint32_t n_flying, flying_max;
   int64_t next_scan_us;
 } mst_loop;
 
-mst_status mst_loop_open(mst_loop *l, mst_transport *t, const mst_curl *curl, const mst_crypto *crypto, mst_context *ctx,
-                         uint32_t flying_max, mst_error *err);
+mst_status mst_loop_open(mst_loop *l, mst_transport *t, const mst_curl *curl, const mst_crypto *crypto,
+                         mst_context *ctx, uint32_t flying_max, mst_error *err);
 void mst_loop_close(mst_loop *l); /* nothing may be under way */
 void mst_loop_add(mst_loop *l, mst_exchange *x);
 /* Begins what is ready, moves bytes, looks at clocks and flags. What ends is put into `ended`. */

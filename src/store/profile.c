@@ -11,7 +11,8 @@ enum { FILE_SIZE_MAX = 1 << 20, ENTRIES_MAX = 20000 };
 
 /* --- files -------------------------------------------------------------------------------------------------------- */
 
-mst_status mst_file_read_small(const mst_allocator *mem, const char *path, size_t size_max, char **text, size_t *n, mst_error *err) {
+mst_status mst_file_read_small(const mst_allocator *mem, const char *path, size_t size_max, char **text, size_t *n,
+                               mst_error *err) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   char *room = NULL;
   size_t have = 0, capacity = 4096;
@@ -102,7 +103,10 @@ static char *unquote(char *text) {
 
 /* "[default]", "[profile x]", "[sso-session x]", "[services x]"; in the credentials file plain names. */
 static mst_status begin_section(reader *r, char *line, mst_error *err) {
-  static const struct { const char *word; mst_section_kind kind; } kinds[] = {
+  static const struct {
+    const char *word;
+    mst_section_kind kind;
+  } kinds[] = {
       {"profile", MST_SECTION_PROFILE}, {"sso-session", MST_SECTION_SSO_SESSION}, {"services", MST_SECTION_SERVICES}};
   char *close = strchr(line, ']'), *name;
   if (close == NULL) return wrong(r, "a section's name does not end", err);
@@ -137,7 +141,8 @@ static mst_status take_line(reader *r, char *line, mst_error *err) {
   if (*content == '[' && !nested) return begin_section(r, content, err);
   if (r->section == NULL) return wrong(r, "a key stands before the first section", err);
   equals = strchr(content, '=');
-  if (nested && r->parent == NULL) return equals == NULL ? MST_OK : wrong(r, "an indented key belongs to no other", err);
+  if (nested && r->parent == NULL)
+    return equals == NULL ? MST_OK : wrong(r, "an indented key belongs to no other", err);
   if (equals == NULL) return nested ? MST_OK : wrong(r, "neither a section nor a key with its value", err);
   *equals = '\0';
   key = trim(content);
@@ -150,7 +155,8 @@ static mst_status take_line(reader *r, char *line, mst_error *err) {
   return add(r, "", key, value, err);
 }
 
-mst_status mst_profiles_parse(mst_profiles *p, bool credentials, const char *name, const char *text, size_t n, mst_error *err) {
+mst_status mst_profiles_parse(mst_profiles *p, bool credentials, const char *name, const char *text, size_t n,
+                              mst_error *err) {
   reader r = {.p = p, .credentials = credentials, .name = name};
   char *copy, *line;
   mst_status status = MST_OK;
@@ -191,7 +197,8 @@ static mst_status load(mst_profiles *p, bool credentials, const char *path, mst_
   return status;
 }
 
-mst_status mst_profiles_load(const mst_allocator *mem, const char *config_file, const char *credentials_file, mst_profiles *out, mst_error *err) {
+mst_status mst_profiles_load(const mst_allocator *mem, const char *config_file, const char *credentials_file,
+                             mst_profiles *out, mst_error *err) {
   mst_status status = MST_OK;
   *out = (mst_profiles){.mem = mem};
   MST_TRY(load(out, false, config_file, err));
@@ -218,14 +225,17 @@ bool mst_profiles_has(const mst_profiles *p, mst_section_kind kind, const char *
   return false;
 }
 
-const char *mst_profiles_get_nested(const mst_profiles *p, mst_section_kind kind, const char *section, const char *parent, const char *key) {
+const char *mst_profiles_get_nested(const mst_profiles *p, mst_section_kind kind, const char *section,
+                                    const char *parent, const char *key) {
   const char *found = NULL;
   bool from_credentials = false;
   /* A later line replaces an earlier one of the same file. */
   for (size_t i = 0; i < p->n; i++) {
     const mst_profile_entry *e = &p->entries[i];
-    if (e->kind != kind || e->key[0] == '\0' || strcmp(e->section, section) != 0 || strcmp(e->parent, parent) != 0) continue;
-    if (!mst_text_equal_nocase(e->key, key) || e->value[0] == '\0' || (from_credentials && !e->from_credentials)) continue;
+    if (e->kind != kind || e->key[0] == '\0' || strcmp(e->section, section) != 0 || strcmp(e->parent, parent) != 0)
+      continue;
+    if (!mst_text_equal_nocase(e->key, key) || e->value[0] == '\0' || (from_credentials && !e->from_credentials))
+      continue;
     found = e->value;
     from_credentials = e->from_credentials;
   }

@@ -1,5 +1,5 @@
-/* store/range.c - the rules of ranged reads over HTTP. Owns nothing; writes into the operation's memory. Calls reply.h, the
- * pins of store.h, base. */
+/* store/range.c - the rules of ranged reads over HTTP. Owns nothing; writes into the operation's memory. Calls reply.h,
+ * the pins of store.h, base. */
 #include "store/range.h"
 
 #include <stdio.h>
@@ -54,7 +54,9 @@ bool mst_ranged_ask(mst_ranged *r, char out[64]) {
   return true;
 }
 
-static const mst_pin *expected(const mst_ranged *r) { return r->op->pin != NULL ? r->op->pin : r->known ? &r->seen : NULL; }
+static const mst_pin *expected(const mst_ranged *r) {
+  return r->op->pin != NULL ? r->op->pin : r->known ? &r->seen : NULL;
+}
 
 const char *mst_ranged_condition(const mst_ranged *r) {
   const mst_pin *pin = expected(r);
@@ -63,7 +65,8 @@ const char *mst_ranged_condition(const mst_ranged *r) {
 
 bool mst_ranged_asks_whole(const mst_ranged *r) {
   const mst_op *op = r->op;
-  return r->step == MST_RANGED_ASK && !op->from_end && op->offset == 0 && (op->pin == NULL || op->pin->size <= op->size);
+  return r->step == MST_RANGED_ASK && !op->from_end && op->offset == 0 &&
+         (op->pin == NULL || op->pin->size <= op->size);
 }
 
 static mst_status check_version(mst_ranged *r, const mst_reply *reply, uint64_t size, mst_error *err) {
@@ -79,16 +82,19 @@ static mst_status check_version(mst_ranged *r, const mst_reply *reply, uint64_t 
   return status;
 }
 
-/* A server may compress what it sends although it was asked not to. Where the name itself says so (x.gz as gzip), the bytes
- * are the object's own. */
+/* A server may compress what it sends although it was asked not to. Where the name itself says so (x.gz as gzip), the
+ * bytes are the object's own. */
 bool mst_encoding_is_own(const char *key, const char *encoding) {
-  static const struct { const char *encoding, *ending; } own[] = {
-      {"gzip", ".gz"}, {"gzip", ".bgz"}, {"gzip", ".tgz"}, {"x-gzip", ".gz"}, {"x-gzip", ".bgz"}, {"x-gzip", ".tgz"}, {"gzip", ".bam"},
-      {"zstd", ".zst"}, {"br", ".br"}, {"x-bzip2", ".bz2"}, {"bzip2", ".bz2"}, {"compress", ".Z"}, {"x-compress", ".Z"}};
+  static const struct {
+    const char *encoding, *ending;
+  } own[] = {{"gzip", ".gz"},    {"gzip", ".bgz"},   {"gzip", ".tgz"},    {"x-gzip", ".gz"}, {"x-gzip", ".bgz"},
+             {"x-gzip", ".tgz"}, {"gzip", ".bam"},   {"zstd", ".zst"},    {"br", ".br"},     {"x-bzip2", ".bz2"},
+             {"bzip2", ".bz2"},  {"compress", ".Z"}, {"x-compress", ".Z"}};
   const size_t n = strcspn(key, "?");
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
     const size_t n_ending = strlen(own[i].ending);
-    if (mst_text_equal_nocase(encoding, own[i].encoding) && n >= n_ending && strncasecmp(key + n - n_ending, own[i].ending, n_ending) == 0)
+    if (mst_text_equal_nocase(encoding, own[i].encoding) && n >= n_ending &&
+        strncasecmp(key + n - n_ending, own[i].ending, n_ending) == 0)
       return true;
   }
   return false;
@@ -104,7 +110,9 @@ static mst_status head_of_part(mst_ranged *r, const mst_reply *reply, mst_error 
     r->enough = true;
     return status;
   }
-  if (reply->range != MST_RANGE_GIVEN) return mst_fail(err, MST_E_IO, "HTTP 206 has %s Content-Range", reply->range == MST_RANGE_ABSENT ? "no" : "no sound");
+  if (reply->range != MST_RANGE_GIVEN)
+    return mst_fail(err, MST_E_IO, "HTTP 206 has %s Content-Range",
+                    reply->range == MST_RANGE_ABSENT ? "no" : "no sound");
   if (!reply->range_total_known) return mst_fail(err, MST_E_UNSUPPORTED, "the server does not tell the object's size");
   status = check_version(r, reply, reply->range_total, err);
   if (status != MST_OK) return status;
@@ -115,11 +123,12 @@ static mst_status head_of_part(mst_ranged *r, const mst_reply *reply, mst_error 
     if (last > 0) last--;
   }
   if (reply->range_first != from || reply->range_last > last)
-    return mst_fail(err, MST_E_IO, "bytes %llu-%llu were asked for and the reply says Content-Range: bytes %llu-%llu/%llu", (ull)from,
+    return mst_fail(err, MST_E_IO,
+                    "bytes %llu-%llu were asked for and the reply says Content-Range: bytes %llu-%llu/%llu", (ull)from,
                     (ull)last, (ull)reply->range_first, (ull)reply->range_last, (ull)reply->range_total);
   if (reply->length_known && reply->length != reply->range_last - reply->range_first + 1)
-    return mst_fail(err, MST_E_IO, "the reply's length %llu does not fit its Content-Range: bytes %llu-%llu", (ull)reply->length,
-                    (ull)reply->range_first, (ull)reply->range_last);
+    return mst_fail(err, MST_E_IO, "the reply's length %llu does not fit its Content-Range: bytes %llu-%llu",
+                    (ull)reply->length, (ull)reply->range_first, (ull)reply->range_last);
   if (r->step == MST_RANGED_ASK) r->want = mst_min_u64(r->want, reply->range_total - r->first);
   r->body_left = reply->range_last - reply->range_first + 1;
   return MST_OK;
@@ -130,7 +139,9 @@ static mst_status head_of_whole(mst_ranged *r, const mst_reply *reply, mst_error
   const uint64_t total = reply->length_known ? reply->length : r->op->pin != NULL ? r->op->pin->size : UINT64_MAX;
   mst_status status;
   if (!reply->length_known && r->op->pin == NULL && (r->op->from_end || !reply->chunked))
-    return mst_fail(err, MST_E_UNSUPPORTED, "the server ignores ranges and does not tell the object's size, so that a cut reply would pass for a whole one");
+    return mst_fail(err, MST_E_UNSUPPORTED,
+                    "the server ignores ranges and does not tell the object's size, so that a cut reply would pass for "
+                    "a whole one");
   status = check_version(r, reply, total, err);
   if (status != MST_OK) return status;
   if (r->step != MST_RANGED_ASK) {
@@ -141,7 +152,9 @@ static mst_status head_of_whole(mst_ranged *r, const mst_reply *reply, mst_error
   }
   if (reply->length_known || r->op->pin != NULL) place(r, total);
   if (r->want > 0 && r->first + r->have > MST_SKIP_MAX)
-    return mst_fail(err, MST_E_UNSUPPORTED, "the server ignores ranges: reading at offset %llu would fetch all that lies before it", (ull)r->first);
+    return mst_fail(err, MST_E_UNSUPPORTED,
+                    "the server ignores ranges: reading at offset %llu would fetch all that lies before it",
+                    (ull)r->first);
   r->open_end = !reply->length_known;
   r->skip = r->first + r->have;
   r->body_left = total;
@@ -151,7 +164,9 @@ static mst_status head_of_whole(mst_ranged *r, const mst_reply *reply, mst_error
 
 mst_status mst_ranged_head(mst_ranged *r, const mst_reply *reply, mst_error *err) {
   if (r->refuse_encoding && reply->encoding[0] != '\0' && !mst_encoding_is_own(r->op->key, reply->encoding))
-    return mst_fail(err, MST_E_UNSUPPORTED, "the server compresses the object on its way (Content-Encoding: %s) although it was asked not to", reply->encoding);
+    return mst_fail(err, MST_E_UNSUPPORTED,
+                    "the server compresses the object on its way (Content-Encoding: %s) although it was asked not to",
+                    reply->encoding);
   return reply->status == 206 ? head_of_part(r, reply, err) : head_of_whole(r, reply, err);
 }
 
@@ -202,23 +217,28 @@ mst_status mst_ranged_unsatisfied(mst_ranged *r, const mst_reply *reply, bool *a
   *again = false;
   if (op->pin != NULL) {
     if (told && reply->range_total != op->pin->size)
-      return mst_fail(err, MST_E_CHANGED, "the object changed: its size was %llu and is now %llu", (ull)op->pin->size, (ull)reply->range_total);
+      return mst_fail(err, MST_E_CHANGED, "the object changed: its size was %llu and is now %llu", (ull)op->pin->size,
+                      (ull)reply->range_total);
     if (op->pin->size > 0 && (op->from_end || op->offset < op->pin->size))
       return mst_fail(err, MST_E_IO, "HTTP 416 for a range inside the object of %llu bytes", (ull)op->pin->size);
     r->seen = *op->pin;
     r->want = r->have = 0;
     return MST_OK;
   }
-  if (r->step == MST_RANGED_WHOLE || r->known) return mst_fail(err, MST_E_IO, "HTTP 416 for a range that was inside the object before");
+  if (r->step == MST_RANGED_WHOLE || r->known)
+    return mst_fail(err, MST_E_IO, "HTTP 416 for a range that was inside the object before");
   *again = true;
-  r->step = r->step == MST_RANGED_PROBE || (told && reply->range_total == 0) || op->from_end || op->offset == 0 ? MST_RANGED_WHOLE : MST_RANGED_PROBE;
+  r->step = r->step == MST_RANGED_PROBE || (told && reply->range_total == 0) || op->from_end || op->offset == 0
+                ? MST_RANGED_WHOLE
+                : MST_RANGED_PROBE;
   return MST_OK;
 }
 
 void mst_ranged_break(mst_ranged *r) {
   const mst_pin *pin = expected(r);
   /* Without a version that both replies tell, the next one cannot be known to go on where this one broke. */
-  if (pin == NULL || r->open_end || (!mst_pin_etag_strong(pin) && pin->version[0] == '\0' && pin->modified_ns == 0)) mst_ranged_restart(r);
+  if (pin == NULL || r->open_end || (!mst_pin_etag_strong(pin) && pin->version[0] == '\0' && pin->modified_ns == 0))
+    mst_ranged_restart(r);
   r->enough = false;
 }
 
@@ -231,5 +251,6 @@ mst_status mst_ranged_finish(mst_ranged *r, mst_error *err) {
   if (op->pin != NULL && r->seen.size != op->pin->size) return mst_pin_check(op->pin, &r->seen, err);
   if (!op->exact || op->got == op->size) return MST_OK;
   return mst_fail_at(err, op->pin != NULL ? MST_E_CHANGED : MST_E_CORRUPT, op->offset,
-                     "%llu bytes were to be read and the object of %llu bytes has only %llu there", (ull)op->size, (ull)r->seen.size, (ull)op->got);
+                     "%llu bytes were to be read and the object of %llu bytes has only %llu there", (ull)op->size,
+                     (ull)r->seen.size, (ull)op->got);
 }

@@ -1,5 +1,6 @@
-/* store/range.h - one GET of a range, in as many replies as it takes: what to ask, whether a reply is what was asked of the
- * version that was pinned, where its bytes go, what is left after a break. Pure: no I/O. Private to the store module. */
+/* store/range.h - one GET of a range, in as many replies as it takes: what to ask, whether a reply is what was asked of
+ * the version that was pinned, where its bytes go, what is left after a break. Pure: no I/O. Private to the store
+ * module. */
 #ifndef MST_STORE_RANGE_H
 #define MST_STORE_RANGE_H
 
@@ -10,26 +11,26 @@
 enum { MST_SKIP_MAX = 16 << 20 };
 
 typedef enum mst_ranged_step {
-  MST_RANGED_ASK,   /* the range itself                                                          */
-  MST_RANGED_PROBE, /* bytes 0-0: the range lies behind the end, what is the object?             */
-  MST_RANGED_WHOLE  /* no range: the object is empty, and ranges of nothing are refused          */
+  MST_RANGED_ASK,   /* the range itself */
+  MST_RANGED_PROBE, /* bytes 0-0: the range lies behind the end, what is the object? */
+  MST_RANGED_WHOLE  /* no range: the object is empty, and ranges of nothing are refused */
 } mst_ranged_step;
 
 typedef struct mst_ranged {
   mst_op *op;
   mst_ranged_step step;
   bool refuse_encoding; /* bodies that were compressed on the way cannot be told from the object's own bytes */
-  bool known;           /* `seen` holds the facts of a reply                                     */
-  bool placed;          /* `first` and `want` are known                                          */
-  bool enough;          /* all wanted bytes are there                                            */
-  bool open_end;        /* the reply does not say how long it is                                 */
-  bool overlong;        /* … and has more than it said                                           */
+  bool known;           /* `seen` holds the facts of a reply */
+  bool placed;          /* `first` and `want` are known */
+  bool enough;          /* all wanted bytes are there */
+  bool open_end;        /* the reply does not say how long it is */
+  bool overlong;        /* … and has more than it said */
   mst_pin seen;
-  uint64_t first, want; /* in the object: what is to be read                                     */
-  uint64_t have;        /* bytes of that in op->into                                             */
-  uint64_t gained;      /* … of this reply                                                       */
-  uint64_t skip;        /* bytes of the body to throw away first                                 */
-  uint64_t body_left;   /* bytes that the body may still have (not with open_end)                */
+  uint64_t first, want; /* in the object: what is to be read */
+  uint64_t have;        /* bytes of that in op->into */
+  uint64_t gained;      /* … of this reply */
+  uint64_t skip;        /* bytes of the body to throw away first */
+  uint64_t body_left;   /* bytes that the body may still have (not with open_end) */
   uint64_t body_seen;
 } mst_ranged;
 

@@ -82,22 +82,56 @@ static void take_sum(mst_reply *r, mst_sum_kind kind, const char *value, size_t 
 }
 
 typedef enum field {
-  FIELD_OTHER, FIELD_RANGE, FIELD_LENGTH, FIELD_ENCODING, FIELD_TYPE, FIELD_ETAG, FIELD_MODIFIED, FIELD_DATE, FIELD_RETRY,
-  FIELD_REQUEST, FIELD_HOST_ID, FIELD_VERSION, FIELD_REGION, FIELD_SUM_TYPE, FIELD_CRC32, FIELD_CRC32C, FIELD_CRC64,
-  FIELD_SHA1, FIELD_SHA256, FIELD_TRANSFER
+  FIELD_OTHER,
+  FIELD_RANGE,
+  FIELD_LENGTH,
+  FIELD_ENCODING,
+  FIELD_TYPE,
+  FIELD_ETAG,
+  FIELD_MODIFIED,
+  FIELD_DATE,
+  FIELD_RETRY,
+  FIELD_REQUEST,
+  FIELD_HOST_ID,
+  FIELD_VERSION,
+  FIELD_REGION,
+  FIELD_SUM_TYPE,
+  FIELD_CRC32,
+  FIELD_CRC32C,
+  FIELD_CRC64,
+  FIELD_SHA1,
+  FIELD_SHA256,
+  FIELD_TRANSFER
 } field;
 
 static field find_field(const char *name, size_t n) {
-  static const struct { const char *name; uint8_t n; field what; } fields[] = {
+  static const struct {
+    const char *name;
+    uint8_t n;
+    field what;
+  } fields[] = {
 #define FIELD(text, what) {text, sizeof text - 1, what}
-      FIELD("etag", FIELD_ETAG), FIELD("date", FIELD_DATE), FIELD("content-length", FIELD_LENGTH),
-      FIELD("content-range", FIELD_RANGE), FIELD("content-encoding", FIELD_ENCODING), FIELD("content-type", FIELD_TYPE),
-      FIELD("last-modified", FIELD_MODIFIED), FIELD("retry-after", FIELD_RETRY), FIELD("x-amz-request-id", FIELD_REQUEST),
-      FIELD("x-request-id", FIELD_REQUEST), FIELD("x-amzn-requestid", FIELD_REQUEST), FIELD("x-amz-id-2", FIELD_HOST_ID),
-      FIELD("x-amz-version-id", FIELD_VERSION), FIELD("x-amz-bucket-region", FIELD_REGION),
-      FIELD("x-amz-checksum-type", FIELD_SUM_TYPE), FIELD("x-amz-checksum-crc32", FIELD_CRC32),
-      FIELD("x-amz-checksum-crc32c", FIELD_CRC32C), FIELD("x-amz-checksum-crc64nvme", FIELD_CRC64),
-      FIELD("x-amz-checksum-sha1", FIELD_SHA1), FIELD("x-amz-checksum-sha256", FIELD_SHA256), FIELD("transfer-encoding", FIELD_TRANSFER)};
+      FIELD("etag", FIELD_ETAG),
+      FIELD("date", FIELD_DATE),
+      FIELD("content-length", FIELD_LENGTH),
+      FIELD("content-range", FIELD_RANGE),
+      FIELD("content-encoding", FIELD_ENCODING),
+      FIELD("content-type", FIELD_TYPE),
+      FIELD("last-modified", FIELD_MODIFIED),
+      FIELD("retry-after", FIELD_RETRY),
+      FIELD("x-amz-request-id", FIELD_REQUEST),
+      FIELD("x-request-id", FIELD_REQUEST),
+      FIELD("x-amzn-requestid", FIELD_REQUEST),
+      FIELD("x-amz-id-2", FIELD_HOST_ID),
+      FIELD("x-amz-version-id", FIELD_VERSION),
+      FIELD("x-amz-bucket-region", FIELD_REGION),
+      FIELD("x-amz-checksum-type", FIELD_SUM_TYPE),
+      FIELD("x-amz-checksum-crc32", FIELD_CRC32),
+      FIELD("x-amz-checksum-crc32c", FIELD_CRC32C),
+      FIELD("x-amz-checksum-crc64nvme", FIELD_CRC64),
+      FIELD("x-amz-checksum-sha1", FIELD_SHA1),
+      FIELD("x-amz-checksum-sha256", FIELD_SHA256),
+      FIELD("transfer-encoding", FIELD_TRANSFER)};
 #undef FIELD
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
     if (fields[i].n == n && (fields[i].name[0] ^ (name[0] | 0x20)) == 0 && strncasecmp(fields[i].name, name, n) == 0)
@@ -118,7 +152,10 @@ static void take_field(mst_reply *r, field f, const char *value, size_t n) {
   case FIELD_RETRY: keep(r->retry_after, sizeof r->retry_after, value, n); return;
   case FIELD_REQUEST: keep(r->request_id, sizeof r->request_id, value, n); return;
   case FIELD_HOST_ID: keep(r->host_id, sizeof r->host_id, value, n); return;
-  case FIELD_VERSION: if (n < sizeof r->version && !(n == 4 && memcmp(value, "null", 4) == 0)) keep(r->version, sizeof r->version, value, n); return;
+  case FIELD_VERSION:
+    if (n < sizeof r->version && !(n == 4 && memcmp(value, "null", 4) == 0))
+      keep(r->version, sizeof r->version, value, n);
+    return;
   case FIELD_REGION: keep(r->region, sizeof r->region, value, n); return;
   case FIELD_SUM_TYPE: r->sum_of_parts = r->sum_of_parts || (n == 9 && strncasecmp(value, "COMPOSITE", 9) == 0); return;
   case FIELD_CRC32: take_sum(r, MST_SUM_CRC32, value, n); return;

@@ -29,11 +29,21 @@ int64_t mst_retry_after(const char *value, int64_t now_us) {
 }
 
 static bool is_throttle_code(const char *code) {
-  static const char *const codes[] = {"SlowDown",       "SlowDownRead",         "SlowDownWrite",
-                                      "Throttling",     "ThrottlingException",  "ThrottledException",
-                                      "RequestThrottled", "RequestThrottledException", "RequestLimitExceeded",
-                                      "BandwidthLimitExceeded", "TooManyRequests", "TooManyRequestsException",
-                                      "ServiceUnavailable", "EC2ThrottledException", "ProvisionedThroughputExceededException"};
+  static const char *const codes[] = {"SlowDown",
+                                      "SlowDownRead",
+                                      "SlowDownWrite",
+                                      "Throttling",
+                                      "ThrottlingException",
+                                      "ThrottledException",
+                                      "RequestThrottled",
+                                      "RequestThrottledException",
+                                      "RequestLimitExceeded",
+                                      "BandwidthLimitExceeded",
+                                      "TooManyRequests",
+                                      "TooManyRequestsException",
+                                      "ServiceUnavailable",
+                                      "EC2ThrottledException",
+                                      "ProvisionedThroughputExceededException"};
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
     if (mst_text_equal(code, codes[i])) return true;
   return false;

@@ -1,8 +1,8 @@
 /* store/s3.c - the S3 store: opening it from a URL and settings, its vtable.
  * Owns the store's settings, credentials and place. Calls the other s3_*.c, call.h, identity.h, profile.h, base.
  *
- * Credentials go to AWS, or to an endpoint that this process's own options, environment or profile name; to one that only a
- * slice names, requests go unsigned. */
+ * Credentials go to AWS, or to an endpoint that this process's own options, environment or profile name; to one that
+ * only a slice names, requests go unsigned. */
 #include "store/s3.h"
 
 #include <stdio.h>
@@ -54,7 +54,8 @@ const mst_dialect mst_s3_dialect = {.request = mst_s3_request,
 /* --- the vtable --------------------------------------------------------------------------------------------------- */
 
 static mst_caller caller_of(mst_s3 *s) {
-  return (mst_caller){.dialect = &mst_s3_dialect, .store = s, .url = s->url, .ctx = s->ctx, .config = s->config, .policy = &s->policy};
+  return (mst_caller){
+      .dialect = &mst_s3_dialect, .store = s, .url = s->url, .ctx = s->ctx, .config = s->config, .policy = &s->policy};
 }
 
 static void s3_start(void *self, mst_op *op) {
@@ -72,7 +73,9 @@ static void s3_cancel(void *self, mst_op *op) {
   mst_call_cancel(s->ctx, op);
 }
 
-static mst_status s3_settings(void *self, mst_status (*add)(void *arg, const char *name, const char *value, mst_error *err), void *arg, mst_error *err) {
+static mst_status s3_settings(void *self,
+                              mst_status (*add)(void *arg, const char *name, const char *value, mst_error *err),
+                              void *arg, mst_error *err) {
   const mst_s3 *s = self;
   const mst_s3_place *place = atomic_load_explicit(&s->place, memory_order_acquire);
   mst_status status = MST_OK;
@@ -96,8 +99,13 @@ static void s3_close(void *self) {
   mst_free(s->mem, s);
 }
 
-static const mst_store_ops s3_ops = {
-    .struct_size = sizeof(mst_store_ops), .name = "s3", .start = s3_start, .run = s3_run, .cancel = s3_cancel, .settings = s3_settings, .close = s3_close};
+static const mst_store_ops s3_ops = {.struct_size = sizeof(mst_store_ops),
+                                     .name = "s3",
+                                     .start = s3_start,
+                                     .run = s3_run,
+                                     .cancel = s3_cancel,
+                                     .settings = s3_settings,
+                                     .close = s3_close};
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
@@ -116,21 +124,29 @@ static mst_status home_path(const opener *o, const char *name, char out[1024]) {
 
 static mst_status load_profiles(opener *o, bool anonymous, mst_error *err) {
   char config[1024], credentials[1024];
-  const char *config_file = mst_settings_text(o->settings, MST_OPTION_CONFIG_FILE), *credentials_file = mst_settings_text(o->settings, MST_OPTION_CREDENTIALS_FILE);
+  const char *config_file = mst_settings_text(o->settings, MST_OPTION_CONFIG_FILE),
+             *credentials_file = mst_settings_text(o->settings, MST_OPTION_CREDENTIALS_FILE);
   mst_status status;
   if (config_file == NULL && home_path(o, "config", config) == MST_OK) config_file = config;
   if (credentials_file == NULL && home_path(o, "credentials", credentials) == MST_OK) credentials_file = credentials;
-  status = mst_profiles_load(mst_context_mem(o->ctx), config_file, anonymous ? NULL : credentials_file, &o->profiles, err);
+  status =
+      mst_profiles_load(mst_context_mem(o->ctx), config_file, anonymous ? NULL : credentials_file, &o->profiles, err);
   /* Who asks for no credentials must not stumble over broken files of credentials. */
   return anonymous && status != MST_E_NO_MEMORY ? MST_OK : status;
 }
 
-static const char *in_profile(const opener *o, const char *key) { return mst_profiles_get(&o->profiles, MST_SECTION_PROFILE, o->profile, key); }
+static const char *in_profile(const opener *o, const char *key) {
+  return mst_profiles_get(&o->profiles, MST_SECTION_PROFILE, o->profile, key);
+}
 
 static const char *profile_endpoint(const opener *o) {
-  const char *services = in_profile(o, "services"), *ignore = in_profile(o, "ignore_configured_endpoint_urls"), *url = NULL;
-  if (mst_settings_bool(o->settings, MST_OPTION_IGNORE_ENDPOINTS) || (ignore != NULL && mst_text_equal_nocase(ignore, "true"))) return NULL;
-  if (services != NULL) url = mst_profiles_get_nested(&o->profiles, MST_SECTION_SERVICES, services, "s3", "endpoint_url");
+  const char *services = in_profile(o, "services"), *ignore = in_profile(o, "ignore_configured_endpoint_urls"),
+             *url = NULL;
+  if (mst_settings_bool(o->settings, MST_OPTION_IGNORE_ENDPOINTS) ||
+      (ignore != NULL && mst_text_equal_nocase(ignore, "true")))
+    return NULL;
+  if (services != NULL)
+    url = mst_profiles_get_nested(&o->profiles, MST_SECTION_SERVICES, services, "s3", "endpoint_url");
   return url != NULL ? url : in_profile(o, "endpoint_url");
 }
 
@@ -146,7 +162,8 @@ static const char *choose_endpoint(const opener *o, bool *withheld) {
   const char *endpoint = mst_settings_text(o->settings, MST_OPTION_ENDPOINT), *own = profile_endpoint(o);
   *withheld = false;
   if (endpoint == NULL) return own;
-  if (mst_settings_origin(o->settings, MST_OPTION_ENDPOINT) == MST_FROM_SLICE) *withheld = own == NULL || !same_endpoint(own, endpoint);
+  if (mst_settings_origin(o->settings, MST_OPTION_ENDPOINT) == MST_FROM_SLICE)
+    *withheld = own == NULL || !same_endpoint(own, endpoint);
   return endpoint;
 }
 
@@ -159,7 +176,8 @@ static const char *choose_region(const opener *o) {
 /* One of the option's words, whoever chose it. */
 static const char *choose_addressing(const opener *o) {
   const char *style = mst_profiles_get_nested(&o->profiles, MST_SECTION_PROFILE, o->profile, "s3", "addressing_style");
-  if (mst_settings_origin(o->settings, MST_OPTION_ADDRESSING) != MST_FROM_DEFAULT || style == NULL) return mst_settings_text(o->settings, MST_OPTION_ADDRESSING);
+  if (mst_settings_origin(o->settings, MST_OPTION_ADDRESSING) != MST_FROM_DEFAULT || style == NULL)
+    return mst_settings_text(o->settings, MST_OPTION_ADDRESSING);
   return mst_text_equal_nocase(style, "path") ? "path" : mst_text_equal_nocase(style, "virtual") ? "virtual" : "auto";
 }
 
@@ -173,7 +191,8 @@ static mst_sum_kind choose_sum(const mst_settings *settings) {
 
 static mst_status open_identity(mst_s3 *s, const opener *o, const char *region, bool anonymous, mst_error *err) {
   /* The keys of a slice's region are asked for in our own. */
-  const char *own = mst_settings_origin(o->settings, MST_OPTION_REGION) == MST_FROM_SLICE ? in_profile(o, "region") : region;
+  const char *own =
+      mst_settings_origin(o->settings, MST_OPTION_REGION) == MST_FROM_SLICE ? in_profile(o, "region") : region;
   if (anonymous || s->withheld) return MST_OK;
   if (own == NULL) own = "us-east-1";
   if (!mst_s3_region_valid(own)) return mst_fail(err, MST_E_ARGUMENT, "\"%.60s\" is not a region's name", own);
@@ -207,9 +226,11 @@ done:
   return status;
 }
 
-mst_status mst_s3_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out, mst_error *err) {
+mst_status mst_s3_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out,
+                       mst_error *err) {
   const bool anonymous = mst_settings_bool(settings, MST_OPTION_ANONYMOUS);
-  opener o = {.ctx = ctx, .settings = settings, .profile = mst_profile_name(settings), .profiles.mem = mst_context_mem(ctx)};
+  opener o = {
+      .ctx = ctx, .settings = settings, .profile = mst_profile_name(settings), .profiles.mem = mst_context_mem(ctx)};
   mst_status status = MST_OK;
   mst_s3 *s = mst_alloc_zero(mst_context_mem(ctx), 1, sizeof *s);
   if (s == NULL) return mst_fail_memory(err);

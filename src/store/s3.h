@@ -6,15 +6,15 @@
 #include "store/identity.h"
 #include "store/url.h"
 
-/* Where requests go. Immutable; when another region is learnt a new one takes its place and the old one is kept, so that
- * nobody needs a lock to read. */
+/* Where requests go. Immutable; when another region is learnt a new one takes its place and the old one is kept, so
+ * that nobody needs a lock to read. */
 typedef struct mst_s3_place {
   struct mst_s3_place *older;
   char region[48];
   char host[320]; /* the Host header: name, and the port unless it is the scheme's own */
-  char base[512]; /* "https://host:port/path/bucket", without '/' at its end            */
+  char base[512]; /* "https://host:port/path/bucket", without '/' at its end */
   size_t n_base;
-  size_t path_at; /* where the path begins in `base` (its end when there is none)       */
+  size_t path_at; /* where the path begins in `base` (its end when there is none) */
 } mst_s3_place;
 
 typedef struct mst_s3 {
@@ -33,7 +33,7 @@ typedef struct mst_s3 {
   mst_settings *settings; /* a reference */
   mst_sum_kind sum;
   bool at_aws, virtual_host, requester_pays, unsigned_payload;
-  bool withheld;          /* anonymous only because nobody but a slice names the endpoint */
+  bool withheld;                                      /* anonymous only because nobody but a slice names the endpoint */
   char arn_region[48], arn_account[24], arn_name[64]; /* of an access point; arn_name "": none */
   _Atomic(mst_s3_place *) place;
   _Atomic int64_t skew_us; /* the server's clock minus ours */

@@ -1,5 +1,5 @@
-/* store/s3_place.c - from bucket, endpoint and region to host and path: AWS and foreign endpoints, path and virtual-host
- * style, access points. Owns the places of a store. Calls base. No request is made. */
+/* store/s3_place.c - from bucket, endpoint and region to host and path: AWS and foreign endpoints, path and
+ * virtual-host style, access points. Owns the places of a store. Calls base. No request is made. */
 #include <stdio.h>
 
 #include "store/s3.h"
@@ -42,7 +42,9 @@ static mst_status take_authority(mst_s3 *s, const char *from, size_t n, mst_erro
   for (size_t i = 0; i < n; i++) {
     const char c = from[i];
     if ((unsigned char)c <= ' ' || (unsigned char)c >= 0x7F || strchr("@\\\"<>^`{|}", c) != NULL)
-      return mst_fail(err, MST_E_ARGUMENT, c == '@' ? "the endpoint holds credentials: give them as options" : "the endpoint's host has a character that hosts cannot have");
+      return mst_fail(err, MST_E_ARGUMENT,
+                      c == '@' ? "the endpoint holds credentials: give them as options"
+                               : "the endpoint's host has a character that hosts cannot have");
     s->authority[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
   }
   s->authority[n] = '\0';
@@ -67,7 +69,8 @@ static mst_status take_endpoint(mst_s3 *s, const char *endpoint, mst_error *err)
   n = strcspn(at, "/?#");
   MST_TRY(take_authority(s, at, n, err));
   at += n;
-  if (strpbrk(at, "?#") != NULL) return mst_fail(err, MST_E_ARGUMENT, "the endpoint must not have a query or a fragment");
+  if (strpbrk(at, "?#") != NULL)
+    return mst_fail(err, MST_E_ARGUMENT, "the endpoint must not have a query or a fragment");
   n = strlen(at);
   while (n > 0 && at[n - 1] == '/') n--;
   if (n >= sizeof s->base_path) return mst_fail(err, MST_E_ARGUMENT, "the endpoint's path is too long");
@@ -84,13 +87,16 @@ done:
 static mst_status take_arn(mst_s3 *s, const char *arn, mst_error *err) {
   char partition[24], service[24], kind[24];
   int end = 0;
-  const int n = sscanf(arn, "arn:%23[^:]:%23[^:]:%40[^:]:%16[0-9]:%23[^:/]%*1[:/]%60[a-z0-9-]%n", partition, service, s->arn_region, s->arn_account, kind,
-                       s->arn_name, &end);
+  const int n = sscanf(arn, "arn:%23[^:]:%23[^:]:%40[^:]:%16[0-9]:%23[^:/]%*1[:/]%60[a-z0-9-]%n", partition, service,
+                       s->arn_region, s->arn_account, kind, s->arn_name, &end);
   if (mst_text_starts(arn, "arn:aws:s3::"))
-    return mst_fail(err, MST_E_UNSUPPORTED, "multi-region access points need another kind of signature, which this build does not make");
-  if (n != 6 || arn[end] != '\0' || strcmp(kind, "accesspoint") != 0 || strcmp(service, "s3") != 0 || !mst_s3_region_valid(s->arn_region))
+    return mst_fail(err, MST_E_UNSUPPORTED,
+                    "multi-region access points need another kind of signature, which this build does not make");
+  if (n != 6 || arn[end] != '\0' || strcmp(kind, "accesspoint") != 0 || strcmp(service, "s3") != 0 ||
+      !mst_s3_region_valid(s->arn_region))
     return mst_fail(err, MST_E_ARGUMENT, "\"%s\" is not the ARN of an S3 access point", arn);
-  if (!s->at_aws) return mst_fail(err, MST_E_UNSUPPORTED, "access points exist at AWS only, not at the endpoint %s", s->authority);
+  if (!s->at_aws)
+    return mst_fail(err, MST_E_UNSUPPORTED, "access points exist at AWS only, not at the endpoint %s", s->authority);
   return MST_OK;
 }
 
@@ -105,7 +111,9 @@ static mst_status fill_place(const mst_s3 *s, mst_s3_place *p, const char *regio
   if (!mst_s3_region_valid(region)) return mst_fail(err, MST_E_ARGUMENT, "\"%.60s\" is not a region's name", region);
   snprintf(p->region, sizeof p->region, "%s", region);
   if (s->authority[0] != '\0') snprintf(authority, sizeof authority, "%s", s->authority);
-  else if (s->arn_name[0] != '\0') snprintf(authority, sizeof authority, "%s-%s.s3-accesspoint.%s.%s", s->arn_name, s->arn_account, region, dns_suffix(region));
+  else if (s->arn_name[0] != '\0')
+    snprintf(authority, sizeof authority, "%s-%s.s3-accesspoint.%s.%s", s->arn_name, s->arn_account, region,
+             dns_suffix(region));
   else snprintf(authority, sizeof authority, "s3.%s.%s", region, dns_suffix(region));
   MST_TRY(mst_buf_put_text(&path, s->base_path, err));
   if (s->arn_name[0] != '\0') snprintf(p->host, sizeof p->host, "%.300s", authority);
@@ -117,7 +125,8 @@ static mst_status fill_place(const mst_s3 *s, mst_s3_place *p, const char *regio
   }
   p->path_at = strlen(s->scheme) + 3 + strlen(p->host);
   n = snprintf(p->base, sizeof p->base, "%s://%s%s", s->scheme, p->host, mst_buf_text(&path));
-  if (n < 0 || (size_t)n >= sizeof p->base) status = mst_fail(err, MST_E_ARGUMENT, "endpoint and bucket are too long together");
+  if (n < 0 || (size_t)n >= sizeof p->base)
+    status = mst_fail(err, MST_E_ARGUMENT, "endpoint and bucket are too long together");
   p->n_base = (size_t)n;
 done:
   mst_buf_free(&path);
@@ -129,7 +138,8 @@ static mst_status choose_style(mst_s3 *s, mst_error *err) {
   if (mst_text_equal(s->addressing, "path")) return MST_OK;
   if (mst_text_equal(s->addressing, "virtual")) {
     if (!fits && s->arn_name[0] == '\0')
-      return mst_fail(err, MST_E_ARGUMENT, "bucket \"%.80s\" cannot be part of a host's name: use addressing=path", s->bucket);
+      return mst_fail(err, MST_E_ARGUMENT, "bucket \"%.80s\" cannot be part of a host's name: use addressing=path",
+                      s->bucket);
     s->virtual_host = true;
   } else s->virtual_host = s->at_aws && fits;
   return MST_OK;

@@ -17,7 +17,8 @@ static bool said_any(const mst_call *c, const char *const *codes) {
   return false;
 }
 
-/* --- what refusals teach -------------------------------------------------------------------------------------------- */
+/* --- what refusals teach --------------------------------------------------------------------------------------------
+ */
 
 /* "bucket.s3.eu-west-1.amazonaws.com", "bucket.s3-eu-west-1.amazonaws.com" */
 static bool region_of_endpoint(const char *endpoint, char out[48]) {
@@ -37,7 +38,8 @@ static bool learn_region(mst_call *c, mst_s3 *s) {
   if (http != 301 && http != 302 && http != 307 && http != 308 && http != 400 && http != 403) return false;
   if (now != used) return strcmp(now->region, used->region) != 0; /* another operation has learnt it meanwhile */
   if (c->x.reply.region[0] != '\0') snprintf(region, sizeof region, "%s", c->x.reply.region);
-  else if (c->said.region[0] != '\0' && (said(c, "AuthorizationHeaderMalformed") || said(c, "PermanentRedirect") || said(c, "InvalidRegion")))
+  else if (c->said.region[0] != '\0' &&
+           (said(c, "AuthorizationHeaderMalformed") || said(c, "PermanentRedirect") || said(c, "InvalidRegion")))
     snprintf(region, sizeof region, "%s", c->said.region);
   else if (http < 400 && !region_of_endpoint(c->said.endpoint, region)) return false;
   if (region[0] == '\0' || !mst_s3_move(s, region)) return false;
@@ -51,23 +53,29 @@ static bool learn_clock(mst_call *c, mst_s3 *s) {
   if (!said(c, "RequestTimeTooSkewed") && !(c->x.reply.status == 403 && llabs(skew) > skew_noticed_us)) return false;
   if (llabs(skew - used) < skew_worth_us) return false;
   atomic_store(&s->skew_us, skew);
-  mst_log(c->ctx, MST_LOG_WARNING, "store", "this machine's clock differs from the server's by %lld s; signing with the server's", (long long)(-skew / 1000000));
+  mst_log(c->ctx, MST_LOG_WARNING, "store",
+          "this machine's clock differs from the server's by %lld s; signing with the server's",
+          (long long)(-skew / 1000000));
   return true;
 }
 
 static bool learn_keys(mst_call *c, mst_s3 *s) {
-  static const char *const codes[] = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId", NULL};
+  static const char *const codes[] = {"ExpiredToken",         "ExpiredTokenException", "InvalidToken",
+                                      "TokenRefreshRequired", "InvalidAccessKeyId",    NULL};
   return c->credentials != NULL && said_any(c, codes) && mst_identity_reject(s->identity, c->credentials);
 }
 
 /* Older servers refuse what they do not know. */
 static bool learn_limits(mst_call *c, mst_s3 *s) {
-  static const char *const unknown[] = {"NotImplemented", "InvalidArgument", "InvalidRequest", "MethodNotAllowed", "XAmzContentChecksumMismatch", NULL};
+  static const char *const unknown[] = {
+      "NotImplemented", "InvalidArgument", "InvalidRequest", "MethodNotAllowed", "XAmzContentChecksumMismatch", NULL};
   const int http = c->x.reply.status;
   if (http != 501 && http != 405 && http != 400) return false;
   if (http == 400 && !said_any(c, unknown)) return false;
-  if (c->op->kind == MST_OP_PUT && s->sum != MST_SUM_NONE && !atomic_load(&s->no_checksum)) return atomic_store(&s->no_checksum, true), true;
-  if (c->op->kind == MST_OP_DELETE && c->batch > 1 && http != 400 && !atomic_load(&s->no_batch)) return atomic_store(&s->no_batch, true), true;
+  if (c->op->kind == MST_OP_PUT && s->sum != MST_SUM_NONE && !atomic_load(&s->no_checksum))
+    return atomic_store(&s->no_checksum, true), true;
+  if (c->op->kind == MST_OP_DELETE && c->batch > 1 && http != 400 && !atomic_load(&s->no_batch))
+    return atomic_store(&s->no_batch, true), true;
   return false;
 }
 
@@ -75,29 +83,34 @@ static bool learn_limits(mst_call *c, mst_s3 *s) {
 static bool ask_why(mst_call *c, mst_s3 *s) {
   const int http = c->x.reply.status;
   if (c->op->kind != MST_OP_HEAD || c->step != MST_STEP_MAIN) return false;
-  if (http != 400 && http != 403 && http != 405 && http != 501 && !(http == 404 && !atomic_load(&s->bucket_seen))) return false;
+  if (http != 400 && http != 403 && http != 405 && http != 501 && !(http == 404 && !atomic_load(&s->bucket_seen)))
+    return false;
   c->step = MST_STEP_ONE_BYTE;
   return true;
 }
 
 /* The upload is gone after a first try whose answer was lost: was it put together then? */
 static bool look_again(mst_call *c) {
-  if (c->op->kind != MST_OP_UPLOAD_CLOSE || c->step != MST_STEP_MAIN || !c->unclear || !said(c, "NoSuchUpload")) return false;
+  if (c->op->kind != MST_OP_UPLOAD_CLOSE || c->step != MST_STEP_MAIN || !c->unclear || !said(c, "NoSuchUpload"))
+    return false;
   c->step = MST_S3_STEP_CHECK;
   return true;
 }
 
 bool mst_s3_adapt(mst_call *c) {
   mst_s3 *s = c->store;
-  return learn_region(c, s) || learn_clock(c, s) || learn_keys(c, s) || learn_limits(c, s) || ask_why(c, s) || look_again(c);
+  return learn_region(c, s) || learn_clock(c, s) || learn_keys(c, s) || learn_limits(c, s) || ask_why(c, s) ||
+         look_again(c);
 }
 
-/* --- refusals ------------------------------------------------------------------------------------------------------- */
+/* --- refusals -------------------------------------------------------------------------------------------------------
+ */
 
 static const char *denied_hint(const mst_call *c) {
   const mst_s3 *s = c->store;
   if (s->withheld)
-    return "only the slice names this endpoint, so no credentials were sent to it: set AWS_ENDPOINT_URL_S3 or the option endpoint to the same address to allow that";
+    return "only the slice names this endpoint, so no credentials were sent to it: set AWS_ENDPOINT_URL_S3 or the "
+           "option endpoint to the same address to allow that";
   if (s->identity == NULL) return "the request was not signed (anonymous)";
   if (said(c, "RequestTimeTooSkewed")) return "this machine's clock is wrong";
   if (said(c, "AccessDenied") && (c->op->kind == MST_OP_GET || c->op->kind == MST_OP_HEAD))
@@ -112,7 +125,8 @@ static mst_status refuse_precondition(const mst_call *c, const char **hint) {
 }
 
 static mst_status refuse_conflict(const mst_call *c, const char **hint) {
-  static const char *const shapes[] = {"ObjectParentIsFile", "ExistingObjectIsDirectory", "ParentIsNotDirectory", "XMinioParentIsObject", NULL};
+  static const char *const shapes[] = {"ObjectParentIsFile", "ExistingObjectIsDirectory", "ParentIsNotDirectory",
+                                       "XMinioParentIsObject", NULL};
   if (!said_any(c, shapes)) return MST_E_CONFLICT;
   return *hint = "this server keeps objects in files and cannot have one of this name", MST_E_UNSUPPORTED;
 }
@@ -127,15 +141,22 @@ static mst_status refuse_missing(mst_call *c, const char **hint) {
   if (said(c, "NoSuchKey")) atomic_store(&s->bucket_seen, true);
   if (c->conditional) return *hint = "the object to be replaced is gone", MST_E_CONFLICT;
   if (c->op->kind == MST_OP_DELETE || c->op->kind == MST_OP_UPLOAD_ABORT) return MST_OK;
-  if (c->op->kind == MST_OP_PUT && c->said.code[0] == '\0') return *hint = "the server has no place for such a key", MST_E_UNSUPPORTED;
+  if (c->op->kind == MST_OP_PUT && c->said.code[0] == '\0')
+    return *hint = "the server has no place for such a key", MST_E_UNSUPPORTED;
   *hint = c->op->kind == MST_OP_LIST || c->op->kind == MST_OP_UPLOAD_OPEN ? "" : "the bucket has no such object";
   return MST_E_NOT_FOUND;
 }
 
 static mst_status refuse_bad(const mst_call *c, const char **hint) {
-  static const char *const keys[] = {"ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed", "InvalidAccessKeyId", "AuthorizationQueryParametersError",
-                                     "MissingSecurityHeader", NULL};
-  static const char *const broken[] = {"BadDigest", "InvalidDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", NULL};
+  static const char *const keys[] = {"ExpiredToken",
+                                     "InvalidToken",
+                                     "AuthorizationHeaderMalformed",
+                                     "InvalidAccessKeyId",
+                                     "AuthorizationQueryParametersError",
+                                     "MissingSecurityHeader",
+                                     NULL};
+  static const char *const broken[] = {
+      "BadDigest", "InvalidDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", NULL};
   if (said_any(c, keys)) return *hint = denied_hint(c), MST_E_DENIED;
   if (said_any(c, broken)) return *hint = "what arrived is not what was sent", MST_E_IO;
   return MST_E_ARGUMENT;
@@ -162,9 +183,10 @@ mst_status mst_s3_refuse(mst_call *c, const char **hint) {
   }
 }
 
-/* --- successes ------------------------------------------------------------------------------------------------------ */
+/* --- successes ------------------------------------------------------------------------------------------------------
+ */
 
-static char *text_of(mst_call *c) { return c->text.size == 0 ? (char *)(uintptr_t)"" : (char *)c->text.data; }
+static char *text_of(mst_call *c) { return c->text.size == 0 ? (char *)(uintptr_t) "" : (char *)c->text.data; }
 
 static mst_go fail_parse(mst_call *c, const mst_error *why) { return mst_call_fail(c, why->status, why->message, ""); }
 
@@ -177,8 +199,8 @@ static mst_go accept_put(mst_call *c) {
 static mst_go fail_undeleted(mst_call *c, const mst_s3_undeleted *left) {
   char words[700];
   const bool denied = strcmp(left->error.code, "AccessDenied") == 0;
-  snprintf(words, sizeof words, "%zu of %zu keys were not deleted, the first is \"%.300s\": %s: %s", left->n, c->batch, left->key, left->error.code,
-           left->error.message);
+  snprintf(words, sizeof words, "%zu of %zu keys were not deleted, the first is \"%.300s\": %s: %s", left->n, c->batch,
+           left->key, left->error.code, left->error.message);
   if (mst_reply_classify(400, left->error.code) != MST_REPLY_REFUSED) return mst_call_failed_there(c, words);
   return mst_call_fail(c, denied ? MST_E_DENIED : MST_E_IO, words, "");
 }
@@ -197,15 +219,19 @@ static mst_go accept_delete(mst_call *c) {
 static mst_go accept_list(mst_call *c) {
   mst_error why = {.status = MST_OK};
   const mst_op *op = c->op;
-  if (mst_s3_list_parse(text_of(c), c->text.size, op->prefix, op->token, op->page, c->mem, &why) != MST_OK) return fail_parse(c, &why);
+  if (mst_s3_list_parse(text_of(c), c->text.size, op->prefix, op->token, op->page, c->mem, &why) != MST_OK)
+    return fail_parse(c, &why);
   return mst_call_end(c, MST_OK);
 }
 
 static mst_go accept_upload(mst_call *c) {
   mst_error why = {.status = MST_OK};
   const char *id;
-  if (mst_s3_value_parse(text_of(c), c->text.size, "InitiateMultipartUploadResult", "UploadId", &id, &c->said, &why) != MST_OK) return fail_parse(c, &why);
-  if (*id == '\0' || strlen(id) >= sizeof c->op->upload_id) return mst_call_fail(c, MST_E_CORRUPT, "the upload's id is missing or too long", "");
+  if (mst_s3_value_parse(text_of(c), c->text.size, "InitiateMultipartUploadResult", "UploadId", &id, &c->said, &why) !=
+      MST_OK)
+    return fail_parse(c, &why);
+  if (*id == '\0' || strlen(id) >= sizeof c->op->upload_id)
+    return mst_call_fail(c, MST_E_CORRUPT, "the upload's id is missing or too long", "");
   memcpy(c->op->upload_id, id, strlen(id) + 1);
   return mst_call_end(c, MST_OK);
 }
@@ -229,7 +255,8 @@ static bool is_made_of_parts(const mst_call *c, const mst_reply *r) {
   for (size_t i = 0; i < op->n_parts && same; i++) {
     const char *tag = op->part_tags[i] + (op->part_tags[i][0] == '"');
     uint8_t part[MST_MD5_SIZE];
-    same = strlen(tag) >= 2 * MST_MD5_SIZE && mst_unhex(tag, 2 * MST_MD5_SIZE, part) && mst_buf_put(&all, part, sizeof part, NULL) == MST_OK;
+    same = strlen(tag) >= 2 * MST_MD5_SIZE && mst_unhex(tag, 2 * MST_MD5_SIZE, part) &&
+           mst_buf_put(&all, part, sizeof part, NULL) == MST_OK;
   }
   same = same && mst_digest(mst_transport_crypto(t), MST_DIGEST_MD5, all.data, all.size, digest, &n, NULL) == MST_OK;
   mst_buf_free(&all);
@@ -245,7 +272,8 @@ static mst_go accept_close(mst_call *c) {
   mst_status status;
   if (c->step == MST_S3_STEP_CHECK) {
     if (!is_made_of_parts(c, &c->x.reply))
-      return mst_call_fail(c, MST_E_IO, "the upload is gone after a first try whose answer was lost, and the object is another", "");
+      return mst_call_fail(c, MST_E_IO,
+                           "the upload is gone after a first try whose answer was lost, and the object is another", "");
     mst_pin_of_reply(&c->x.reply, c->op->size, &c->op->info);
     return mst_call_end(c, MST_OK);
   }
@@ -256,9 +284,13 @@ static mst_go accept_close(mst_call *c) {
       const char *hint;
       return mst_call_fail(c, refuse_precondition(c, &hint), why.message, "");
     }
-    return mst_reply_classify(500, c->said.code) == MST_REPLY_FAILED ? mst_call_failed_there(c, why.message) : fail_parse(c, &why);
+    return mst_reply_classify(500, c->said.code) == MST_REPLY_FAILED ? mst_call_failed_there(c, why.message)
+                                                                     : fail_parse(c, &why);
   }
-  if (status != MST_OK) return c->conditional ? mst_call_fail(c, status, why.message, "the outcome is unknown: the write may have been carried out") : fail_parse(c, &why);
+  if (status != MST_OK)
+    return c->conditional
+               ? mst_call_fail(c, status, why.message, "the outcome is unknown: the write may have been carried out")
+               : fail_parse(c, &why);
   mst_pin_of_reply(&c->x.reply, c->op->size, &c->op->info);
   c->op->info.modified_ns = 0;
   snprintf(c->op->info.etag, sizeof c->op->info.etag, "%s", strlen(etag) < sizeof c->op->info.etag ? etag : "");

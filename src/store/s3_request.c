@@ -28,23 +28,27 @@ typedef struct draft {
 static bool has_odd_element(const char *key) {
   for (;;) {
     const size_t n = strcspn(key, "/");
-    if ((n == 0 && key[n] == '/') || (n == 1 && key[0] == '.') || (n == 2 && key[0] == '.' && key[1] == '.')) return true;
+    if ((n == 0 && key[n] == '/') || (n == 1 && key[0] == '.') || (n == 2 && key[0] == '.' && key[1] == '.'))
+      return true;
     if (key[n] == '\0') return false;
     key += n + 1;
   }
 }
 
-/* AWS keeps every key as it is. Some other servers fold "a//b" into "a/b", where another object may lie; nothing in their
- * replies shows it, so that nothing is written or deleted there under such a name. */
+/* AWS keeps every key as it is. Some other servers fold "a//b" into "a/b", where another object may lie; nothing in
+ * their replies shows it, so that nothing is written or deleted there under such a name. */
 static mst_status check_key(const draft *d, const char *key, mst_error *err) {
   const mst_op_kind kind = d->c->op->kind;
   const bool changes = kind == MST_OP_PUT || kind == MST_OP_DELETE || kind == MST_OP_UPLOAD_OPEN;
   size_t bad_at;
   const size_t n = strlen(key);
   if (n > KEY_MAX) return mst_fail(err, MST_E_ARGUMENT, "the key has %zu bytes; S3 takes 1024", n);
-  if (!mst_utf8_valid(key, n, &bad_at)) return mst_fail_at(err, MST_E_ARGUMENT, bad_at, "the key is not UTF-8, which S3 asks for");
+  if (!mst_utf8_valid(key, n, &bad_at))
+    return mst_fail_at(err, MST_E_ARGUMENT, bad_at, "the key is not UTF-8, which S3 asks for");
   if (changes && !d->s->at_aws && has_odd_element(key))
-    return mst_fail(err, MST_E_UNSUPPORTED, "the key has an empty element, \".\" or \"..\", which servers other than AWS may take for another key");
+    return mst_fail(
+        err, MST_E_UNSUPPORTED,
+        "the key has an empty element, \".\" or \"..\", which servers other than AWS may take for another key");
   return MST_OK;
 }
 
@@ -201,7 +205,9 @@ done:
 
 /* --- headers ------------------------------------------------------------------------------------------------------ */
 
-static void sign_header(draft *d, const char *name, const char *value) { d->headers[d->n_headers++] = (mst_header){name, value}; }
+static void sign_header(draft *d, const char *name, const char *value) {
+  d->headers[d->n_headers++] = (mst_header){name, value};
+}
 
 static mst_status hash_payload(draft *d, mst_signer *signer, mst_error *err) {
   const mst_request *q = &d->c->x.request;
@@ -226,7 +232,8 @@ static mst_status amazon_headers(draft *d, mst_signer *signer, mst_error *err) {
   mst_status status = MST_OK;
   if (d->wants_md5) {
     /* Without MD5 on this machine, the newer checksum takes its place. */
-    if (mst_md5_make(signer->digester.lib, q->body, q->n_body, d->md5, NULL) == MST_OK) sign_header(d, "content-md5", d->md5);
+    if (mst_md5_make(signer->digester.lib, q->body, q->n_body, d->md5, NULL) == MST_OK)
+      sign_header(d, "content-md5", d->md5);
     else d->wants_sum = true;
   }
   sign_header(d, "host", d->place->host);
@@ -234,15 +241,18 @@ static mst_status amazon_headers(draft *d, mst_signer *signer, mst_error *err) {
     MST_TRY(mst_sum_make(signer->digester.lib, s->sum, q->body, q->n_body, d->sum, err));
     sign_header(d, mst_sum_header(s->sum), d->sum);
   }
-  if (c->op->kind == MST_OP_GET && sums && mst_ranged_asks_whole(&c->range)) sign_header(d, "x-amz-checksum-mode", "ENABLED");
+  if (c->op->kind == MST_OP_GET && sums && mst_ranged_asks_whole(&c->range))
+    sign_header(d, "x-amz-checksum-mode", "ENABLED");
   if (c->credentials != NULL) {
     MST_TRY(hash_payload(d, signer, err));
-    mst_time_format_basic(d->c->env->now_us(d->c->env->self) + atomic_load_explicit(&s->skew_us, memory_order_relaxed), d->date);
+    mst_time_format_basic(d->c->env->now_us(d->c->env->self) + atomic_load_explicit(&s->skew_us, memory_order_relaxed),
+                          d->date);
     sign_header(d, "x-amz-content-sha256", d->hash);
     sign_header(d, "x-amz-date", d->date);
   }
   if (s->requester_pays) sign_header(d, "x-amz-request-payer", "requester");
-  if (c->credentials != NULL && c->credentials->token != NULL) sign_header(d, "x-amz-security-token", c->credentials->token);
+  if (c->credentials != NULL && c->credentials->token != NULL)
+    sign_header(d, "x-amz-security-token", c->credentials->token);
 done:
   return status;
 }
@@ -281,10 +291,12 @@ static mst_status put_conditions(draft *d, mst_error *err) {
     const char *etag = mst_ranged_condition(&c->range);
     if (mst_ranged_ask(&c->range, range)) MST_TRY(mst_call_header(c, "range", range, err));
     if (etag != NULL) MST_TRY(mst_call_header(c, "if-match", etag, err));
-  } else if (op->kind == MST_OP_HEAD && c->step == MST_STEP_ONE_BYTE) MST_TRY(mst_call_header(c, "range", "bytes=0-0", err));
+  } else if (op->kind == MST_OP_HEAD && c->step == MST_STEP_ONE_BYTE)
+    MST_TRY(mst_call_header(c, "range", "bytes=0-0", err));
   else if (c->conditional && c->step == MST_STEP_MAIN) {
     if (op->put_mode == MST_PUT_CREATE) return mst_call_header(c, "if-none-match", "*", err);
-    if (!mst_pin_etag_strong(op->pin)) return mst_fail(err, MST_E_ARGUMENT, "a version can be replaced only where its ETag is known and strong");
+    if (!mst_pin_etag_strong(op->pin))
+      return mst_fail(err, MST_E_ARGUMENT, "a version can be replaced only where its ETag is known and strong");
     return mst_call_header(c, "if-match", op->pin->etag, err);
   }
 done:
@@ -300,11 +312,13 @@ static mst_status build(draft *d, mst_signer *signer, mst_error *err) {
   MST_TRY(mst_buf_put_byte(&c->lines, '\0', err));
   if (c->credentials != NULL) MST_TRY(put_authorization(d, signer, err));
   for (size_t i = 0; i < d->n_headers; i++)
-    if (strcmp(d->headers[i].name, "host") != 0) MST_TRY(mst_call_header(c, d->headers[i].name, d->headers[i].value, err));
+    if (strcmp(d->headers[i].name, "host") != 0)
+      MST_TRY(mst_call_header(c, d->headers[i].name, d->headers[i].value, err));
   MST_TRY(put_conditions(d, err));
   if (d->content_type != NULL) {
     MST_TRY(mst_call_header(c, "content-type", d->content_type, err));
-    MST_TRY(mst_call_header(c, "expect", "", err)); /* libcurl would ask first, and wait a second where nobody answers */
+    MST_TRY(
+        mst_call_header(c, "expect", "", err)); /* libcurl would ask first, and wait a second where nobody answers */
   } else MST_TRY(mst_call_header(c, "accept-encoding", "identity", err));
   mst_call_ready(c, d->method);
 done:
@@ -322,9 +336,7 @@ static mst_go find_credentials(mst_call *c, mst_s3 *s) {
     mst_credentials_unref(c->credentials);
     c->credentials = fresh;
     return MST_GO_SEND;
-  case MST_IDENTITY_BUSY:
-    c->x.resume_at_us = c->env->tick_us(c->env->self) + BUSY_PAUSE_US;
-    return MST_GO_WAIT;
+  case MST_IDENTITY_BUSY: c->x.resume_at_us = c->env->tick_us(c->env->self) + BUSY_PAUSE_US; return MST_GO_WAIT;
   case MST_IDENTITY_CLAIMED: return MST_GO_BLOCK;
   case MST_IDENTITY_FAILED: break;
   }

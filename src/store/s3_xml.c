@@ -1,5 +1,5 @@
-/* store/s3_xml.c - S3's and STS's documents: errors, listings, uploads, deletions, credentials. Owns nothing but what it
- * adds to a page or a buffer. Calls xml.h, the pages of store.h and base. */
+/* store/s3_xml.c - S3's and STS's documents: errors, listings, uploads, deletions, credentials. Owns nothing but what
+ * it adds to a page or a buffer. Calls xml.h, the pages of store.h and base. */
 #include "store/s3_xml.h"
 
 #include <stdio.h>
@@ -22,11 +22,17 @@ static void keep(char *out, size_t capacity, const char *text, size_t n) {
 static bool error_children(mst_xml *x, mst_s3_error *out, char *key, size_t key_capacity) {
   const uint32_t outside = x->depth - 1;
   for (;;) {
-    struct { const char *name; char *text; size_t capacity; } *to, wanted[] = {
-        {"Code", out->code, sizeof out->code},             {"Message", out->message, sizeof out->message},
-        {"RequestId", out->request_id, sizeof out->request_id}, {"HostId", out->host_id, sizeof out->host_id},
-        {"Region", out->region, sizeof out->region},       {"Endpoint", out->endpoint, sizeof out->endpoint},
-        {"Key", key, key_capacity}};
+    struct {
+      const char *name;
+      char *text;
+      size_t capacity;
+    } * to, wanted[] = {{"Code", out->code, sizeof out->code},
+                        {"Message", out->message, sizeof out->message},
+                        {"RequestId", out->request_id, sizeof out->request_id},
+                        {"HostId", out->host_id, sizeof out->host_id},
+                        {"Region", out->region, sizeof out->region},
+                        {"Endpoint", out->endpoint, sizeof out->endpoint},
+                        {"Key", key, key_capacity}};
     const mst_xml_kind kind = mst_xml_next(x);
     const char *text;
     size_t n;
@@ -54,7 +60,8 @@ bool mst_s3_error_parse(char *text, size_t n, mst_s3_error *out) {
     const bool is_id = kind == MST_XML_OPEN && mst_xml_is(&x, "RequestId");
     const char *id;
     size_t n_id;
-    if (kind == MST_XML_OPEN && mst_xml_text(&x, &id, &n_id) && is_id) keep(out->request_id, sizeof out->request_id, id, n_id);
+    if (kind == MST_XML_OPEN && mst_xml_text(&x, &id, &n_id) && is_id)
+      keep(out->request_id, sizeof out->request_id, id, n_id);
   }
   return out->code[0] != '\0';
 }
@@ -81,7 +88,8 @@ typedef struct listing {
 } listing;
 
 static mst_status add_item(listing *l, const item *i, mst_error *err) {
-  if (l->n == LIST_ENTRIES_MAX) return mst_fail(err, MST_E_LIMIT, "a page of the listing has over %d entries", LIST_ENTRIES_MAX);
+  if (l->n == LIST_ENTRIES_MAX)
+    return mst_fail(err, MST_E_LIMIT, "a page of the listing has over %d entries", LIST_ENTRIES_MAX);
   if (l->n == l->capacity) {
     const size_t capacity = l->capacity == 0 ? 256 : l->capacity * 2;
     item *items = mst_resize(l->mem, l->items, capacity * sizeof *items);
@@ -121,7 +129,8 @@ static bool parse_digits(const char *text, size_t n, uint64_t *out) {
   uint64_t v = 0;
   if (n == 0) return false;
   for (size_t i = 0; i < n; i++)
-    if (text[i] < '0' || text[i] > '9' || !mst_mul_u64(v, 10, &v) || !mst_add_u64(v, (uint64_t)(text[i] - '0'), &v)) return false;
+    if (text[i] < '0' || text[i] > '9' || !mst_mul_u64(v, 10, &v) || !mst_add_u64(v, (uint64_t)(text[i] - '0'), &v))
+      return false;
   *out = v;
   return true;
 }
@@ -134,9 +143,11 @@ static int64_t parse_time(const char *text, size_t n) {
   char copy[48];
   int64_t us;
   bool plain = n == sizeof shape - 1;
-  for (size_t i = 0; i < n && plain; i++) plain = shape[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == shape[i];
+  for (size_t i = 0; i < n && plain; i++)
+    plain = shape[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == shape[i];
   if (plain) {
-    const int64_t days = mst_days_from_civil(two_digits(text) * 100 + two_digits(text + 2), two_digits(text + 5), two_digits(text + 8));
+    const int64_t days =
+        mst_days_from_civil(two_digits(text) * 100 + two_digits(text + 2), two_digits(text + 5), two_digits(text + 8));
     const uint32_t s = two_digits(text + 11) * 3600 + two_digits(text + 14) * 60 + two_digits(text + 17);
     return (days * 86400 + s) * 1000000 + (int64_t)(two_digits(text + 20) * 10 + (uint32_t)(text[22] - '0')) * 1000;
   }
@@ -187,7 +198,8 @@ static mst_status take_fact(mst_xml *x, listing *l, mst_error *err) {
   if (!mst_xml_text(x, &text, &n)) return mst_xml_fail(x, "listing", err);
   if (n_name == 11 && memcmp(name, "IsTruncated", 11) == 0) l->truncated = n == 4 && memcmp(text, "true", 4) == 0;
   else if (n_name == 21 && memcmp(name, "NextContinuationToken", 21) == 0) l->next = text, l->n_next = n;
-  else if (n_name == 12 && memcmp(name, "EncodingType", 12) == 0) l->url_encoded = n == 3 && memcmp(text, "url", 3) == 0;
+  else if (n_name == 12 && memcmp(name, "EncodingType", 12) == 0)
+    l->url_encoded = n == 3 && memcmp(text, "url", 3) == 0;
   return MST_OK;
 }
 
@@ -218,10 +230,13 @@ static mst_status check_keys(listing *l, char *text, const char *prefix, mst_err
   for (size_t k = 0; k < l->n; k++) {
     item *i = &l->items[k];
     if (l->url_encoded && !url_decode(i->key, &i->n_key, text))
-      return mst_fail(err, MST_E_CORRUPT, "listing: key %zu of the page is not URL-encoded although the reply says so", k);
-    if (memchr(i->key, '\0', i->n_key) != NULL) return mst_fail(err, MST_E_CORRUPT, "listing: key %zu of the page holds a NUL", k);
+      return mst_fail(err, MST_E_CORRUPT, "listing: key %zu of the page is not URL-encoded although the reply says so",
+                      k);
+    if (memchr(i->key, '\0', i->n_key) != NULL)
+      return mst_fail(err, MST_E_CORRUPT, "listing: key %zu of the page holds a NUL", k);
     if (i->n_key < n_prefix || memcmp(i->key, prefix, n_prefix) != 0)
-      return mst_fail(err, MST_E_CORRUPT, "listing: key \"%.*s\" does not begin with \"%.200s\"", (int)mst_min_size(i->n_key, 200), i->key, prefix);
+      return mst_fail(err, MST_E_CORRUPT, "listing: key \"%.*s\" does not begin with \"%.200s\"",
+                      (int)mst_min_size(i->n_key, 200), i->key, prefix);
     if (k > 0 && !l->unordered) l->unordered = compare_keys(i - 1, i) > 0;
   }
   return MST_OK;
@@ -275,8 +290,8 @@ done:
 static mst_status fail_inside(mst_xml *x, mst_s3_error *failed, mst_error *err) {
   *failed = (mst_s3_error){0};
   error_children(x, failed, NULL, 0);
-  return mst_fail(err, MST_E_IO, "the reply began as success and ended as %s: %s", failed->code[0] == '\0' ? "an error" : failed->code,
-                  failed->message);
+  return mst_fail(err, MST_E_IO, "the reply began as success and ended as %s: %s",
+                  failed->code[0] == '\0' ? "an error" : failed->code, failed->message);
 }
 
 mst_status mst_s3_value_parse(char *text, size_t n, const char *root, const char *child, const char **value,
@@ -319,7 +334,8 @@ done:
 
 /* --- deletions ---------------------------------------------------------------------------------------------------- */
 
-mst_status mst_s3_delete_print(const char *const *keys, size_t n, bool *odd, size_t *n_odd, mst_buf *out, mst_error *err) {
+mst_status mst_s3_delete_print(const char *const *keys, size_t n, bool *odd, size_t *n_odd, mst_buf *out,
+                               mst_error *err) {
   mst_status status = MST_OK;
   *n_odd = 0;
   MST_TRY(mst_buf_put_text(out, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>", err));
@@ -374,10 +390,13 @@ mst_status mst_sts_parse(char *text, size_t n, mst_sts_reply *out, mst_error *er
   bool inside = false;
   *out = (mst_sts_reply){"", "", "", ""};
   for (;;) {
-    struct { const char *name; const char **value; } wanted[] = {{"AccessKeyId", &out->access_key},
-                                                                 {"SecretAccessKey", &out->secret_key},
-                                                                 {"SessionToken", &out->token},
-                                                                 {"Expiration", &out->expiration}};
+    struct {
+      const char *name;
+      const char **value;
+    } wanted[] = {{"AccessKeyId", &out->access_key},
+                  {"SecretAccessKey", &out->secret_key},
+                  {"SessionToken", &out->token},
+                  {"Expiration", &out->expiration}};
     const mst_xml_kind kind = mst_xml_next(&x);
     const char **to = NULL, *value;
     size_t n_value;
@@ -393,6 +412,7 @@ mst_status mst_sts_parse(char *text, size_t n, mst_sts_reply *out, mst_error *er
     text[(size_t)(value - text) + n_value] = '\0';
     *to = value;
   }
-  if (*out->access_key == '\0' || *out->secret_key == '\0') return mst_fail(err, MST_E_CORRUPT, "the reply holds no credentials");
+  if (*out->access_key == '\0' || *out->secret_key == '\0')
+    return mst_fail(err, MST_E_CORRUPT, "the reply holds no credentials");
   return MST_OK;
 }

@@ -17,8 +17,9 @@ static char *append(char **at, const char *text) {
   return begin;
 }
 
-mst_status mst_credentials_new(const mst_allocator *mem, const char *access_key, const char *secret_key, const char *token,
-                               int64_t expires_us, const char *source, mst_credentials **out, mst_error *err) {
+mst_status mst_credentials_new(const mst_allocator *mem, const char *access_key, const char *secret_key,
+                               const char *token, int64_t expires_us, const char *source, mst_credentials **out,
+                               mst_error *err) {
   const char *texts[] = {access_key, secret_key, token == NULL ? "" : token, source};
   size_t size = sizeof(mst_credentials);
   mst_credentials *c;
@@ -69,7 +70,8 @@ void mst_signer_close(mst_signer *s) {
 }
 
 /* The key changes with the day, so it is made once a day and not for each request. `scope` begins with the date. */
-static mst_status make_key(mst_signer *s, mst_credentials *c, const mst_sign_input *in, const char *scope, mst_error *err) {
+static mst_status make_key(mst_signer *s, mst_credentials *c, const mst_sign_input *in, const char *scope,
+                           mst_error *err) {
   mst_digester *d = &s->digester;
   uint8_t key[MST_SHA256_SIZE];
   mst_status status = MST_OK;
@@ -120,7 +122,8 @@ static mst_status put_line(mst_buf *b, const char *text, mst_error *err) {
   return status == MST_OK ? mst_buf_put_byte(b, '\n', err) : status;
 }
 
-static mst_status hash_request(mst_signer *s, const mst_sign_input *in, char hex[2 * MST_SHA256_SIZE + 1], mst_error *err) {
+static mst_status hash_request(mst_signer *s, const mst_sign_input *in, char hex[2 * MST_SHA256_SIZE + 1],
+                               mst_error *err) {
   mst_buf *b = &s->scratch;
   uint8_t digest[MST_SHA256_SIZE];
   mst_status status = MST_OK;

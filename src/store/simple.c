@@ -19,7 +19,8 @@ static mst_go simple_begin(mst_exchange *x, mst_signer *signer) {
   simple *s = of(x);
   (void)signer;
   mst_buf_clear(s->text);
-  x->request = (mst_request){.method = s->in->method, .url = s->in->url, .n_headers = s->in->n_headers, .no_proxy = s->in->no_proxy};
+  x->request = (mst_request){
+      .method = s->in->method, .url = s->in->url, .n_headers = s->in->n_headers, .no_proxy = s->in->no_proxy};
   memcpy(x->request.headers, s->in->headers, sizeof x->request.headers);
   if (s->in->body != NULL) {
     x->request.body = s->in->body;
@@ -47,7 +48,8 @@ static mst_go again(mst_exchange *x, mst_status status, const char *words) {
   simple *s = of(x);
   const mst_retry_policy *policy = s->in->policy;
   const int64_t now = s->env->tick_us(s->env->self);
-  const int64_t asked = x->reply.retry_after[0] == '\0' ? 0 : mst_retry_after(x->reply.retry_after, s->env->now_us(s->env->self));
+  const int64_t asked =
+      x->reply.retry_after[0] == '\0' ? 0 : mst_retry_after(x->reply.retry_after, s->env->now_us(s->env->self));
   int64_t pause;
   s->failures++;
   pause = mst_retry_pause(policy, s->failures, asked > 0 ? asked : 0, s->env->random(s->env->self));
@@ -81,7 +83,8 @@ static mst_go simple_settle(mst_exchange *x) {
   return end(x, mst_fail(x->error, MST_E_INTERNAL, "an outcome that nobody knows"));
 }
 
-static const mst_exchange_ops simple_ops = {.begin = simple_begin, .head = simple_head, .body = simple_body, .settle = simple_settle};
+static const mst_exchange_ops simple_ops = {
+    .begin = simple_begin, .head = simple_head, .body = simple_body, .settle = simple_settle};
 
 mst_status mst_call_simple(mst_transport *t, const mst_simple *in, mst_reply *reply, mst_buf *text, mst_error *err) {
   mst_error why = {.status = MST_OK};

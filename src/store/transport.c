@@ -1,8 +1,9 @@
-/* store/transport.c - the context's one transport: the I/O thread, the loops that blocking callers drive themselves, the
- * list of what is under way, and the settings of requests.
- * Owns the thread, the loops and the tables of libcurl and libcrypto. Calls loop.h, lib_curl, lib_crypto, base.
+/* store/transport.c - the context's one transport: the I/O thread, the loops that blocking callers drive themselves,
+ * the list of what is under way, and the settings of requests. Owns the thread, the loops and the tables of libcurl and
+ * libcrypto. Calls loop.h, lib_curl, lib_crypto, base.
  *
- * A child after fork() gets a transport of its own by its context; the parent's, with its connections, is left alone. */
+ * A child after fork() gets a transport of its own by its context; the parent's, with its connections, is left alone.
+ */
 #include "store/transport.h"
 
 #include <signal.h>
@@ -56,9 +57,11 @@ static const char *environment_proxy(mst_context *ctx, bool tls) {
   return NULL;
 }
 
-mst_status mst_http_config_make(mst_context *ctx, const mst_settings *settings, const char *ca_bundle, mst_http_config **out, mst_error *err) {
+mst_status mst_http_config_make(mst_context *ctx, const mst_settings *settings, const char *ca_bundle,
+                                mst_http_config **out, mst_error *err) {
   const mst_allocator *mem = mst_context_mem(ctx);
-  const char *proxy = mst_settings_text(settings, MST_OPTION_PROXY), *agent = mst_settings_text(settings, MST_OPTION_USER_AGENT);
+  const char *proxy = mst_settings_text(settings, MST_OPTION_PROXY),
+             *agent = mst_settings_text(settings, MST_OPTION_USER_AGENT);
   const char *bundle = mst_settings_text(settings, MST_OPTION_CA_BUNDLE);
   mst_status status = MST_OK;
   mst_http_config *c = mst_alloc_zero(mem, 1, sizeof *c);
@@ -195,7 +198,8 @@ static mst_status begin_thread(mst_transport *t, mst_error *err) {
   int failed;
   if (t->threaded) return MST_OK;
   if (t->io.multi == NULL) {
-    const mst_status status = mst_loop_open(&t->io, t, &t->curl, &t->crypto, t->ctx, mst_context_requests_max(t->ctx), err);
+    const mst_status status =
+        mst_loop_open(&t->io, t, &t->curl, &t->crypto, t->ctx, mst_context_requests_max(t->ctx), err);
     if (status != MST_OK) return status;
   }
   /* Signals are for the program's own threads. */
@@ -274,7 +278,8 @@ void mst_transport_block(mst_transport *t, mst_loop *l, mst_exchange *x) {
   mst_loop_add(l, x);
 }
 
-/* --- callers that drive their own exchange -------------------------------------------------------------------------- */
+/* --- callers that drive their own exchange --------------------------------------------------------------------------
+ */
 
 static lane *take_lane(mst_transport *t, mst_error *err) {
   lane *n;

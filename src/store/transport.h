@@ -1,8 +1,8 @@
-/* store/transport.h - HTTP exchanges over libcurl: many at once on one I/O thread of the context, or one on the thread of a
- * caller that waits anyway. Private to the store module.
+/* store/transport.h - HTTP exchanges over libcurl: many at once on one I/O thread of the context, or one on the thread
+ * of a caller that waits anyway. Private to the store module.
  *
- * An exchange is what one operation needs of the network: a request, its reply, and whatever requests follow from it. Its
- * owner answers four questions (mst_exchange_ops); the transport does the rest: connections, sending and receiving,
+ * An exchange is what one operation needs of the network: a request, its reply, and whatever requests follow from it.
+ * Its owner answers four questions (mst_exchange_ops); the transport does the rest: connections, sending and receiving,
  * timers, deadlines, stalls, cancellation. Retries are decided by the owner, in `settle`. */
 #ifndef MST_STORE_TRANSPORT_H
 #define MST_STORE_TRANSPORT_H
@@ -24,42 +24,43 @@ typedef struct mst_http_config {
   char *no_proxy, *ca_bundle, *user_agent;
   bool verify_tls;
 } mst_http_config;
-mst_status mst_http_config_make(mst_context *ctx, const mst_settings *settings, const char *ca_bundle, mst_http_config **out, mst_error *err);
+mst_status mst_http_config_make(mst_context *ctx, const mst_settings *settings, const char *ca_bundle,
+                                mst_http_config **out, mst_error *err);
 mst_http_config *mst_http_config_ref(mst_http_config *c);
 void mst_http_config_unref(mst_http_config *c);
 
 enum { MST_HEADERS_MAX = 20 };
 
 typedef struct mst_request {
-  const char *method;                   /* GET HEAD PUT POST DELETE                                     */
-  const char *url;                      /* with nothing left to encode                                  */
-  const char *headers[MST_HEADERS_MAX]; /* "Name: value"                                                */
+  const char *method;                   /* GET HEAD PUT POST DELETE */
+  const char *url;                      /* with nothing left to encode */
+  const char *headers[MST_HEADERS_MAX]; /* "Name: value" */
   size_t n_headers;
-  const void *body;                     /* PUT, POST                                                    */
+  const void *body; /* PUT, POST */
   size_t n_body;
-  bool once;         /* must never be sent a second time unseen: goes over a connection of its own      */
-  bool no_proxy;     /* machine-local services                                                          */
-  bool large;        /* a reply of more than some 100 KiB is expected: worth a large buffer             */
-  int64_t stall_us;  /* instead of the configuration's; 0: that                                         */
+  bool once;        /* must never be sent a second time unseen: goes over a connection of its own */
+  bool no_proxy;    /* machine-local services */
+  bool large;       /* a reply of more than some 100 KiB is expected: worth a large buffer */
+  int64_t stall_us; /* instead of the configuration's; 0: that */
 } mst_request;
 
-typedef enum mst_outcome {  /* of one request, beside the reply's status */
-  MST_OUTCOME_REPLY,        /* the whole reply came                                                     */
-  MST_OUTCOME_CUT,          /* the owner wanted no more of it                                           */
-  MST_OUTCOME_NOT_SENT,     /* no connection: the server has seen nothing                               */
-  MST_OUTCOME_BROKEN,       /* the connection broke, what the server did is unknown                     */
-  MST_OUTCOME_STALLED,      /* as BROKEN: too few bytes for too long                                    */
-  MST_OUTCOME_IMPOSSIBLE,   /* the same again would fail alike: certificate, memory, address            */
-  MST_OUTCOME_CANCELLED,    /* asked for                                                                */
-  MST_OUTCOME_DEADLINE      /* the operation's time is up                                               */
+typedef enum mst_outcome {                         /* of one request, beside the reply's status */
+                           MST_OUTCOME_REPLY,      /* the whole reply came */
+                           MST_OUTCOME_CUT,        /* the owner wanted no more of it */
+                           MST_OUTCOME_NOT_SENT,   /* no connection: the server has seen nothing */
+                           MST_OUTCOME_BROKEN,     /* the connection broke, what the server did is unknown */
+                           MST_OUTCOME_STALLED,    /* as BROKEN: too few bytes for too long */
+                           MST_OUTCOME_IMPOSSIBLE, /* the same again would fail alike: certificate, memory, address */
+                           MST_OUTCOME_CANCELLED,  /* asked for */
+                           MST_OUTCOME_DEADLINE    /* the operation's time is up */
 } mst_outcome;
 
 typedef enum mst_go {
-  MST_GO_SEND,  /* the request is ready                                                                 */
-  MST_GO_AGAIN, /* begin anew, now                                                                      */
-  MST_GO_WAIT,  /* begin anew at `resume_at_us`                                                         */
-  MST_GO_BLOCK, /* `block` must run first, off the I/O thread                                           */
-  MST_GO_END    /* `status` and `error` say how                                                         */
+  MST_GO_SEND,  /* the request is ready */
+  MST_GO_AGAIN, /* begin anew, now */
+  MST_GO_WAIT,  /* begin anew at `resume_at_us` */
+  MST_GO_BLOCK, /* `block` must run first, off the I/O thread */
+  MST_GO_END    /* `status` and `error` say how */
 } mst_go;
 
 typedef struct mst_exchange_ops {
@@ -77,11 +78,11 @@ typedef struct mst_exchange_ops {
 struct mst_exchange {
   /* set by the owner */
   const mst_exchange_ops *ops;
-  mst_http_config *config; /* borrowed */
-  mst_cancel *cancel;      /* may be NULL */
+  mst_http_config *config;    /* borrowed */
+  mst_cancel *cancel;         /* may be NULL */
   const mst_exchange *parent; /* on whose behalf: cancelled with it; may be NULL */
-  int64_t deadline_us;     /* 0: none */
-  const void *tag;         /* what it is found by for cancelling */
+  int64_t deadline_us;        /* 0: none */
+  const void *tag;            /* what it is found by for cancelling */
   mst_request request;
   int64_t resume_at_us;
   mst_status status;

@@ -1,4 +1,5 @@
-/* store/xml.c - the bounded XML scanner. Owns nothing, allocates nothing but what mst_xml_escape appends. Calls base. */
+/* store/xml.c - the bounded XML scanner. Owns nothing, allocates nothing but what mst_xml_escape appends. Calls base.
+ */
 #include "store/xml.h"
 
 enum { DEPTH_MAX = 32, NAME_MAX_BYTES = 256 };
@@ -70,7 +71,10 @@ static bool parse_number(const char *p, const char *end, uint32_t *out) {
 }
 
 static bool entity(const char *p, const char *end, uint32_t *out) {
-  static const struct { const char *name; char c; } named[] = {{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}};
+  static const struct {
+    const char *name;
+    char c;
+  } named[] = {{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}};
   if (p < end && *p == '#') return parse_number(p + 1, end, out);
   for (size_t i = 0; i < sizeof named / sizeof *named; i++)
     if (strlen(named[i].name) == (size_t)(end - p) && memcmp(named[i].name, p, (size_t)(end - p)) == 0) {
@@ -256,9 +260,11 @@ mst_status mst_xml_escape(mst_buf *out, const char *in, bool *fit, mst_error *er
     if (c == '&') MST_TRY(mst_buf_put_text(out, "&amp;", err));
     else if (c == '<') MST_TRY(mst_buf_put_text(out, "&lt;", err));
     else if (c == '>') MST_TRY(mst_buf_put_text(out, "&gt;", err));
-    else if (c == '\r' || c == '\n' || c == '\t') MST_TRY(mst_buf_printf(out, err, "&#%u;", c)); /* else they become blanks */
+    else if (c == '\r' || c == '\n' || c == '\t')
+      MST_TRY(mst_buf_printf(out, err, "&#%u;", c)); /* else they become blanks */
     else if (c < 0x20) *fit = false;
-    else if (c == 0xEF && (unsigned char)in[1] == 0xBF && (unsigned char)in[2] >= 0xBE) *fit = false; /* U+FFFE, U+FFFF */
+    else if (c == 0xEF && (unsigned char)in[1] == 0xBF && (unsigned char)in[2] >= 0xBE)
+      *fit = false; /* U+FFFE, U+FFFF */
     else MST_TRY(mst_buf_put_byte(out, c, err));
   }
 done:

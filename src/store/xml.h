@@ -1,7 +1,9 @@
-/* store/xml.h - a bounded scanner for the XML that object stores answer with. Hostile input. Private to the store module.
+/* store/xml.h - a bounded scanner for the XML that object stores answer with. Hostile input. Private to the store
+ * module.
  *
- * It reads one document in memory and writes into it: text is decoded in place. It knows elements, text, CDATA, comments and
- * the five named entities; attributes are passed over; a document type (and with it every entity bomb) is refused. */
+ * It reads one document in memory and writes into it: text is decoded in place. It knows elements, text, CDATA,
+ * comments and the five named entities; attributes are passed over; a document type (and with it every entity bomb) is
+ * refused. */
 #ifndef MST_STORE_XML_H
 #define MST_STORE_XML_H
 
@@ -11,15 +13,16 @@ typedef enum mst_xml_kind { MST_XML_OPEN, MST_XML_CLOSE, MST_XML_TEXT, MST_XML_E
 
 typedef struct mst_xml {
   char *begin, *at, *end;
-  uint32_t depth;    /* of open elements, after the token that was given                 */
-  bool close_next;   /* the element that was opened is an empty one                      */
+  uint32_t depth;    /* of open elements, after the token that was given */
+  bool close_next;   /* the element that was opened is an empty one */
   const char *token; /* OPEN, CLOSE: name without its prefix; TEXT: decoded, not NUL-terminated */
   size_t n_token;
-  const char *wrong; /* WRONG: the rule that is broken                                   */
+  const char *wrong; /* WRONG: the rule that is broken */
 } mst_xml;
 
 mst_xml mst_xml_over(char *text, size_t n);
-/* Text of only blanks is passed over. CLOSE is given for empty elements too. That names match is not checked: depth is. */
+/* Text of only blanks is passed over. CLOSE is given for empty elements too. That names match is not checked: depth is.
+ */
 mst_xml_kind mst_xml_next(mst_xml *x);
 bool mst_xml_is(const mst_xml *x, const char *name); /* compares the token of an OPEN or CLOSE */
 /* After OPEN: the text of this element as one piece, up to its end; elements inside are passed over. false: WRONG. */

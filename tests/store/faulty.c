@@ -33,7 +33,8 @@ static bool given(const mst_pair *options, size_t n, const char *key) {
 }
 
 mst_status faulty_open_status(const char *url, const mst_pair *options, mst_store **out, mst_error *err) {
-  static const mst_pair usual[] = {{"stall_timeout", "600ms"}, {"connect_timeout", "2"}, {"retry_timeout", "20"}, {"max_attempts", "4"}};
+  static const mst_pair usual[] = {
+      {"stall_timeout", "600ms"}, {"connect_timeout", "2"}, {"retry_timeout", "20"}, {"max_attempts", "4"}};
   mst_pair all[24];
   size_t n = 0;
   for (; options != NULL && options[n].key != NULL; n++) all[n] = options[n];
@@ -52,7 +53,8 @@ mst_store *faulty_open(const char *url, const mst_pair *options) {
 }
 
 mst_store *faulty_s3(const char *bucket, const mst_pair *more) {
-  static const mst_pair keys[] = {{"access_key_id", "testkey"}, {"secret_access_key", "testsecret/with+odd=signs"}, {"region", "us-east-1"}};
+  static const mst_pair keys[] = {
+      {"access_key_id", "testkey"}, {"secret_access_key", "testsecret/with+odd=signs"}, {"region", "us-east-1"}};
   mst_pair all[16];
   char url[128];
   size_t n = 0;
@@ -97,7 +99,8 @@ char *faulty_log(void) { return fetch_text("_log"); }
 unsigned faulty_count(const char *part) {
   char *log = faulty_log(), *save = NULL;
   unsigned n = 0;
-  for (char *line = strtok_r(log, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) n += strstr(line, part) != NULL;
+  for (char *line = strtok_r(log, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+    n += strstr(line, part) != NULL;
   free(log);
   return n;
 }
@@ -158,10 +161,12 @@ mst_status faulty_head(mst_store *s, const char *key, mst_pin *out, mst_error *e
 /* --- words -------------------------------------------------------------------------------------------------------- */
 
 void assert_no_secret(const char *text) {
-  static const char *const secrets[] = {"testsecret", "Signature=", "role-token", "web-token", "box-token", "ec2-token", "rolesecret", "websecret",
-                                        "boxsecret",  "ec2secret",  "pass:word",  "pass%3Aword", "dXNlcj", "sesame",      "the-bearer-token"};
+  static const char *const secrets[] = {"testsecret", "Signature=",  "role-token", "web-token", "box-token",
+                                        "ec2-token",  "rolesecret",  "websecret",  "boxsecret", "ec2secret",
+                                        "pass:word",  "pass%3Aword", "dXNlcj",     "sesame",    "the-bearer-token"};
   for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
-    if (strstr(text, secrets[i]) != NULL && !(i == 1 && strstr(text, "Signature=*") != NULL)) fail_msg("\"%s\" holds %s", text, secrets[i]);
+    if (strstr(text, secrets[i]) != NULL && !(i == 1 && strstr(text, "Signature=*") != NULL))
+      fail_msg("\"%s\" holds %s", text, secrets[i]);
 }
 
 void assert_says(const mst_error *err, const char *const *words) {

@@ -20,9 +20,9 @@ mst_store *faulty_s3(const char *bucket, const mst_pair *more);
 mst_store *faulty_http(const mst_pair *more);
 mst_status faulty_open_status(const char *url, const mst_pair *options, mst_store **out, mst_error *err);
 
-void faulty_reset(const char *query);        /* "" or "?lifetime=5" */
-char *faulty_log(void);                      /* one JSON object a line; free() */
-unsigned faulty_count(const char *part);     /* log lines that hold this text  */
+void faulty_reset(const char *query);    /* "" or "?lifetime=5" */
+char *faulty_log(void);                  /* one JSON object a line; free() */
+unsigned faulty_count(const char *part); /* log lines that hold this text  */
 
 /* Byte i of an object "data-SIZE". */
 uint8_t faulty_byte(uint64_t i);

@@ -1,5 +1,6 @@
-/* tests/store/test_credentials.c - where keys come from: options, environment, profiles, roles, web identity, containers,
- * instances; that they are refreshed, and never told. The services are played by tests/store/faulty_server.py. */
+/* tests/store/test_credentials.c - where keys come from: options, environment, profiles, roles, web identity,
+ * containers, instances; that they are refreshed, and never told. The services are played by
+ * tests/store/faulty_server.py. */
 #include "store/faulty.h"
 
 #include <stdio.h>
@@ -9,7 +10,8 @@
 
 #include "store/profile.h"
 
-/* --- files ------------------------------------------------------------------------------------------------------------ */
+/* --- files
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static mst_status parse(mst_profiles *p, const char *config, const char *credentials, mst_error *err) {
   *p = (mst_profiles){.mem = NULL};
@@ -22,11 +24,16 @@ static mst_status parse(mst_profiles *p, const char *config, const char *credent
 #define IN_PROFILE(p, section, key) mst_profiles_get(p, MST_SECTION_PROFILE, section, key)
 
 static void files_are_read_as_the_tools_write_them(void **state) {
-  static const char config[] = "\xEF\xBB\xBF# a comment\n; another\n\n[default]\nregion = eu-west-1 # here\noutput=json\n\n[profile \"with blank\"]\r\nregion=us-west-2\r\n"
-                               "[profile a]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile=default\ns3 =\n  addressing_style = path\n\tmax_concurrent_requests = 20\n"
-                               "services = mine\nregion=x=y\n[services mine]\ns3 =\n  endpoint_url = http://one\nsts =\n  endpoint_url = http://two\n"
-                               "[sso-session s]\nsso_region = us-east-1\n[plainname]\nregion = never\n[profile a]\noutput = text\n";
-  static const char credentials[] = "[default]\naws_access_key_id = AKID\naws_secret_access_key = se#cr;et /+=\n[a]\naws_access_key_id=B\nREGION = from-credentials\n";
+  static const char config[] =
+      "\xEF\xBB\xBF# a comment\n; another\n\n[default]\nregion = eu-west-1 # here\noutput=json\n\n[profile \"with "
+      "blank\"]\r\nregion=us-west-2\r\n"
+      "[profile a]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile=default\ns3 =\n  addressing_style = "
+      "path\n\tmax_concurrent_requests = 20\n"
+      "services = mine\nregion=x=y\n[services mine]\ns3 =\n  endpoint_url = http://one\nsts =\n  endpoint_url = "
+      "http://two\n"
+      "[sso-session s]\nsso_region = us-east-1\n[plainname]\nregion = never\n[profile a]\noutput = text\n";
+  static const char credentials[] = "[default]\naws_access_key_id = AKID\naws_secret_access_key = se#cr;et "
+                                    "/+=\n[a]\naws_access_key_id=B\nREGION = from-credentials\n";
   mst_profiles p;
   mst_error err;
   (void)state;
@@ -49,8 +56,14 @@ static void files_are_read_as_the_tools_write_them(void **state) {
 }
 
 static void broken_files_name_the_line_and_nothing_of_it(void **state) {
-  static const struct { const char *text; const char *line; } cases[] = {{"[default\nx=1", "line 1"}, {"aws_secret_access_key = topsecret\n", "line 1"}, {"[default]\n\ntopsecret\n", "line 3"},
-                                                                         {"[default]\n= topsecret\n", "line 2"}, {"[default]\n  topsecret = 1\n", "line 2"}};
+  static const struct {
+    const char *text;
+    const char *line;
+  } cases[] = {{"[default\nx=1", "line 1"},
+               {"aws_secret_access_key = topsecret\n", "line 1"},
+               {"[default]\n\ntopsecret\n", "line 3"},
+               {"[default]\n= topsecret\n", "line 2"},
+               {"[default]\n  topsecret = 1\n", "line 2"}};
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     mst_profiles p;
@@ -62,7 +75,8 @@ static void broken_files_name_the_line_and_nothing_of_it(void **state) {
   }
 }
 
-/* --- a world with its own environment ------------------------------------------------------------------------------------ */
+/* --- a world with its own environment
+ * ------------------------------------------------------------------------------------ */
 
 enum { VARS_MAX = 16 };
 static mst_pair vars[VARS_MAX];
@@ -98,7 +112,7 @@ static void set_vars(const mst_pair *given) {
     if (at == n) n++;
   }
 }
-#define VARS(...) set_vars((const mst_pair[]){__VA_ARGS__ {NULL, NULL}})
+#define VARS(...) set_vars((const mst_pair[]){__VA_ARGS__{NULL, NULL}})
 
 static void write_text(const char *path, const char *text) { mst_test_write_file(path, text, strlen(text)); }
 
@@ -123,7 +137,8 @@ static mst_status read_as(const mst_pair *options, mst_error *err) {
   op.into = memory;
   if (status == MST_OK) status = mst_store_perform(s, &op, err);
   if (status != MST_OK) {
-    if (err->status != status) fail_msg("%s, and the error says %s", mst_status_name(status), mst_status_name(err->status));
+    if (err->status != status)
+      fail_msg("%s, and the error says %s", mst_status_name(status), mst_status_name(err->status));
     assert_no_secret(err->message);
   }
   mst_store_unref(s);
@@ -137,10 +152,13 @@ static unsigned reads_by(const char *access) {
   return faulty_count(part);
 }
 
-#define TESTKEYS {"AWS_ACCESS_KEY_ID", "testkey"}, {"AWS_SECRET_ACCESS_KEY", "testsecret/with+odd=signs"}
-static const char keys_of_default[] = "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret/with+odd=signs\n";
+#define TESTKEYS \
+  {"AWS_ACCESS_KEY_ID", "testkey"}, { "AWS_SECRET_ACCESS_KEY", "testsecret/with+odd=signs" }
+static const char keys_of_default[] =
+    "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret/with+odd=signs\n";
 
-/* --- plain keys ------------------------------------------------------------------------------------------------------- */
+/* --- plain keys
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void keys_of_the_environment_work(void **state) {
   mst_error err;
@@ -164,7 +182,8 @@ static void options_win_and_do_not_mix(void **state) {
   (void)state;
   files("", "");
   /* The environment's token belongs to the environment's keys. */
-  VARS({"AWS_ACCESS_KEY_ID", "EC2KEY"}, {"AWS_SECRET_ACCESS_KEY", "wrong"}, {"AWS_SESSION_TOKEN", "ec2-token"}, {"AWS_PROFILE", "missing"}, );
+  VARS({"AWS_ACCESS_KEY_ID", "EC2KEY"}, {"AWS_SECRET_ACCESS_KEY", "wrong"}, {"AWS_SESSION_TOKEN", "ec2-token"},
+       {"AWS_PROFILE", "missing"}, );
   assert_int_equal(read_as(mine, &err), MST_OK);
   assert_int_equal(reads_by("testkey"), 1);
   assert_int_equal(faulty_count("x-amz-security-token"), 0);
@@ -174,7 +193,8 @@ static void profiles_hold_keys(void **state) {
   static const mst_pair mine[] = {{"profile", "other"}, {NULL, NULL}};
   mst_error err;
   (void)state;
-  files("[profile other]\nregion = eu-west-1\n", "[default]\naws_access_key_id = nobody\naws_secret_access_key = x\n"
+  files("[profile other]\nregion = eu-west-1\n",
+        "[default]\naws_access_key_id = nobody\naws_secret_access_key = x\n"
         "[other]\naws_access_key_id = testkey\naws_secret_access_key = testsecret/with+odd=signs\n");
   VARS({"AWS_PROFILE", "other"}, );
   assert_int_equal(read_as(NULL, &err), MST_OK);
@@ -210,27 +230,37 @@ static void endpoints_come_from_profiles_too(void **state) {
   mst_error err;
   (void)state;
   VARS(TESTKEYS, {"AWS_ENDPOINT_URL", NULL}, );
-  (void)snprintf(config, sizeof config, "[default]\nendpoint_url = http://127.0.0.1:1\nservices = here\n[services here]\ns3 =\n  endpoint_url = %s\n", faulty_url());
+  (void)snprintf(
+      config, sizeof config,
+      "[default]\nendpoint_url = http://127.0.0.1:1\nservices = here\n[services here]\ns3 =\n  endpoint_url = %s\n",
+      faulty_url());
   files(config, "");
   assert_int_equal(read_as(NULL, &err), MST_OK);
   VARS(TESTKEYS, {"AWS_ENDPOINT_URL", "http://127.0.0.1:1"}, {"AWS_ENDPOINT_URL_S3", faulty_url()}, );
   assert_int_equal(read_as(NULL, &err), MST_OK);
   /* With all of them switched off the address is AWS's own, which cannot be reached from here. */
-  VARS(TESTKEYS, {"AWS_ENDPOINT_URL_S3", faulty_url()}, {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"}, {"https_proxy", "http://127.0.0.1:1"}, );
+  VARS(TESTKEYS, {"AWS_ENDPOINT_URL_S3", faulty_url()}, {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"},
+       {"https_proxy", "http://127.0.0.1:1"}, );
   assert_int_equal(read_as(NULL, &err), MST_E_IO);
   assert_int_equal(faulty_count("GET"), 0);
 }
 
-/* --- roles ------------------------------------------------------------------------------------------------------------ */
+/* --- roles
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void roles_of_profiles_are_assumed(void **state) {
   mst_error err;
   (void)state;
-  files("[profile r]\nrole_arn = arn:aws:iam::1:role/good\nsource_profile = default\n[profile chain]\nrole_arn = arn:aws:iam::1:role/external\nsource_profile = r\n"
-        "external_id = the-external-id\nrole_session_name = me\n[profile no]\nrole_arn = arn:aws:iam::1:role/forbidden\nsource_profile = default\n"
-        "[profile circle]\nrole_arn = x\nsource_profile = circle2\n[profile circle2]\nrole_arn = x\nsource_profile = circle\n"
-        "[profile env]\nrole_arn = arn:aws:iam::1:role/good\ncredential_source = Environment\n[profile mfa]\nrole_arn = x\nmfa_serial = 1\nsource_profile = default\n"
-        "[profile process]\ncredential_process = /bin/true\n", keys_of_default);
+  files("[profile r]\nrole_arn = arn:aws:iam::1:role/good\nsource_profile = default\n[profile chain]\nrole_arn = "
+        "arn:aws:iam::1:role/external\nsource_profile = r\n"
+        "external_id = the-external-id\nrole_session_name = me\n[profile no]\nrole_arn = "
+        "arn:aws:iam::1:role/forbidden\nsource_profile = default\n"
+        "[profile circle]\nrole_arn = x\nsource_profile = circle2\n[profile circle2]\nrole_arn = x\nsource_profile = "
+        "circle\n"
+        "[profile env]\nrole_arn = arn:aws:iam::1:role/good\ncredential_source = Environment\n[profile mfa]\nrole_arn "
+        "= x\nmfa_serial = 1\nsource_profile = default\n"
+        "[profile process]\ncredential_process = /bin/true\n",
+        keys_of_default);
   VARS({"AWS_PROFILE", "r"}, );
   assert_int_equal(read_as(NULL, &err), MST_OK);
   assert_int_equal(reads_by("ROLEKEY"), 1);
@@ -254,7 +284,8 @@ static void roles_of_profiles_are_assumed(void **state) {
 }
 
 static void roles_of_options_are_assumed(void **state) {
-  static const mst_pair role[] = {{"role_arn", "arn:aws:iam::1:role/external"}, {"external_id", "the-external-id"}, {NULL, NULL}};
+  static const mst_pair role[] = {
+      {"role_arn", "arn:aws:iam::1:role/external"}, {"external_id", "the-external-id"}, {NULL, NULL}};
   mst_error err;
   (void)state;
   files("", "");
@@ -279,7 +310,8 @@ static void tokens_of_web_identities_are_exchanged(void **state) {
   SAYS(&err, "/nonexistent/token");
 }
 
-/* --- machines --------------------------------------------------------------------------------------------------------- */
+/* --- machines
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void containers_have_keys(void **state) {
   char url[128], broken[128];
@@ -316,7 +348,8 @@ static void instances_have_keys(void **state) {
 }
 
 static void logins_of_single_sign_on_work(void **state) {
-  static const char config[] = "[profile s]\nsso_session = mine\nsso_account_id = 123\nsso_role_name = a role\n[sso-session mine]\nsso_region = eu-west-1\n"
+  static const char config[] = "[profile s]\nsso_session = mine\nsso_account_id = 123\nsso_role_name = a "
+                               "role\n[sso-session mine]\nsso_region = eu-west-1\n"
                                "sso_start_url = https://example.awsapps.com/start\n";
   char path[PATH_MAX + 160], url[128];
   mst_error err;
@@ -338,7 +371,8 @@ static void logins_of_single_sign_on_work(void **state) {
   SAYS(&err, "expired");
 }
 
-/* --- over time -------------------------------------------------------------------------------------------------------- */
+/* --- over time
+ * -------------------------------------------------------------------------------------------------------- */
 
 static mst_store *instance_store(mst_context *ctx) {
   static const mst_pair quick[] = {{"max_attempts", "3"}};

@@ -20,7 +20,8 @@ static mst_status get_pinned(const char *key, uint64_t offset, uint64_t size, co
   return faulty_get(store, key, r);
 }
 
-/* --- what works ----------------------------------------------------------------------------------------------------- */
+/* --- what works -----------------------------------------------------------------------------------------------------
+ */
 
 static void ranges_come_as_asked(void **state) {
   faulty_read r;
@@ -79,9 +80,12 @@ static void heads_tell_the_version(void **state) {
 }
 
 static void keys_are_urls_as_written(void **state) {
-  static const char *const keys[] = {"a b/data-5", "a%20b/data-5", "ü/data-5", "x//data-5", "x/./data-5", "x/../data-5", "a+b/data-5", "50%/data-5", "h#h/data-5", "q\"<>`/data-5"};
-  static const char *const paths[] = {"/http/a%20b/data-5", "/http/a%20b/data-5", "/http/%C3%BC/data-5", "/http/x//data-5", "/http/x/./data-5", "/http/x/../data-5",
-                                      "/http/a+b/data-5", "/http/50%25/data-5", "/http/h%23h/data-5", "/http/q%22%3C%3E%60/data-5"};
+  static const char *const keys[] = {"a b/data-5",  "a%20b/data-5", "ü/data-5",   "x//data-5",  "x/./data-5",
+                                     "x/../data-5", "a+b/data-5",   "50%/data-5", "h#h/data-5", "q\"<>`/data-5"};
+  static const char *const paths[] = {"/http/a%20b/data-5",        "/http/a%20b/data-5", "/http/%C3%BC/data-5",
+                                      "/http/x//data-5",           "/http/x/./data-5",   "/http/x/../data-5",
+                                      "/http/a+b/data-5",          "/http/50%25/data-5", "/http/h%23h/data-5",
+                                      "/http/q%22%3C%3E%60/data-5"};
   (void)state;
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     char part[128];
@@ -108,7 +112,8 @@ static void it_only_reads(void **state) {
   assert_int_equal(mst_store_perform(store, &op, &err), MST_E_UNSUPPORTED);
 }
 
-/* --- breaks ----------------------------------------------------------------------------------------------------------- */
+/* --- breaks
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void broken_bodies_go_on_at_their_byte(void **state) {
   faulty_read r;
@@ -203,7 +208,8 @@ static void nobody_there_is_said_soon(void **state) {
   mst_store_unref(nobody);
 }
 
-/* --- lies --------------------------------------------------------------------------------------------------------------- */
+/* --- lies
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void ignored_ranges_are_read_through_or_refused(void **state) {
   faulty_read r;
@@ -225,8 +231,10 @@ static void ignored_ranges_are_read_through_or_refused(void **state) {
 }
 
 static void wrong_content_ranges_are_not_believed(void **state) {
-  static const char *const always[] = {"fault.liefirst/data-1000", "fault.norangeline/data-1000", "fault.garbledrange/data-1000", "fault.longer/data-1000"};
-  static const char *const once[] = {"fault.liefirst.1/data-1000", "fault.norangeline.1/data-1000", "fault.garbledrange.1/data-1000"};
+  static const char *const always[] = {"fault.liefirst/data-1000", "fault.norangeline/data-1000",
+                                       "fault.garbledrange/data-1000", "fault.longer/data-1000"};
+  static const char *const once[] = {"fault.liefirst.1/data-1000", "fault.norangeline.1/data-1000",
+                                     "fault.garbledrange.1/data-1000"};
   faulty_read r;
   (void)state;
   for (size_t i = 0; i < 4; i++) {
@@ -294,7 +302,8 @@ static void compressed_bodies_are_refused(void **state) {
   assert_int_equal(get("fault.gzip/data-1000?x.gz", 0, 10, &r), MST_E_UNSUPPORTED);
 }
 
-/* --- redirects -------------------------------------------------------------------------------------------------------- */
+/* --- redirects
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void redirects_are_followed_within_bounds(void **state) {
   static const mst_pair login[] = {{"username", "user"}, {"password", "pass:word%"}, {NULL, NULL}};
@@ -320,7 +329,8 @@ static void redirects_are_followed_within_bounds(void **state) {
   mst_store_unref(mine);
 }
 
-/* --- who asks ----------------------------------------------------------------------------------------------------------- */
+/* --- who asks
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void passwords_open_and_stay_unseen(void **state) {
   static const mst_pair login[] = {{"username", "user"}, {"password", "pass:word%"}, {NULL, NULL}};
@@ -358,7 +368,8 @@ static void presigned_urls_work_and_stay_unseen(void **state) {
 
 static void a_slices_host_gets_no_password(void **state) {
   char url[160];
-  const mst_pair login[] = {{"username", "user"}, {"password", "pass:word%"}}, vouched[] = {{"username", "user"}, {"password", "pass:word%"}, {"endpoint", faulty_url()}};
+  const mst_pair login[] = {{"username", "user"}, {"password", "pass:word%"}},
+                 vouched[] = {{"username", "user"}, {"password", "pass:word%"}, {"endpoint", faulty_url()}};
   mst_location l;
   mst_error err = {0};
   faulty_read r = {.size = 5};
@@ -375,7 +386,8 @@ static void a_slices_host_gets_no_password(void **state) {
   mst_location_close(&l);
 }
 
-/* --- many at once, and after fork() ----------------------------------------------------------------------------------- */
+/* --- many at once, and after fork()
+ * ----------------------------------------------------------------------------------- */
 
 typedef struct crowd {
   pthread_mutex_t lock;
@@ -509,7 +521,8 @@ static void a_context_may_end_in_a_completion(void **state) {
   free(memory);
 }
 
-/* --- memory ----------------------------------------------------------------------------------------------------------- */
+/* --- memory
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static mst_status read_once(const mst_test_allocator *a) {
   mst_context_options options = MST_CONTEXT_OPTIONS_INIT;

@@ -51,17 +51,40 @@ static void retry_after_is_seconds_or_a_date(void **state) {
 }
 
 static void answers_have_classes(void **state) {
-  static const struct { int http; const char *code; mst_reply_class class; } cases[] = {
-      {200, "", MST_REPLY_FINE}, {206, "", MST_REPLY_FINE}, {301, "", MST_REPLY_REDIRECT}, {307, "", MST_REPLY_REDIRECT}, {304, "", MST_REPLY_REFUSED},
-      {400, "", MST_REPLY_REFUSED}, {400, "RequestTimeout", MST_REPLY_FAILED}, {403, "AccessDenied", MST_REPLY_REFUSED}, {404, "", MST_REPLY_REFUSED},
-      {408, "", MST_REPLY_FAILED}, {409, "", MST_REPLY_REFUSED}, {412, "", MST_REPLY_REFUSED}, {416, "", MST_REPLY_REFUSED}, {429, "", MST_REPLY_THROTTLED},
-      {500, "", MST_REPLY_FAILED}, {501, "", MST_REPLY_REFUSED}, {502, "", MST_REPLY_FAILED}, {503, "", MST_REPLY_FAILED}, {503, "SlowDown", MST_REPLY_THROTTLED},
-      {503, "ServiceUnavailable", MST_REPLY_THROTTLED}, {504, "", MST_REPLY_FAILED}, {400, "Throttling", MST_REPLY_THROTTLED}, {505, "", MST_REPLY_REFUSED}};
+  static const struct {
+    int http;
+    const char *code;
+    mst_reply_class class;
+  } cases[] = {{200, "", MST_REPLY_FINE},
+               {206, "", MST_REPLY_FINE},
+               {301, "", MST_REPLY_REDIRECT},
+               {307, "", MST_REPLY_REDIRECT},
+               {304, "", MST_REPLY_REFUSED},
+               {400, "", MST_REPLY_REFUSED},
+               {400, "RequestTimeout", MST_REPLY_FAILED},
+               {403, "AccessDenied", MST_REPLY_REFUSED},
+               {404, "", MST_REPLY_REFUSED},
+               {408, "", MST_REPLY_FAILED},
+               {409, "", MST_REPLY_REFUSED},
+               {412, "", MST_REPLY_REFUSED},
+               {416, "", MST_REPLY_REFUSED},
+               {429, "", MST_REPLY_THROTTLED},
+               {500, "", MST_REPLY_FAILED},
+               {501, "", MST_REPLY_REFUSED},
+               {502, "", MST_REPLY_FAILED},
+               {503, "", MST_REPLY_FAILED},
+               {503, "SlowDown", MST_REPLY_THROTTLED},
+               {503, "ServiceUnavailable", MST_REPLY_THROTTLED},
+               {504, "", MST_REPLY_FAILED},
+               {400, "Throttling", MST_REPLY_THROTTLED},
+               {505, "", MST_REPLY_REFUSED}};
   (void)state;
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_int_equal(mst_reply_classify(cases[i].http, cases[i].code), cases[i].class);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    assert_int_equal(mst_reply_classify(cases[i].http, cases[i].code), cases[i].class);
 }
 
-/* --- headers ---------------------------------------------------------------------------------------------------------- */
+/* --- headers
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static mst_reply parse(const char *const *lines) {
   mst_reply r;
@@ -72,9 +95,11 @@ static mst_reply parse(const char *const *lines) {
 #define PARSE(...) parse((const char *const[]){__VA_ARGS__, NULL})
 
 static void facts_are_read_in_any_case(void **state) {
-  mst_reply r = PARSE("HTTP/1.1 206 Partial Content\r\n", "ETAG: \"abc\"\r\n", "content-LENGTH:  10 \r\n", "Content-Range: bytes 5-14/100\r\n",
-                      "Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n", "x-amz-request-id: R1\r\n", "X-Amz-Id-2: H1\r\n", "x-amz-version-id: v7\r\n",
-                      "x-amz-bucket-region: eu-west-1\r\n", "Retry-After: 3\r\n", "x-amz-checksum-crc32c: AAAAAA==\r\n", "\r\n");
+  mst_reply r =
+      PARSE("HTTP/1.1 206 Partial Content\r\n", "ETAG: \"abc\"\r\n", "content-LENGTH:  10 \r\n",
+            "Content-Range: bytes 5-14/100\r\n", "Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n",
+            "x-amz-request-id: R1\r\n", "X-Amz-Id-2: H1\r\n", "x-amz-version-id: v7\r\n",
+            "x-amz-bucket-region: eu-west-1\r\n", "Retry-After: 3\r\n", "x-amz-checksum-crc32c: AAAAAA==\r\n", "\r\n");
   (void)state;
   assert_int_equal(r.status, 206);
   assert_string_equal(r.etag, "\"abc\"");
@@ -101,8 +126,18 @@ static void interim_replies_are_forgotten(void **state) {
 }
 
 static void nonsense_is_marked_or_dropped(void **state) {
-  static const char *const ranges[] = {"bytes 5-4/10", "bytes 0-10/10", "bytes 0-9/18446744073709551616", "bytes 0-9", "bytes -1-9/10", "bytes 0-9/10x", "lines 0-9/10", "bytes",
-                                       "bytes ", "bytes a-b/c", "bytes 0-9/10, 20-29/30", "0-9/10"};
+  static const char *const ranges[] = {"bytes 5-4/10",
+                                       "bytes 0-10/10",
+                                       "bytes 0-9/18446744073709551616",
+                                       "bytes 0-9",
+                                       "bytes -1-9/10",
+                                       "bytes 0-9/10x",
+                                       "lines 0-9/10",
+                                       "bytes",
+                                       "bytes ",
+                                       "bytes a-b/c",
+                                       "bytes 0-9/10, 20-29/30",
+                                       "0-9/10"};
   mst_reply r;
   (void)state;
   for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
@@ -119,7 +154,8 @@ static void nonsense_is_marked_or_dropped(void **state) {
   r = PARSE("HTTP/1.1 206 x", "Content-Range: bytes 0-9/*");
   assert_int_equal(r.range, MST_RANGE_GIVEN);
   assert_false(r.range_total_known);
-  r = PARSE("HTTP/1.1 200 x", "Content-Length: -1", "no colon", ": empty", "x", "Date: yesterday", "Content-Encoding: identity", "x-amz-version-id: null");
+  r = PARSE("HTTP/1.1 200 x", "Content-Length: -1", "no colon", ": empty", "x", "Date: yesterday",
+            "Content-Encoding: identity", "x-amz-version-id: null");
   assert_false(r.length_known);
   assert_int_equal(r.date_us, 0);
   assert_string_equal(r.encoding, "");
@@ -145,10 +181,10 @@ static void long_values_are_cut_or_dropped(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(pauses_grow_and_are_spread),      cmocka_unit_test(the_servers_pause_is_kept),
+      cmocka_unit_test(pauses_grow_and_are_spread),       cmocka_unit_test(the_servers_pause_is_kept),
       cmocka_unit_test(retry_after_is_seconds_or_a_date), cmocka_unit_test(answers_have_classes),
-      cmocka_unit_test(facts_are_read_in_any_case),      cmocka_unit_test(interim_replies_are_forgotten),
-      cmocka_unit_test(nonsense_is_marked_or_dropped),   cmocka_unit_test(long_values_are_cut_or_dropped),
+      cmocka_unit_test(facts_are_read_in_any_case),       cmocka_unit_test(interim_replies_are_forgotten),
+      cmocka_unit_test(nonsense_is_marked_or_dropped),    cmocka_unit_test(long_values_are_cut_or_dropped),
   };
   return cmocka_run_group_tests_name("retry", tests, NULL, NULL);
 }

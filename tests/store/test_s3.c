@@ -13,7 +13,8 @@ static mst_status get(mst_store *s, const char *key, uint64_t offset, uint64_t s
   return faulty_get(s, key, r);
 }
 
-static mst_status put_mode(mst_store *s, const char *key, const char *text, mst_put_mode mode, const mst_pin *pin, mst_op *out, mst_error *err) {
+static mst_status put_mode(mst_store *s, const char *key, const char *text, mst_put_mode mode, const mst_pin *pin,
+                           mst_op *out, mst_error *err) {
   mst_op op = mst_op_make(MST_OP_PUT, key);
   op.data = (const uint8_t *)text;
   op.n_data = strlen(text);
@@ -26,7 +27,9 @@ static mst_status put_mode(mst_store *s, const char *key, const char *text, mst_
   return status;
 }
 
-static mst_status put(const char *key, const char *text, mst_error *err) { return put_mode(store, key, text, MST_PUT_REPLACE, NULL, NULL, err); }
+static mst_status put(const char *key, const char *text, mst_error *err) {
+  return put_mode(store, key, text, MST_PUT_REPLACE, NULL, NULL, err);
+}
 
 /* The text of a small object; "" when there is none. */
 static const char *text_of(const char *key) {
@@ -48,7 +51,8 @@ static mst_status list(mst_store *s, const char *prefix, uint32_t page_max, mst_
   return mst_store_perform(s, &op, err);
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void signed_reads_work(void **state) {
   faulty_read r;
@@ -72,7 +76,8 @@ static void refusals_say_what_happened(void **state) {
   mst_store *elsewhere = faulty_s3("nobucket", NULL);
   (void)state;
   assert_int_equal(get(store, "missing", 0, 5, &r), MST_E_NOT_FOUND);
-  SAYS(&r.err, "GET bytes 0-4", "HTTP 404 NoSuchKey", "REQ0123456789", "HOST/ID+abc=", "s3://bkt/missing", "no such object");
+  SAYS(&r.err, "GET bytes 0-4", "HTTP 404 NoSuchKey", "REQ0123456789", "HOST/ID+abc=", "s3://bkt/missing",
+       "no such object");
   assert_int_equal(r.err.http_status, 404);
   assert_string_equal(r.err.request_id, "REQ0123456789");
   assert_int_equal(get(elsewhere, "data-5", 0, 5, &r), MST_E_NOT_FOUND);
@@ -142,7 +147,8 @@ static void damaged_bodies_are_fetched_again(void **state) {
   assert_int_equal(faulty_count("x-amz-checksum-mode"), 0);
 }
 
-/* --- regions, clocks, keys ------------------------------------------------------------------------------------------- */
+/* --- regions, clocks, keys -------------------------------------------------------------------------------------------
+ */
 
 static void the_region_is_found_and_remembered(void **state) {
   mst_store *far = faulty_s3("faraway", NULL);
@@ -178,7 +184,8 @@ static void a_wrong_clock_is_allowed_for(void **state) {
 }
 
 static void wrong_keys_are_refused_clearly(void **state) {
-  static const mst_pair wrong_secret[] = {{"access_key_id", "testkey"}, {"secret_access_key", "testsecretx"}, {NULL, NULL}};
+  static const mst_pair wrong_secret[] = {
+      {"access_key_id", "testkey"}, {"secret_access_key", "testsecretx"}, {NULL, NULL}};
   static const mst_pair unknown[] = {{"access_key_id", "nobody"}, {"secret_access_key", "testsecretx"}, {NULL, NULL}};
   mst_store *s = faulty_s3("bkt", wrong_secret);
   faulty_read r;
@@ -195,7 +202,12 @@ static void wrong_keys_are_refused_clearly(void **state) {
 }
 
 static void anonymous_wins_over_all(void **state) {
-  const mst_pair options[] = {{"anon", "true"}, {"endpoint", faulty_url()}, {"access_key_id", "testkey"}, {"secret_access_key", "testsecretx"}, {"profile", "nothing"}, {NULL, NULL}};
+  const mst_pair options[] = {{"anon", "true"},
+                              {"endpoint", faulty_url()},
+                              {"access_key_id", "testkey"},
+                              {"secret_access_key", "testsecretx"},
+                              {"profile", "nothing"},
+                              {NULL, NULL}};
   mst_store *s = faulty_open("s3://anon", options);
   mst_store *closed = faulty_open("s3://bkt", options);
   faulty_read r;
@@ -218,34 +230,40 @@ static void the_requester_pays_when_told(void **state) {
   mst_store_unref(s);
 }
 
-/* --- endpoints of slices ---------------------------------------------------------------------------------------------- */
+/* --- endpoints of slices
+ * ---------------------------------------------------------------------------------------------- */
 
 static void only_our_own_endpoints_get_signatures(void **state) {
-  const mst_pair keys[] = {{"access_key_id", "testkey"}, {"secret_access_key", "testsecret/with+odd=signs"}, {"endpoint", faulty_url()}};
+  const mst_pair keys[] = {
+      {"access_key_id", "testkey"}, {"secret_access_key", "testsecret/with+odd=signs"}, {"endpoint", faulty_url()}};
   json_t *settings = json_pack("{s:s, s:s}", "endpoint", faulty_url(), "region", "us-east-1");
   mst_location l;
   mst_error err = {0};
   faulty_read r;
   (void)state;
   faulty_reset("");
-  assert_int_equal(mst_location_open_from_slice(faulty_context(), "s3://bkt/data-9", settings, keys, 2, &l, &err), MST_OK);
+  assert_int_equal(mst_location_open_from_slice(faulty_context(), "s3://bkt/data-9", settings, keys, 2, &l, &err),
+                   MST_OK);
   assert_int_equal(get(l.store, l.key, 0, 9, &r), MST_E_DENIED);
   SAYS(&r.err, "only the slice names this endpoint");
   assert_int_equal(faulty_count("authorization"), 0);
   assert_int_equal(faulty_count("x-amz-security-token"), 0);
   mst_location_close(&l);
   /* Where it is public, it can be read all the same. */
-  assert_int_equal(mst_location_open_from_slice(faulty_context(), "s3://anon/data-9", settings, keys, 2, &l, &err), MST_OK);
+  assert_int_equal(mst_location_open_from_slice(faulty_context(), "s3://anon/data-9", settings, keys, 2, &l, &err),
+                   MST_OK);
   assert_int_equal(get(l.store, l.key, 0, 9, &r), MST_OK);
   mst_location_close(&l);
-  assert_int_equal(mst_location_open_from_slice(faulty_context(), "s3://bkt/data-9", settings, keys, 3, &l, &err), MST_OK);
+  assert_int_equal(mst_location_open_from_slice(faulty_context(), "s3://bkt/data-9", settings, keys, 3, &l, &err),
+                   MST_OK);
   assert_int_equal(get(l.store, l.key, 0, 9, &r), MST_OK);
   mst_location_close(&l);
   json_decref(settings);
 }
 
 static void addresses_that_are_none_are_refused(void **state) {
-  static const char *const endpoints[] = {"ftp://host", "http://", "http://user:testsecret@host", "http://host/?x=1", "http://ho st", "https://host#x"};
+  static const char *const endpoints[] = {"ftp://host",       "http://",      "http://user:testsecret@host",
+                                          "http://host/?x=1", "http://ho st", "https://host#x"};
   static const char *const regions[] = {"evil.com/", "us_east", "-x", "UPPER", "a b", "x@y"};
   mst_store *s = NULL;
   mst_error err = {0};
@@ -262,7 +280,8 @@ static void addresses_that_are_none_are_refused(void **state) {
   }
 }
 
-/* --- writing ---------------------------------------------------------------------------------------------------------- */
+/* --- writing
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void unconditional_writes_are_repeated(void **state) {
   mst_error err;
@@ -336,7 +355,8 @@ static void keys_that_servers_fold_are_not_written(void **state) {
   SAYS(&err, "UTF-8");
 }
 
-/* --- deleting --------------------------------------------------------------------------------------------------------- */
+/* --- deleting
+ * --------------------------------------------------------------------------------------------------------- */
 
 static mst_status delete_all(const char *const *keys, size_t n, mst_op *out, mst_error *err) {
   mst_op op = mst_op_make(MST_OP_DELETE, NULL);
@@ -380,7 +400,8 @@ static void keys_that_xml_cannot_carry_go_alone(void **state) {
 }
 
 static void what_was_not_deleted_is_named(void **state) {
-  const char *keys[] = {"one", "fault.keep/this & that", "fault.keep/other"}, *nobatch[] = {"fault.nobatch/1", "fault.nobatch/2"};
+  const char *keys[] = {"one", "fault.keep/this & that", "fault.keep/other"},
+             *nobatch[] = {"fault.nobatch/1", "fault.nobatch/2"};
   mst_error err;
   mst_op op;
   (void)state;
@@ -392,7 +413,8 @@ static void what_was_not_deleted_is_named(void **state) {
   assert_string_equal(text_of(nobatch[1]), "");
 }
 
-/* --- listing ---------------------------------------------------------------------------------------------------------- */
+/* --- listing
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void listings_come_in_pages(void **state) {
   mst_page page;
@@ -413,7 +435,8 @@ static void listings_come_in_pages(void **state) {
 }
 
 static void hostile_listings_are_refused(void **state) {
-  static const char *const names[] = {"doctype", "deep", "cut", "foreign", "size", "notoken", "html", "nothing", "nul", "entity"};
+  static const char *const names[] = {"doctype", "deep", "cut",     "foreign", "size",
+                                      "notoken", "html", "nothing", "nul",     "entity"};
   (void)state;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     char prefix[40];
@@ -439,7 +462,8 @@ static void listings_that_go_in_circles_end(void **state) {
   assert_int_equal(mst_list_run(store, "fault.circle/", NULL, ignore_entry, NULL, NULL, &err), MST_E_CORRUPT);
 }
 
-/* --- uploads ---------------------------------------------------------------------------------------------------------- */
+/* --- uploads
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static mst_status upload(const char *key, mst_put_mode mode, mst_op *close_op, mst_error *err) {
   mst_op open = mst_op_make(MST_OP_UPLOAD_OPEN, key), close = mst_op_make(MST_OP_UPLOAD_CLOSE, key), parts[3];
@@ -490,11 +514,16 @@ static void aborting_what_is_gone_is_no_error(void **state) {
   assert_int_equal(mst_store_perform(store, &op, &err), MST_OK);
 }
 
-/* --- time ------------------------------------------------------------------------------------------------------------- */
+/* --- time
+ * ------------------------------------------------------------------------------------------------------------- */
 
 /* Pauses belong to the context's clock: where that is a test's, they take no time. */
 static void pauses_pass_in_virtual_time(void **state) {
-  const mst_pair vars[] = {{"AWS_ACCESS_KEY_ID", "testkey"}, {"AWS_SECRET_ACCESS_KEY", "testsecret/with+odd=signs"}, {"AWS_ENDPOINT_URL", faulty_url()}, {"AWS_MAX_ATTEMPTS", "12"}, {NULL, NULL}};
+  const mst_pair vars[] = {{"AWS_ACCESS_KEY_ID", "testkey"},
+                           {"AWS_SECRET_ACCESS_KEY", "testsecret/with+odd=signs"},
+                           {"AWS_ENDPOINT_URL", faulty_url()},
+                           {"AWS_MAX_ATTEMPTS", "12"},
+                           {NULL, NULL}};
   int64_t slept[2];
   faulty_read r;
   (void)state;
@@ -519,10 +548,14 @@ static void pauses_pass_in_virtual_time(void **state) {
   assert_true(slept[0] == slept[1]); /* the same seed, the same run */
 }
 
-/* --- memory ----------------------------------------------------------------------------------------------------------- */
+/* --- memory
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static mst_status work_once(const mst_test_allocator *a) {
-  const mst_pair options[] = {{"endpoint", faulty_url()}, {"access_key_id", "testkey"}, {"secret_access_key", "testsecret/with+odd=signs"}, {"max_attempts", "2"}};
+  const mst_pair options[] = {{"endpoint", faulty_url()},
+                              {"access_key_id", "testkey"},
+                              {"secret_access_key", "testsecret/with+odd=signs"},
+                              {"max_attempts", "2"}};
   const char *keys[] = {"memory/a", "memory/b"};
   mst_context_options made = MST_CONTEXT_OPTIONS_INIT;
   mst_context *ctx = NULL;

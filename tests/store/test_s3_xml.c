@@ -36,7 +36,9 @@ static void tokens_of(const char *text, char *out, size_t n_out) {
 }
 
 static void tokens_are_what_is_written(void **state) {
-  static const struct { const char *text, *tokens; } cases[] = {
+  static const struct {
+    const char *text, *tokens;
+  } cases[] = {
       {"<a>b</a>", "<a>b</a>."},
       {"\xEF\xBB\xBF<?xml version=\"1.0\"?>\n<a x='>' y=\"/>\"><b/>t</a>\n", "<a><b></b>t</a>."},
       {"<s:a xmlns:s='u'><s:b>1</s:b></s:a>", "<a><b>1</b></a>."},
@@ -79,9 +81,14 @@ static void depth_is_bounded(void **state) {
 }
 
 static void text_comes_in_one_piece(void **state) {
-  static const struct { const char *text, *value; } cases[] = {
-      {"<r><k>plain</k></r>", "plain"}, {"<r><k/></r>", ""}, {"<r><k></k></r>", ""}, {"<r><k>a<!-- x -->b<![CDATA[&c]]>d&amp;e</k></r>", "ab&cd&e"}, {"<r><k> blank </k></r>", " blank "},
-      {"<r><k>a<x>inner</x>b</k></r>", "ab"}};
+  static const struct {
+    const char *text, *value;
+  } cases[] = {{"<r><k>plain</k></r>", "plain"},
+               {"<r><k/></r>", ""},
+               {"<r><k></k></r>", ""},
+               {"<r><k>a<!-- x -->b<![CDATA[&c]]>d&amp;e</k></r>", "ab&cd&e"},
+               {"<r><k> blank </k></r>", " blank "},
+               {"<r><k>a<x>inner</x>b</k></r>", "ab"}};
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     size_t n, n_value;
@@ -114,13 +121,17 @@ static void what_xml_needs_is_escaped(void **state) {
   mst_buf_free(&out);
 }
 
-/* --- documents -------------------------------------------------------------------------------------------------------- */
+/* --- documents
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void errors_give_their_facts(void **state) {
   mst_s3_error e;
   size_t n;
-  char *copy = copy_of("<?xml version=\"1.0\"?>\n<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is &apos;wrong&apos;</Message><Region>eu-west-1</Region>"
-                       "<RequestId>R</RequestId><HostId>H</HostId><Endpoint>b.s3.x</Endpoint><Deep><Code>no</Code></Deep></Error>", &n);
+  char *copy = copy_of(
+      "<?xml version=\"1.0\"?>\n<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is "
+      "&apos;wrong&apos;</Message><Region>eu-west-1</Region>"
+      "<RequestId>R</RequestId><HostId>H</HostId><Endpoint>b.s3.x</Endpoint><Deep><Code>no</Code></Deep></Error>",
+      &n);
   (void)state;
   assert_true(mst_s3_error_parse(copy, n, &e));
   assert_string_equal(e.code, "AuthorizationHeaderMalformed");
@@ -130,7 +141,9 @@ static void errors_give_their_facts(void **state) {
   assert_string_equal(e.host_id, "H");
   assert_string_equal(e.endpoint, "b.s3.x");
   free(copy);
-  copy = copy_of("<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code></Error><RequestId>S</RequestId></ErrorResponse>", &n);
+  copy = copy_of("<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code></Error><RequestId>S</RequestId></"
+                 "ErrorResponse>",
+                 &n);
   assert_true(mst_s3_error_parse(copy, n, &e));
   assert_string_equal(e.code, "AccessDenied");
   free(copy);
@@ -146,7 +159,8 @@ static void errors_give_their_facts(void **state) {
 static mst_status parse_list(const char *body, const char *prefix, const char *token, mst_page *page, mst_error *err) {
   char text[4000];
   size_t n;
-  snprintf(text, sizeof text, "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">%s</ListBucketResult>", body);
+  snprintf(text, sizeof text,
+           "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">%s</ListBucketResult>", body);
   char *copy = copy_of(text, &n);
   mst_page_init(page, NULL);
   *err = (mst_error){0};
@@ -159,11 +173,16 @@ static void listings_give_entries_in_order(void **state) {
   mst_page page;
   mst_error err;
   (void)state;
-  assert_int_equal(parse_list("<Name>b</Name><Prefix>p/</Prefix><IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b=</NextContinuationToken>"
-                              "<Contents><Key>p/a</Key><LastModified>2026-01-02T03:04:05.678Z</LastModified><ETag>&quot;e&quot;</ETag><Size>17</Size><Owner><ID>x</ID></Owner></Contents>"
-                              "<Contents><Key>p/z</Key><LastModified>2026-01-02T03:04:05Z</LastModified><Size>18446744073709551615</Size></Contents>"
-                              "<CommonPrefixes><Prefix>p/m/</Prefix></CommonPrefixes>",
-                              "p/", NULL, &page, &err), MST_OK);
+  assert_int_equal(
+      parse_list("<Name>b</Name><Prefix>p/</Prefix><IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b=</"
+                 "NextContinuationToken>"
+                 "<Contents><Key>p/a</Key><LastModified>2026-01-02T03:04:05.678Z</LastModified><ETag>&quot;e&quot;</"
+                 "ETag><Size>17</Size><Owner><ID>x</ID></Owner></Contents>"
+                 "<Contents><Key>p/z</Key><LastModified>2026-01-02T03:04:05Z</LastModified><Size>18446744073709551615</"
+                 "Size></Contents>"
+                 "<CommonPrefixes><Prefix>p/m/</Prefix></CommonPrefixes>",
+                 "p/", NULL, &page, &err),
+      MST_OK);
   assert_int_equal(page.n, 3);
   assert_string_equal(page.next, "a&b=");
   assert_string_equal(page.entries[0].key, "p/a");
@@ -185,7 +204,10 @@ static void encoded_keys_are_decoded_only_when_said(void **state) {
   assert_int_equal(parse_list("<Contents><Key>a%20b+c</Key><Size>1</Size></Contents>", "", NULL, &page, &err), MST_OK);
   assert_string_equal(page.entries[0].key, "a%20b+c");
   mst_page_free(&page);
-  assert_int_equal(parse_list("<Contents><Key>a%20b+c%2Bd%25%01</Key><Size>1</Size></Contents><EncodingType>url</EncodingType>", "", NULL, &page, &err), MST_OK);
+  assert_int_equal(
+      parse_list("<Contents><Key>a%20b+c%2Bd%25%01</Key><Size>1</Size></Contents><EncodingType>url</EncodingType>", "",
+                 NULL, &page, &err),
+      MST_OK);
   assert_string_equal(page.entries[0].key, "a b c+d%\x01");
   mst_page_free(&page);
 }
@@ -219,17 +241,22 @@ static void values_come_or_the_error_inside(void **state) {
   mst_s3_error failed;
   mst_error err = {0};
   size_t n;
-  char *copy = copy_of("<InitiateMultipartUploadResult><Bucket>b</Bucket><UploadId>a&amp;b</UploadId></InitiateMultipartUploadResult>", &n);
+  char *copy = copy_of(
+      "<InitiateMultipartUploadResult><Bucket>b</Bucket><UploadId>a&amp;b</UploadId></InitiateMultipartUploadResult>",
+      &n);
   (void)state;
-  assert_int_equal(mst_s3_value_parse(copy, n, "InitiateMultipartUploadResult", "UploadId", &value, &failed, &err), MST_OK);
+  assert_int_equal(mst_s3_value_parse(copy, n, "InitiateMultipartUploadResult", "UploadId", &value, &failed, &err),
+                   MST_OK);
   assert_string_equal(value, "a&b");
   free(copy);
   copy = copy_of("  \n<Error><Code>InternalError</Code><Message>m</Message></Error>", &n);
-  assert_int_equal(mst_s3_value_parse(copy, n, "CompleteMultipartUploadResult", "ETag", &value, &failed, &err), MST_E_IO);
+  assert_int_equal(mst_s3_value_parse(copy, n, "CompleteMultipartUploadResult", "ETag", &value, &failed, &err),
+                   MST_E_IO);
   assert_string_equal(failed.code, "InternalError");
   free(copy);
   copy = copy_of("<Other/>", &n);
-  assert_int_equal(mst_s3_value_parse(copy, n, "CompleteMultipartUploadResult", "ETag", &value, &failed, &err), MST_E_CORRUPT);
+  assert_int_equal(mst_s3_value_parse(copy, n, "CompleteMultipartUploadResult", "ETag", &value, &failed, &err),
+                   MST_E_CORRUPT);
   free(copy);
 }
 
@@ -237,8 +264,11 @@ static void deletions_name_what_is_left(void **state) {
   mst_s3_undeleted left;
   mst_error err = {0};
   size_t n;
-  char *copy = copy_of("<DeleteResult><Error><Key>gone</Key><Code>NoSuchKey</Code></Error><Deleted><Key>x</Key></Deleted><Error><Key>a&amp;b</Key><Code>AccessDenied</Code>"
-                       "<Message>no</Message></Error><Error><Key>c</Key><Code>InternalError</Code></Error></DeleteResult>", &n);
+  char *copy =
+      copy_of("<DeleteResult><Error><Key>gone</Key><Code>NoSuchKey</Code></Error><Deleted><Key>x</Key></"
+              "Deleted><Error><Key>a&amp;b</Key><Code>AccessDenied</Code>"
+              "<Message>no</Message></Error><Error><Key>c</Key><Code>InternalError</Code></Error></DeleteResult>",
+              &n);
   (void)state;
   assert_int_equal(mst_s3_delete_parse(copy, n, &left, &err), MST_OK);
   assert_int_equal(left.n, 2);
@@ -257,17 +287,22 @@ static void bodies_hold_what_was_asked(void **state) {
   assert_int_equal(mst_s3_delete_print(keys, 3, odd, &n_odd, &out, NULL), MST_OK);
   assert_int_equal(n_odd, 1);
   assert_true(!odd[0] && odd[1] && !odd[2]);
-  assert_non_null(strstr(mst_buf_text(&out), "<Object><Key>a&amp;b</Key></Object><Object><Key>c</Key></Object></Delete>"));
+  assert_non_null(
+      strstr(mst_buf_text(&out), "<Object><Key>a&amp;b</Key></Object><Object><Key>c</Key></Object></Delete>"));
   mst_buf_clear(&out);
   assert_int_equal(mst_s3_complete_print(tags, 2, &out, NULL), MST_OK);
-  assert_non_null(strstr(mst_buf_text(&out), "<Part><PartNumber>2</PartNumber><ETag>\"y\"</ETag></Part></CompleteMultipartUpload>"));
+  assert_non_null(strstr(mst_buf_text(&out),
+                         "<Part><PartNumber>2</PartNumber><ETag>\"y\"</ETag></Part></CompleteMultipartUpload>"));
   mst_buf_free(&out);
 }
 
 /* Every beginning of a sound document is an error or an answer, never a crash. */
 static void documents_cut_anywhere_are_survived(void **state) {
-  static const char whole[] = "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
-                              "<Contents><Key>a&#x41;b</Key><Size>1</Size><ETag><![CDATA[\"x\"]]></ETag></Contents><!-- c --><EncodingType>url</EncodingType></ListBucketResult>";
+  static const char whole[] = "<?xml "
+                              "version=\"1.0\"?><ListBucketResult><IsTruncated>true</"
+                              "IsTruncated><NextContinuationToken>t</NextContinuationToken>"
+                              "<Contents><Key>a&#x41;b</Key><Size>1</Size><ETag><![CDATA[\"x\"]]></ETag></"
+                              "Contents><!-- c --><EncodingType>url</EncodingType></ListBucketResult>";
   (void)state;
   for (size_t n = 0; n < sizeof whole - 1; n++) {
     char *copy = malloc(n == 0 ? 1 : n);

@@ -1,5 +1,6 @@
-/* tests/store/test_server.c - the conformance suite over the store that MESETA_TEST_STORE names, by operations that wait and
- * by asynchronous ones. tests/store/run_servers.py starts servers and runs it; alone it says what is missing and passes. */
+/* tests/store/test_server.c - the conformance suite over the store that MESETA_TEST_STORE names, by operations that
+ * wait and by asynchronous ones. tests/store/run_servers.py starts servers and runs it; alone it says what is missing
+ * and passes. */
 #include "store/conformance.h"
 
 #include <stdio.h>
@@ -25,8 +26,9 @@ static mst_store *open_place(const mst_conformance *c, mst_context *ctx) {
 int main(void) {
   char *url = getenv("MESETA_TEST_STORE");
   const uint32_t lax = getenv("MESETA_TEST_LAX_CLOSE") != NULL ? MST_CONF_LAX_CLOSE : 0;
-  const mst_conformance all[] = {{.name = "server", .flags = lax, .open = open_place, .arg = url},
-                                 {.name = "server, asynchronous", .flags = lax | MST_CONF_ASYNC, .open = open_place, .arg = url}};
+  const mst_conformance all[] = {
+      {.name = "server", .flags = lax, .open = open_place, .arg = url},
+      {.name = "server, asynchronous", .flags = lax | MST_CONF_ASYNC, .open = open_place, .arg = url}};
   if (url == NULL) {
     print_message("skipped: MESETA_TEST_STORE names no store (run_servers.py sets it)\n");
     return 77;
