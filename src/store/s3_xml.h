@@ -33,8 +33,7 @@ typedef struct mst_s3_undeleted {
   mst_s3_error error;
 } mst_s3_undeleted;
 mst_status mst_s3_delete_parse(char *text, size_t n, mst_s3_undeleted *out, mst_error *err);
-/* Body of DeleteObjects for keys[0 … n): keys that XML cannot carry are left out and marked in odd[0 … n).
- */
+/* Body of DeleteObjects for keys[0 … n): those that XML cannot carry are left out and marked in odd[0 … n). */
 mst_status mst_s3_delete_print(const char *const *keys, size_t n, bool *odd, size_t *n_odd, mst_buf *out,
                                mst_error *err);
 mst_status mst_s3_complete_print(const char *const *part_tags, size_t n, mst_buf *out, mst_error *err);
