@@ -2,7 +2,7 @@
  * and the table of what the other fasta_*.c files do.
  *
  * Owns: the tables. May call: base, fasta*.c, the generic machines. */
-#include "format/fasta.h"
+#include "format/fasta_region.h"
 
 /* ---- detection ------------------------------------------------------------------------------------------------ */
 
@@ -106,6 +106,8 @@ const mst_record_ops mst_records_fasta = {
     .n_columns = MST_FASTA_COLUMNS,
     .put_columns = mst_fasta_put_columns,
     .final_facts = mst_fasta_final_facts,
+    .plan_own = mst_fasta_plan,
+    .read_own = mst_fasta_read,
     .row_place = mst_fasta_row_place,
     .rows_schema = mst_fasta_rows_schema,
     .rows_open = mst_fasta_rows_open,

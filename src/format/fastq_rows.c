@@ -191,7 +191,8 @@ static size_t add_read(fastq_rows *r, const uint8_t *data, size_t n) {
 static mst_status make_room(fastq_rows *r, size_t n, mst_error *err) {
   mst_texts *const texts[COLUMNS] = {&r->name, &r->description, &r->sequence, &r->quality};
   mst_status status = MST_OK;
-  for (size_t i = 0; i < COLUMNS; i++) MST_TRY(mst_texts_room(texts[i], n / READ_BYTES_MIN + 3, n + r->title.size, err));
+  for (size_t i = 0; i < COLUMNS; i++)
+    MST_TRY(mst_texts_room(texts[i], n / READ_BYTES_MIN + 3, n + r->title.size, err));
 done:
   return status;
 }
