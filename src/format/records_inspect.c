@@ -29,6 +29,22 @@ static mst_status ask(inspect *n, mst_step *out) {
   return MST_OK;
 }
 
+/* A name that promises a container must not hold something else: that is what a failed download looks like. */
+static mst_status check_name(const inspect *n, mst_error *err) {
+  static const char *const gzip[] = {".gz", ".bgz", ".bgzf"}, *const zstd[] = {".zst", ".zstd"};
+  const char *name = n->job->members[0].name, *promised = NULL, *found = n->container_ops->name;
+  for (size_t i = 0; i < 3; i++)
+    if (mst_text_ends_nocase(name, gzip[i])) promised = "gzip";
+  for (size_t i = 0; i < 2; i++)
+    if (mst_text_ends_nocase(name, zstd[i])) promised = "zstd";
+  if (promised == NULL || mst_text_equal(found, promised) || (mst_text_equal(promised, "gzip") && mst_text_equal(found, "bgzf")))
+    return MST_OK;
+  return mst_fail_at(err, MST_E_CORRUPT, 0, "its name promises %s, but %s", promised,
+                     n->job->members[0].size == 0           ? "it is empty"
+                     : mst_text_equal(found, "plain") ? "its first bytes are not compressed"
+                                                      : "its first bytes are those of another container");
+}
+
 static mst_status open_container(inspect *n, mst_error *err) {
   const mst_container_open options = {.mem = n->job->mem,
                                       .name = n->job->name,
@@ -36,7 +52,10 @@ static mst_status open_container(inspect *n, mst_error *err) {
                                       .size = n->job->members[0].size,
                                       .plain_end = UINT64_MAX,
                                       .recover = n->job->recover};
+  mst_status status;
   n->container_ops = mst_container_detect(n->input.data, n->input.size);
+  status = check_name(n, err);
+  if (status != MST_OK) return status;
   return n->container_ops->open(&options, &n->container, err);
 }
 

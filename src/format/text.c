@@ -31,19 +31,20 @@ static bool is_wide(const uint8_t *d, size_t n) {
   return n >= 4 && d[0] == 0 && d[1] == 0 && d[2] == 0xfe && d[3] == 0xff;
 }
 
-/* Text has few control bytes; binary formats have NUL bytes early. */
+/* Text has few control bytes; binary formats have NUL bytes early. What a name calls text is text, whatever it holds. */
 static int text_probe(const char *name, uint64_t size, const uint8_t *head, size_t n) {
+  enum { UNLIKELY = 2, EMPTY = 10, LIKELY = 12 };
   size_t strange = 0;
   (void)name;
-  if (size == 0 || n == 0) return 10;
-  if (is_wide(head, n)) return 12;
+  if (size == 0 || n == 0) return EMPTY;
+  if (is_wide(head, n)) return LIKELY;
   n = mst_min_size(n, 4096);
   for (size_t i = 0; i < n; i++) {
     const uint8_t c = head[i];
-    if (c == 0) return 0;
+    if (c == 0) return UNLIKELY;
     strange += (c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\f' && c != 0x1b) || c == 0x7f;
   }
-  return strange * 20 > n ? 0 : 12;
+  return strange * 20 > n ? UNLIKELY : LIKELY;
 }
 
 static mst_status text_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect, uint64_t *want,

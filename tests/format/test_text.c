@@ -3,8 +3,10 @@
 #include "format/records.h"
 #include "format/wrap.h"
 
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <zlib.h>
 
 static void naive_lines(exact *e, const uint8_t *data, size_t n) {
   const size_t header = n >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
@@ -323,6 +325,111 @@ static void corpus_gzip_texts_are_exact(void **state) {
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) check_case("gztext", names[i], "input.gz");
 }
 
+/* ---- real files ------------------------------------------------------------------------------------------------------ */
+
+static json_t *expected_of(const char *path) {
+  char name[PATH_MAX + 20];
+  snprintf(name, sizeof name, "%s.expected.json", path);
+  return json_load_file(name, 0, NULL);
+}
+
+static void check_text_file(const char *path, const json_t *expected) {
+  const json_t *refused = json_object_get(expected, "refused");
+  mst_error err = {0};
+  exact e;
+  drive d;
+  size_t size;
+  uint8_t *data = mst_test_read_file(path, &size);
+  drive_init(&d, NULL, &mst_format_text, path, data, size);
+  d.spacing = 20000;
+  if (json_is_string(refused)) {
+    assert_int_not_equal(drive_inspect(&d, &err), MST_OK);
+  } else {
+    naive_lines(&e, data, size);
+    exact_ok(drive_index(&d, NULL, 0, &err), &err);
+    assert_int_equal(e.n, json_integer_value(json_object_get(expected, "lines")));
+    exact_check_plan(&d, &e, &(mst_plan_query){.slices = 7});
+    exact_check_plan(&d, &e, &(mst_plan_query){.slices = 50});
+    check_words(&d, &e, &(mst_plan_query){.slices = 7, .strategy = "words"});
+    exact_check_cuts(&d, size, 2);
+    exact_free(&e);
+  }
+  drive_free(&d);
+  free(data);
+}
+
+/* By zlib, member after member. */
+static uint8_t *naive_gunzip(const uint8_t *data, size_t size, size_t *n) {
+  uint8_t *out = NULL;
+  *n = 0;
+  for (size_t at = 0; at < size && data[at] != 0;) {
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)(data + at), .avail_in = (uInt)(size - at)};
+    int result = inflateInit2(&z, 31);
+    while (result == Z_OK) {
+      out = realloc(out, *n + 65536);
+      assert_non_null(out);
+      z.next_out = out + *n;
+      z.avail_out = 65536;
+      result = inflate(&z, Z_NO_FLUSH);
+      *n += 65536 - z.avail_out;
+    }
+    assert_int_equal(result, Z_STREAM_END);
+    at = size - z.avail_in;
+    inflateEnd(&z);
+  }
+  return out;
+}
+
+static void check_gzip_file(const char *path, const json_t *expected) {
+  const bool whole = json_is_null(json_object_get(expected, "refused"));
+  mst_error err = {0};
+  drive d;
+  size_t size;
+  uint8_t *data = mst_test_read_file(path, &size);
+  drive_init(&d, NULL, &mst_format_text, path, data, size);
+  d.spacing = 20000;
+  mst_status status = drive_index(&d, NULL, 0, &err);
+  if (whole && strstr(path, "without-eof-block") == NULL) {
+    exact e;
+    size_t n;
+    uint8_t *plain = naive_gunzip(data, size, &n);
+    exact_ok(status, &err);
+    naive_lines(&e, plain, n);
+    exact_check_plan(&d, &e, &(mst_plan_query){.slices = 7});
+    exact_check_plan(&d, &e, &(mst_plan_query){.slices = 50});
+    exact_check_cuts(&d, size, 2);
+    exact_free(&e);
+    free(plain);
+  } else {
+    if (status != MST_E_CORRUPT && status != MST_E_UNSUPPORTED) fail_msg("%s: %d", path, status);
+    assert_string_equal(strrchr(err.object, '/'), strrchr(path, '/'));
+    d.recover = true;
+    if (drive_inspect(&d, &err) == MST_OK) (void)drive_index(&d, NULL, 0, &err);
+  }
+  drive_free(&d);
+  free(data);
+}
+
+static int walk_file(const char *path, const struct stat *st, int kind, struct FTW *ftw) {
+  json_t *expected = kind == FTW_F ? expected_of(path) : NULL;
+  (void)st;
+  (void)ftw;
+  if (expected == NULL) return 0;
+  if (strstr(path, "/files/gzip/") != NULL) check_gzip_file(path, expected);
+  else check_text_file(path, expected);
+  json_decref(expected);
+  return 0;
+}
+
+static void real_files_are_exact(void **state) {
+  char folder[PATH_MAX];
+  (void)state;
+  MST_TEST_NEED_SHARED("corpus/files/text", folder);
+  assert_int_equal(nftw(folder, walk_file, 16, FTW_PHYS), 0);
+  MST_TEST_NEED_SHARED("corpus/files/gzip", folder);
+  assert_int_equal(nftw(folder, walk_file, 16, FTW_PHYS), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(small_texts_are_exact),      cmocka_unit_test(random_texts_are_exact),
@@ -330,6 +437,7 @@ int main(void) {
       cmocka_unit_test(rows_are_lines_or_words),    cmocka_unit_test(rows_name_what_is_no_text),
       cmocka_unit_test(wide_text_is_refused),       cmocka_unit_test(names_and_bytes_tell_text),
       cmocka_unit_test(corpus_texts_are_exact),     cmocka_unit_test(corpus_gzip_texts_are_exact),
+      cmocka_unit_test(real_files_are_exact),
   };
   return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
