@@ -33,7 +33,7 @@ void mst_block_free(mst_block *b) {
 
 mst_status mst_block_grow(mst_block *b, size_t capacity, mst_error *err) {
   block_head *head;
-  if (capacity <= b->capacity) return MST_OK;
+  if (capacity <= b->capacity && b->data != NULL) return MST_OK;
   if (capacity > SIZE_MAX / 2) return mst_fail_memory(err);
   head = mst_resize(b->mem, b->data != NULL ? head_of(b->data) : NULL, sizeof *head + capacity);
   if (head == NULL) return mst_fail_memory(err);

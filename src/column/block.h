@@ -23,8 +23,9 @@ mst_status mst_block_shrink(mst_block *b, mst_error *err);
 /* Moves the memory into refcounted bytes and leaves `b` empty; an empty block gives valid bytes of size 0. */
 void mst_block_take(mst_block *b, mst_bytes *out);
 
+/* Room for `extra` bytes behind `size`; `data` is not NULL afterwards. */
 static inline mst_status mst_block_reserve(mst_block *b, size_t extra, mst_error *err) {
-  if (b->capacity - b->size >= extra) return MST_OK;
+  if (b->capacity - b->size >= extra && b->data != NULL) return MST_OK;
   if (extra > SIZE_MAX / 4 - b->size) return mst_fail_memory(err);
   return mst_block_grow(b, mst_max_size(b->size + extra, b->capacity + b->capacity / 2 + 64), err);
 }

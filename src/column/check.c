@@ -69,6 +69,8 @@ static mst_status check_node(const struct ArrowSchema *schema, const struct Arro
   if (array->length < least) return misfit(schema, "it is shorter than its parent", err);
   if (array->n_children != schema->n_children || (array->n_children > 0 && array->children == NULL))
     return misfit(schema, "the number of children is wrong", err);
+  if (mst_type_children(&type) >= 0 && mst_type_children(&type) != schema->n_children)
+    return misfit(schema, "its format needs another number of children", err);
   MST_TRY(check_buffers(schema, array, &type, err));
   if (type.layout == MST_LAYOUT_FIXED) *bytes += (uint64_t)array->length * type.width;
   if (type.kind == MST_KIND_TEXT || type.kind == MST_KIND_BYTES)

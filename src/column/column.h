@@ -88,7 +88,7 @@ mst_status mst_schema_plain(const mst_allocator *mem, const struct ArrowSchema *
                             mst_error *err);
 mst_status mst_array_plain(const mst_allocator *mem, const struct ArrowSchema *schema, struct ArrowArray *array,
                            struct ArrowArray *out, mst_error *err);
-/* Bytes of value `i` of a text or bytes array (`i` includes its offset), whatever the layout. */
+/* Bytes of value `i` of a text or bytes array (`i` includes its offset), whatever the layout; maybe NULL when *n is 0. */
 const uint8_t *mst_array_text(const mst_type *type, const struct ArrowArray *array, int64_t i, size_t *n);
 /* One view of a view array: inline up to 12 bytes, else at byte `at` of data buffer `buffer`. */
 void mst_view_put(uint8_t view[16], const uint8_t *p, size_t n, uint32_t buffer, uint32_t at);

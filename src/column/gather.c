@@ -51,6 +51,7 @@ static mst_status gather_fixed(const gathering *g, mst_block *out) {
   const uint8_t *from = g->array->buffers[1];
   uint32_t width = g->type.width;
   int64_t i;
+  if (from == NULL) return mst_block_put_zero(out, (size_t)g->n * width, err); /* there are only nulls */
   MST_TRY(mst_block_reserve(out, (size_t)g->n * width, err));
   out->size = (size_t)g->n * width;
   switch (width) {
@@ -84,16 +85,16 @@ done:
 /* ---- byte strings -------------------------------------------------------------------------------------------- */
 
 const uint8_t *mst_array_text(const mst_type *type, const struct ArrowArray *array, int64_t i, size_t *n) {
-  const uint8_t *view;
+  const uint8_t *view, *bytes = array->buffers[2];
   if (type->layout == MST_LAYOUT_OFFSETS32) {
     const int32_t *offsets = array->buffers[1];
     *n = (size_t)(offsets[i + 1] - offsets[i]);
-    return (const uint8_t *)array->buffers[2] + offsets[i];
+    return bytes != NULL ? bytes + offsets[i] : NULL;
   }
   if (type->layout == MST_LAYOUT_OFFSETS64) {
     const int64_t *offsets = array->buffers[1];
     *n = (size_t)(offsets[i + 1] - offsets[i]);
-    return (const uint8_t *)array->buffers[2] + offsets[i];
+    return bytes != NULL ? bytes + offsets[i] : NULL;
   }
   view = (const uint8_t *)array->buffers[1] + 16 * i;
   *n = mst_le32(view);

@@ -19,7 +19,7 @@ typedef struct fb {
 } fb;
 
 static uint8_t *fb_take(fb *b, size_t n) {
-  if (b->status == MST_OK && b->used + n > b->room) {
+  if (b->status == MST_OK && (b->used + n > b->room || b->data == NULL)) {
     const size_t room = (b->used + n) * 2 + 256;
     uint8_t *grown = room > FB_LIMIT ? NULL : mst_alloc(NULL, room);
     if (grown == NULL) {

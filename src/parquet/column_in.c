@@ -5,7 +5,7 @@
 
 #include "parquet/convert.h"
 
-enum { LEVELS_AHEAD = 4096, INDICES_AT_ONCE = 1024 };
+enum { LEVELS_AHEAD = 4096, INDICES_AT_ONCE = 1024, PAGE_MAX = 1 << 30 };
 
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
@@ -123,6 +123,7 @@ static void ask(mst_pq_column_in *c, uint64_t least) {
 static mst_status unpack(mst_pq_column_in *c, const uint8_t *body, size_t n, size_t plain, mst_block *out,
                          const uint8_t **data, mst_error *err) {
   mst_status status = MST_OK;
+  if (plain > PAGE_MAX) return mst_fail(err, MST_E_LIMIT, "a page of %zu bytes, %d is the most", plain, PAGE_MAX);
   if (!mst_block_plausible(c->codec, body, n, plain))
     return mst_fail(err, MST_E_CORRUPT, "%zu bytes of %s cannot unpack to %zu", n, mst_block_codec_name(c->codec),
                     plain);

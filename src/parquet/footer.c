@@ -20,7 +20,7 @@ void *mst_pq_file_alloc(mst_parquet_file *f, size_t count, size_t size) {
   arena_block *b;
   void *out;
   if (!mst_mul_size(count, size, &n) || n > SIZE_MAX / 2) return NULL;
-  n = (n + 15) & ~(size_t)15;
+  n = n == 0 ? 16 : (n + 15) & ~(size_t)15;
   if (n > f->arena_left) {
     size_t room = n > ARENA_BLOCK / 4 ? n : ARENA_BLOCK;
     b = mst_alloc_zero(f->mem, 1, sizeof *b + room);
