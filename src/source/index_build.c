@@ -54,7 +54,7 @@ static uint32_t threads_of(const mst_source *s, const mst_scan_options *o) {
 
 uint64_t mst_scan_pieces(const mst_source *s, const json_t *facts, const mst_scan_options *o) {
   const uint64_t size = mst_object_size(s->object);
-  if (!json_is_true(json_object_get(facts, "pieces")) || size == 0) return 1;
+  if (!json_is_true(json_object_get(facts, "pieces")) || size == 0 || o->recover) return 1;
   uint64_t piece = o->piece_bytes;
   if (piece == 0) {
     const uint32_t threads = threads_of(s, o);

@@ -111,7 +111,7 @@ mst_status mst_index_make(mst_source *s, const mst_index_options *options, json_
   if ((s->format->flags & MST_FORMAT_NO_INDEX) != 0) return new_report(s, "not-needed", 0, 0, NULL, report, err);
   if (options->force == 0) MST_TRY(is_fresh(s, report, cancel, err));
   if (*report != NULL) goto done;
-  MST_TRY(mst_source_facts(s, &facts, cancel, err));
+  MST_TRY(mst_source_facts(s, options->recover != 0, &facts, cancel, err));
   if (options->dry_run != 0) {
     status = dry_run(s, facts, &scan, report, err);
     goto done;
@@ -133,7 +133,7 @@ done:
 mst_status mst_index_pieces(mst_source *s, const mst_index_options *options, uint64_t *pieces, mst_cancel *cancel, mst_error *err) {
   json_t *facts = NULL;
   const mst_scan_options scan = scan_options(options);
-  mst_status status = mst_source_facts(s, &facts, cancel, err);
+  mst_status status = mst_source_facts(s, options->recover != 0, &facts, cancel, err);
   if (status == MST_OK) *pieces = mst_scan_pieces(s, facts, &scan);
   json_decref(facts);
   return status;
@@ -147,7 +147,7 @@ mst_status mst_index_scan(mst_source *s, uint64_t i, uint64_t n, const mst_index
   mst_buf text;
   const mst_scan_options scan = scan_options(options);
   mst_buf_init(&text, s->mem, SIZE_MAX / 2);
-  MST_TRY(mst_source_facts(s, &facts, cancel, err));
+  MST_TRY(mst_source_facts(s, options->recover != 0, &facts, cancel, err));
   if (n > 1 && !json_is_true(json_object_get(facts, "pieces"))) {
     status = mst_fail(err, MST_E_ARGUMENT, "%s cannot be scanned in pieces", mst_object_url(s->object));
     goto done;
@@ -181,7 +181,7 @@ mst_status mst_index_collect(mst_source *s, const mst_bytes *partials, size_t n,
   const mst_partials list = {.self = &given, .n = n, .next = next_given};
   const mst_scan_options scan = scan_options(options);
   MST_TRY(must_be_indexable(s, err));
-  MST_TRY(mst_source_facts(s, &facts, cancel, err));
+  MST_TRY(mst_source_facts(s, options->recover != 0, &facts, cancel, err));
   MST_TRY(open_writer(s, facts, &writer, cancel, err));
   const mst_rows_sink sink = {.self = writer, .put = put_row};
   MST_TRY(mst_scan_collect(s, facts, &scan, &list, &sink, &final, cancel, err));
@@ -230,7 +230,7 @@ mst_status mst_companion_export(mst_source *s, const char *kind, const char *to,
     status = mst_fail(err, MST_E_UNSUPPORTED, "the format %s has no companion \"%.20s\"", s->format->name, kind);
     goto done;
   }
-  MST_TRY(mst_source_facts(s, &facts, cancel, err));
+  MST_TRY(mst_source_facts(s, false, &facts, cancel, err));
   MST_TRY(mst_task_init(&task, s, facts, NULL, err));
   MST_TRY(s->format->export_companion(&task.job, kind, &machine, err));
   MST_TRY(mst_engine_open(s->ctx, machine, &task.inputs, task.job.memory, &engine, err));

@@ -185,7 +185,7 @@ static mst_status prepare(mst_source *s, const mst_query *query, mst_task *task,
   mst_error_clear(&why);
   if (!own) MST_TRY(mst_source_index_load(s, &index, &state, &why, cancel, err));
   if (index != NULL) facts = json_incref(index->facts);
-  else if (own || (query->region != NULL && s->format->companions != NULL)) MST_TRY(mst_source_facts(s, &facts, cancel, err));
+  else if (own || (query->region != NULL && s->format->companions != NULL)) MST_TRY(mst_source_facts(s, false, &facts, cancel, err));
   MST_TRY(mst_task_init(task, s, facts, index, err));
   if (query->region != NULL || own) MST_TRY(mst_task_companions(task, s, cancel, err));
   if (index == NULL && !own && (query->region == NULL || !has_fresh_companion(task))) status = fail_no_index(s, state, &why, err);

@@ -286,13 +286,14 @@ void mst_task_free(mst_task *t) {
 
 /* ---- facts ---- */
 
-static mst_status inspect(mst_source *s, json_t **out, mst_cancel *cancel, mst_error *err) {
+static mst_status inspect(mst_source *s, bool recover, json_t **out, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_machine *machine = NULL;
   mst_engine *engine = NULL;
   mst_step step = {0};
   mst_task task;
   MST_TRY(mst_task_init(&task, s, NULL, NULL, err));
+  task.job.recover = recover;
   if (s->format->inspect == NULL) {
     MST_TRY_ALLOC(*out = json_object());
     goto done;
@@ -313,10 +314,11 @@ done:
   return status;
 }
 
-mst_status mst_source_facts(mst_source *s, json_t **out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_source_facts(mst_source *s, bool recover, json_t **out, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
+  if (recover) return inspect(s, true, out, cancel, err);
   pthread_mutex_lock(&s->lock);
-  if (s->facts == NULL) status = inspect(s, &s->facts, cancel, err);
+  if (s->facts == NULL) status = inspect(s, false, &s->facts, cancel, err);
   if (status == MST_OK) *out = json_incref(s->facts);
   pthread_mutex_unlock(&s->lock);
   return status;

@@ -72,7 +72,7 @@ static mst_status scan_and_compare(checker *c, const mst_verify_options *o, json
   const mst_scan_options scan = {.spacing = c->index == NULL ? 0 : c->index->spacing, .threads = o->threads, .recover = o->recover != 0,
                                  .progress = o->progress, .progress_arg = o->progress_arg};
   const mst_rows_sink sink = {.self = c, .put = compare_rows};
-  MST_TRY(mst_source_facts(c->source, &facts, c->cancel, err));
+  MST_TRY(mst_source_facts(c->source, o->recover != 0, &facts, c->cancel, err));
   if (c->source->format->scan == NULL) goto done;
   MST_TRY(mst_task_init(&task, c->source, facts, NULL, err));
   MST_TRY(c->source->format->index_schema(&task.job, &c->schema, err));
@@ -161,7 +161,7 @@ mst_status mst_source_describe(mst_source *s, json_t **out, mst_cancel *cancel, 
   MST_TRY(mst_pin_to_json(mst_object_pin(s->object), &pin, err));
   MST_TRY(mst_json_set(r, "pin", json_incref(pin), err));
   if ((s->format->flags & MST_FORMAT_NO_INDEX) == 0) MST_TRY(describe_index(s, r, &facts, cancel, err));
-  if (facts == NULL) MST_TRY(mst_source_facts(s, &facts, cancel, err));
+  if (facts == NULL) MST_TRY(mst_source_facts(s, false, &facts, cancel, err));
   MST_TRY(mst_json_set(r, "facts", json_incref(facts), err));
   *out = r;
   r = NULL;
