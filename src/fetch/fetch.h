@@ -1,7 +1,7 @@
 /* fetch/fetch.h - bytes of pinned objects: many ranges at once, coalesced, in parallel, within the memory budget; and
  * one range after another with read-ahead.
  *
- * Owns: pinned objects, read plans, the block cache. May call: base, store. */
+ * Owns: pinned objects, read plans, the memory of chunks. May call: base, store. */
 #ifndef MST_FETCH_FETCH_H
 #define MST_FETCH_FETCH_H
 

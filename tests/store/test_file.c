@@ -392,9 +392,63 @@ static void pages_go_on_without_their_walk(void **state) {
   mst_store_unref(s);
 }
 
-static int make_base(void **state) {
+/* ---- allocations ------------------------------------------------------------------------------------------------ */
+
+static mst_status list_with(mst_context *ctx, mst_store *s, uint32_t page_max, mst_error *err) {
+  mst_page page;
+  mst_status status = MST_OK;
+  char *token = NULL;
+  mst_page_init(&page, mst_context_mem(ctx));
+  do {
+    mst_op op = mst_op_make(MST_OP_LIST, NULL);
+    op.page = &page;
+    op.page_max = page_max;
+    op.token = token;
+    mst_page_clear(&page);
+    MST_TRY(mst_store_perform(s, &op, err));
+    free(token);
+    token = page.next != NULL ? strdup(page.next) : NULL;
+  } while (token != NULL);
+done:
+  free(token);
+  mst_page_free(&page);
+  return status;
+}
+
+static void each_allocation_fails_in_turn(void **state) {
+  char path[PATH_MAX];
+  mst_store *outside = place(path);
   (void)state;
-  return 0;
+  for (int i = 0; i < 200; i++) {
+    char key[32];
+    (void)snprintf(key, sizeof key, "%d/%d/%d", i % 3, i % 7, i);
+    assert_int_equal(conf_put_text(outside, key, "1"), MST_OK);
+  }
+  for (long n = 1;; n++) {
+    mst_test_allocator a;
+    mst_context_options options = MST_CONTEXT_OPTIONS_INIT;
+    mst_context *ctx = NULL;
+    mst_store *s = NULL;
+    mst_status status = MST_OK;
+    mst_error err = {0};
+    mst_test_allocator_init(&a, n, false);
+    options.allocator = &a.allocator;
+    MST_TRY(mst_context_open(&options, &ctx, &err));
+    MST_TRY(mst_store_open_url(ctx, path, NULL, 0, &s, &err));
+    MST_TRY(conf_put(s, "new/x", "1", 1, MST_PUT_REPLACE, NULL, NULL, &err));
+    MST_TRY(list_with(ctx, s, 0, &err));
+    MST_TRY(list_with(ctx, s, 17, &err));
+  done:
+    mst_store_unref(s);
+    mst_context_unref(ctx);
+    assert_int_equal(a.live_blocks, 0);
+    assert_int_equal(status, a.failed ? MST_E_NO_MEMORY : MST_OK);
+    if (!a.failed) {
+      assert_true(n > 30);
+      break;
+    }
+  }
+  mst_store_unref(outside);
 }
 
 static int remove_base(void **state) {
@@ -415,10 +469,11 @@ int main(void) {
       cmocka_unit_test(unfinished_files_are_no_objects),      cmocka_unit_test(foreign_upload_ids_reach_nothing),
       cmocka_unit_test(every_way_of_changing_a_file_is_seen), cmocka_unit_test(etags_never_come_back),
       cmocka_unit_test(waiting_for_a_lock_can_be_cancelled),  cmocka_unit_test(pages_go_on_without_their_walk),
+      cmocka_unit_test(each_allocation_fails_in_turn),
   };
   mst_test_folder(base);
   int failed = mst_conformance_run(all, sizeof all / sizeof *all);
-  failed += cmocka_run_group_tests_name("file, special", special, make_base, remove_base);
+  failed += cmocka_run_group_tests_name("file, special", special, NULL, remove_base);
   mst_test_folder_remove(base);
   return failed;
 }
