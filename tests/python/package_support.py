@@ -121,11 +121,13 @@ class _SlowHandler(http.server.BaseHTTPRequestHandler):
             self._head()
 
     def _known(self) -> bool:
-        if self.path.split("?")[0] == self.server.path:
+        if self.path.split("?")[0] == self.server.path and not self.server.stopped.is_set():
             return True
-        self.send_response(404)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        self.close_connection = self.server.stopped.is_set()
+        if not self.close_connection:
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         return False
 
     def do_GET(self) -> None:
@@ -143,6 +145,8 @@ class _SlowHandler(http.server.BaseHTTPRequestHandler):
                 if at > self.server.fast:
                     self.server.stopped.wait(self.server.pause)
         except OSError:
+            self.close_connection = True
+        if at < end:
             self.close_connection = True
 
 
