@@ -35,13 +35,14 @@ void mst_key_plan_free(const mst_allocator *mem, mst_key_plan *plan) {
   }
 }
 
-static mst_status new_plan(planner *p, mst_key_kind kind, const char *label, mst_key_plan **out, mst_error *err) {
+static mst_key_plan *new_plan(const planner *p, mst_key_kind kind, const char *label) {
   mst_key_plan *plan = mst_alloc_zero(p->mem, 1, sizeof *plan);
-  if (plan == NULL) return mst_fail_memory(err);
+  if (plan == NULL) return NULL;
   plan->kind = kind;
   plan->label = mst_text_copy(p->mem, label);
-  *out = plan;
-  return plan->label == NULL ? mst_fail_memory(err) : MST_OK;
+  if (plan->label != NULL) return plan;
+  mst_free(p->mem, plan);
+  return NULL;
 }
 
 static mst_status set(planner *p, char **field, const char *text, mst_error *err) {
@@ -69,7 +70,7 @@ static mst_status static_keys(planner *p, const char *label, const char *access,
     return mst_fail(err, MST_E_ARGUMENT, "%s: %s is set and %s is not", label,
                     access != NULL ? "the access key" : "the secret key",
                     access != NULL ? "the secret key" : "the access key");
-  MST_TRY(new_plan(p, MST_KEYS_STATIC, label, out, err));
+  MST_TRY_ALLOC(*out = new_plan(p, MST_KEYS_STATIC, label));
   MST_TRY(set(p, &(*out)->access_key, access, err));
   MST_TRY(set(p, &(*out)->secret_key, secret, err));
   MST_TRY(set(p, &(*out)->token, token, err));
@@ -108,7 +109,7 @@ static mst_status container(planner *p, mst_key_plan **out, mst_error *err) {
               : snprintf(url, sizeof url, "%s", full);
   if (n < 0 || (size_t)n >= sizeof url)
     return mst_fail(err, MST_E_ARGUMENT, "the address of the container's credentials is too long");
-  MST_TRY(new_plan(p, MST_KEYS_CONTAINER, "container", out, err));
+  MST_TRY_ALLOC(*out = new_plan(p, MST_KEYS_CONTAINER, "container"));
   MST_TRY(set(p, &(*out)->url, url, err));
   MST_TRY(set(p, &(*out)->container_token, option(p, MST_OPTION_CONTAINER_TOKEN), err));
   MST_TRY(set(p, &(*out)->token_file, option(p, MST_OPTION_CONTAINER_TOKEN_FILE), err));
@@ -123,7 +124,7 @@ static bool has_container(const planner *p) {
 static mst_status instance(planner *p, mst_key_plan **out, mst_error *err) {
   const uint64_t attempts = mst_settings_u64(p->settings, MST_OPTION_METADATA_ATTEMPTS);
   mst_status status = MST_OK;
-  MST_TRY(new_plan(p, MST_KEYS_INSTANCE, "instance metadata", out, err));
+  MST_TRY_ALLOC(*out = new_plan(p, MST_KEYS_INSTANCE, "instance metadata"));
   MST_TRY(set(p, &(*out)->url, option(p, MST_OPTION_METADATA_ENDPOINT), err));
   (*out)->attempts = attempts < 1 ? 1 : attempts > 10 ? 10 : (uint32_t)attempts;
 done:
@@ -156,7 +157,7 @@ done:
 static mst_status web_identity(planner *p, const char *role, const char *token_file, const char *session,
                                mst_key_plan **out, mst_error *err) {
   mst_status status = MST_OK;
-  MST_TRY(new_plan(p, MST_KEYS_WEB_IDENTITY, "web identity", out, err));
+  MST_TRY_ALLOC(*out = new_plan(p, MST_KEYS_WEB_IDENTITY, "web identity"));
   MST_TRY(set(p, &(*out)->token_file, token_file, err));
   MST_TRY(set_sts(p, *out, role, session, err));
 done:
@@ -195,7 +196,7 @@ static mst_status role_of_profile(planner *p, const char *profile, const char *r
     return mst_fail(err, MST_E_ARGUMENT,
                     "profile \"%s\" has a role_arn and needs one of source_profile and credential_source", profile);
   snprintf(label, sizeof label, "role of profile %.120s", profile);
-  MST_TRY(new_plan(p, MST_KEYS_ROLE, label, out, err));
+  MST_TRY_ALLOC(*out = new_plan(p, MST_KEYS_ROLE, label));
   MST_TRY(set_sts(p, *out, role, session, err));
   MST_TRY(set(p, &(*out)->external_id, in_profile(p, profile, "external_id"), err));
   MST_TRY(set(p, &(*out)->duration, in_profile(p, profile, "duration_seconds"), err));
@@ -235,7 +236,7 @@ static mst_status sso_of_profile(planner *p, const char *profile, const char *se
     return mst_fail(err, MST_E_ARGUMENT, "profile \"%s\": sso_region is not a region's name", profile);
   if (own != NULL) snprintf(url, sizeof url, "%.150s", own);
   else snprintf(url, sizeof url, "https://portal.sso.%s.amazonaws.com", region);
-  MST_TRY(new_plan(p, MST_KEYS_SSO, "single sign-on", out, err));
+  MST_TRY_ALLOC(*out = new_plan(p, MST_KEYS_SSO, "single sign-on"));
   MST_TRY(set(p, &(*out)->url, url, err));
   MST_TRY(set(p, &(*out)->region, region, err));
   MST_TRY(set(p, &(*out)->sso_account, account, err));
@@ -306,7 +307,7 @@ static mst_status wrap_in_role(planner *p, mst_key_plan **plan, mst_error *err) 
   mst_key_plan *outer = NULL;
   mst_status status = MST_OK;
   if (role == NULL || *plan == NULL || (*plan)->kind == MST_KEYS_WEB_IDENTITY) return MST_OK;
-  MST_TRY(new_plan(p, MST_KEYS_ROLE, "role of the storage options", &outer, err));
+  MST_TRY_ALLOC(outer = new_plan(p, MST_KEYS_ROLE, "role of the storage options"));
   MST_TRY(set_sts(p, outer, role, option(p, MST_OPTION_ROLE_SESSION_NAME), err));
   MST_TRY(set(p, &outer->external_id, option(p, MST_OPTION_ROLE_EXTERNAL_ID), err));
   outer->base = *plan;

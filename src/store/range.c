@@ -50,7 +50,10 @@ bool mst_ranged_ask(mst_ranged *r, char out[64]) {
   if (r->step == MST_RANGED_WHOLE) return false;
   if (r->step == MST_RANGED_PROBE) snprintf(out, 64, "bytes=0-0");
   else if (!r->placed) snprintf(out, 64, "bytes=-%llu", (ull)r->op->size);
-  else snprintf(out, 64, "bytes=%llu-%llu", (ull)(r->first + r->have), (ull)(r->first + r->want - 1));
+  else {
+    const ull from = r->first + r->have, last = r->first + r->want - 1;
+    snprintf(out, 64, "bytes=%llu-%llu", from, last);
+  }
   return true;
 }
 

@@ -110,7 +110,7 @@ static field find_field(const char *name, size_t n) {
     uint8_t n;
     field what;
   } fields[] = {
-#define FIELD(text, what) {text, sizeof text - 1, what}
+#define FIELD(text, what) {text, sizeof(text) - 1, what}
       FIELD("etag", FIELD_ETAG),
       FIELD("date", FIELD_DATE),
       FIELD("content-length", FIELD_LENGTH),

@@ -175,11 +175,11 @@ static bool item_children(mst_xml *x, item *i) {
     name = x->token;
     n_name = x->n_token;
     if (!mst_xml_text(x, &text, &n)) return false;
-    if (n_name == 3 && memcmp(name, "Key", 3) == 0) i->key = text, i->n_key = n;
+    if ((n_name == 3 && memcmp(name, "Key", 3) == 0) || (n_name == 6 && memcmp(name, "Prefix", 6) == 0))
+      i->key = text, i->n_key = n;
     else if (n_name == 4 && memcmp(name, "Size", 4) == 0) {
       if (!parse_digits(text, n, &i->size)) return x->wrong = "a size is no number", false;
     } else if (n_name == 4 && memcmp(name, "ETag", 4) == 0) i->etag = text, i->n_etag = n;
-    else if (n_name == 6 && memcmp(name, "Prefix", 6) == 0) i->key = text, i->n_key = n;
     else if (n_name == 12 && memcmp(name, "LastModified", 12) == 0) i->modified_us = parse_time(text, n);
   }
 }

@@ -252,6 +252,11 @@ mst_status mst_xml_fail(const mst_xml *x, const char *what, mst_error *err) {
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
+/* U+FFFE and U+FFFF. */
+static bool is_beyond(const char *text) {
+  return (unsigned char)text[0] == 0xEF && (unsigned char)text[1] == 0xBF && (unsigned char)text[2] >= 0xBE;
+}
+
 mst_status mst_xml_escape(mst_buf *out, const char *in, bool *fit, mst_error *err) {
   mst_status status = MST_OK;
   *fit = true;
@@ -262,9 +267,7 @@ mst_status mst_xml_escape(mst_buf *out, const char *in, bool *fit, mst_error *er
     else if (c == '>') MST_TRY(mst_buf_put_text(out, "&gt;", err));
     else if (c == '\r' || c == '\n' || c == '\t')
       MST_TRY(mst_buf_printf(out, err, "&#%u;", c)); /* else they become blanks */
-    else if (c < 0x20) *fit = false;
-    else if (c == 0xEF && (unsigned char)in[1] == 0xBF && (unsigned char)in[2] >= 0xBE)
-      *fit = false; /* U+FFFE, U+FFFF */
+    else if (c < 0x20 || is_beyond(in)) *fit = false;
     else MST_TRY(mst_buf_put_byte(out, c, err));
   }
 done:

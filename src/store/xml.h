@@ -31,7 +31,7 @@ bool mst_xml_text(mst_xml *x, const char **text, size_t *n);
 bool mst_xml_skip(mst_xml *x);
 mst_status mst_xml_fail(const mst_xml *x, const char *what, mst_error *err);
 
-/* `text` with what XML needs escaped. false in `*fit`: it holds a character that XML 1.0 cannot carry. */
-mst_status mst_xml_escape(mst_buf *out, const char *text, bool *fit, mst_error *err);
+/* `in` with what XML needs escaped. false in `*fit`: it holds a character that XML 1.0 cannot carry. */
+mst_status mst_xml_escape(mst_buf *out, const char *in, bool *fit, mst_error *err);
 
 #endif

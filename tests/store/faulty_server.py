@@ -29,7 +29,13 @@ import time
 import urllib.parse
 import zlib
 
-KEYS = {"testkey": "testsecret/with+odd=signs", "ROLEKEY": "rolesecret", "WEBKEY": "websecret", "BOXKEY": "boxsecret", "EC2KEY": "ec2secret"}
+KEYS = {
+    "testkey": "testsecret/with+odd=signs",
+    "ROLEKEY": "rolesecret",
+    "WEBKEY": "websecret",
+    "BOXKEY": "boxsecret",
+    "EC2KEY": "ec2secret",
+}
 TOKENS = {"ROLEKEY": "role-token", "WEBKEY": "web-token", "BOXKEY": "box-token", "EC2KEY": "ec2-token"}
 NS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 LOCK = threading.Lock()
@@ -110,7 +116,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
 
     def error(self, status, code, message="it did not work", extra="", headers=()):
-        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{xml_escape(message)}</Message>{extra}</Error>'
+        body = '<?xml version="1.0" encoding="UTF-8"?>\n'
+        body += f"<Error><Code>{code}</Code><Message>{xml_escape(message)}</Message>{extra}</Error>"
         self.answer(status, b"" if self.command == "HEAD" else body, [("Content-Type", "application/xml"), *headers])
 
     def hang_up(self, reset=False):
@@ -141,12 +148,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return ("InvalidToken", "The provided token is malformed or otherwise invalid.")
         path, _, query = self.path.partition("?")
         names = fields["SignedHeaders"].split(";")
-        assert names == sorted(names) and "host" in names
+        assert names == sorted(names)
+        assert "host" in names
         assert query == "&".join(sorted(query.split("&"))) if query else True
-        canon = "\n".join([self.command, path, query, *[f"{n}:{' '.join((self.headers.get(n) or '').split())}" for n in names], "", ";".join(names),
-                           self.headers["x-amz-content-sha256"]])
+        canon = "\n".join(
+            [
+                self.command,
+                path,
+                query,
+                *[f"{n}:{' '.join((self.headers.get(n) or '').split())}" for n in names],
+                "",
+                ";".join(names),
+                self.headers["x-amz-content-sha256"],
+            ]
+        )
         date = self.headers["x-amz-date"]
-        text = f"AWS4-HMAC-SHA256\n{date}\n{day}/{region}/{service}/aws4_request\n{hashlib.sha256(canon.encode('latin-1')).hexdigest()}"
+        digest = hashlib.sha256(canon.encode("latin-1")).hexdigest()
+        text = f"AWS4-HMAC-SHA256\n{date}\n{day}/{region}/{service}/aws4_request\n{digest}"
         key = ("AWS4" + KEYS[access]).encode()
         for part in (day, region, service, "aws4_request", text):
             key = hmac.new(key, part.encode(), hashlib.sha256).digest()
@@ -184,8 +202,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 STATE["lifetime"] = int(urllib.parse.parse_qs(self.path.partition("?")[2]).get("lifetime", ["3600"])[0])
             return self.answer(200, "ok")
         with LOCK:
-            STATE["log"].append({"port": self.server.server_port, "method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}})
-        if path.startswith("/latest/") or path.startswith("/creds") or path == "/" and self.command == "POST":
+            STATE["log"].append(
+                {
+                    "port": self.server.server_port,
+                    "method": self.command,
+                    "path": self.path,
+                    "headers": {k.lower(): v for k, v in self.headers.items()},
+                }
+            )
+        if path.startswith(("/latest/", "/creds")) or (path == "/" and self.command == "POST"):
             return self.identity(path)
         if path.startswith("/http/"):
             return self.plain(urllib.parse.unquote(path[6:]))
@@ -208,7 +233,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             STATE["fetches"][access] = STATE["fetches"].get(access, 0) + 1
             life = STATE["lifetime"]
         end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=life)
-        return {"AccessKeyId": access, "SecretAccessKey": KEYS[access], "Token": TOKENS[access], "Expiration": end.strftime("%Y-%m-%dT%H:%M:%SZ"), **more}
+        return {
+            "AccessKeyId": access,
+            "SecretAccessKey": KEYS[access],
+            "Token": TOKENS[access],
+            "Expiration": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **more,
+        }
 
     def identity(self, path):
         if path == "/latest/api/token":
@@ -226,11 +257,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.answer(401, "no")
             return self.answer(200, json.dumps(self.keys_json("BOXKEY")))
         if path == "/creds/sso/federation/credentials":
-            if self.headers.get("x-amz-sso_bearer_token") != "sso-login-token" or "role_name=a%20role&account_id=123" not in self.path:
+            if (
+                self.headers.get("x-amz-sso_bearer_token") != "sso-login-token"
+                or "role_name=a%20role&account_id=123" not in self.path
+            ):
                 return self.answer(401, "{}")
             keys = self.keys_json("WEBKEY")
-            return self.answer(200, json.dumps({"roleCredentials": {"accessKeyId": "WEBKEY", "secretAccessKey": keys["SecretAccessKey"], "sessionToken": keys["Token"],
-                                                                    "expiration": int(time.time() + 3600) * 1000}}))
+            return self.answer(
+                200,
+                json.dumps(
+                    {
+                        "roleCredentials": {
+                            "accessKeyId": "WEBKEY",
+                            "secretAccessKey": keys["SecretAccessKey"],
+                            "sessionToken": keys["Token"],
+                            "expiration": int(time.time() + 3600) * 1000,
+                        }
+                    }
+                ),
+            )
         if path == "/creds/broken":
             return self.answer(200, '{"AccessKeyId": "x", "SecretAccessKey": 7}')
         form = {k: v[0] for k, v in urllib.parse.parse_qs(self.body.decode()).items()}
@@ -245,12 +290,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.sts_error("AccessDenied", "external id is missing")
         keys = self.keys_json(access)
         action = form["Action"]
-        return self.answer(200, f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result><Credentials>'
-                           f'<AccessKeyId>{keys["AccessKeyId"]}</AccessKeyId><SecretAccessKey>{keys["SecretAccessKey"]}</SecretAccessKey>'
-                           f'<SessionToken>{keys["Token"]}</SessionToken><Expiration>{keys["Expiration"]}</Expiration></Credentials></{action}Result></{action}Response>')
+        return self.answer(
+            200,
+            f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result><Credentials>'
+            f"<AccessKeyId>{keys['AccessKeyId']}</AccessKeyId><SecretAccessKey>{keys['SecretAccessKey']}</SecretAccessKey>"
+            f"<SessionToken>{keys['Token']}</SessionToken><Expiration>{keys['Expiration']}</Expiration></Credentials></{action}Result></{action}Response>",
+        )
 
     def sts_error(self, code, message):
-        self.answer(403, f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>sts-request</RequestId></ErrorResponse>")
+        self.answer(
+            403,
+            f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>sts-request</RequestId></ErrorResponse>",
+        )
 
     # --- plain HTTP ----------------------------------------------------------------------------------------------------
 
@@ -260,14 +311,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault.name == "redirect":
             return self.answer(302, headers=[("Location", self.path.replace("fault.redirect/", "plain/"))])
         if fault.name == "elsewhere":
-            return self.answer(307, headers=[("Location", f"http://127.0.0.1:{other}{self.path.replace('fault.elsewhere/', 'plain/')}")])
+            return self.answer(
+                307, headers=[("Location", f"http://127.0.0.1:{other}{self.path.replace('fault.elsewhere/', 'plain/')}")]
+            )
         if fault.name == "loop":
             return self.answer(302, headers=[("Location", self.path)])
         if fault.name == "toftp":
             return self.answer(302, headers=[("Location", "ftp://127.0.0.1/x")])
         if fault.name == "nowhere":
             return self.answer(302)
-        if fault.name == "secret" and self.headers.get("Authorization") != "Basic " + base64.b64encode(b"user:pass:word%").decode():
+        if (
+            fault.name == "secret"
+            and self.headers.get("Authorization") != "Basic " + base64.b64encode(b"user:pass:word%").decode()
+        ):
             return self.answer(401, f"you sent {self.headers.get('Authorization')}", [("WWW-Authenticate", "Basic")])
         if fault.name == "bearer" and self.headers.get("Authorization") != "Bearer the-bearer-token":
             return self.answer(401)
@@ -289,13 +345,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if bucket == "faraway" and self.signed_region() != "eu-west-9":
             if self.command == "HEAD":
                 return self.answer(400, headers=[("x-amz-bucket-region", "eu-west-9")])
-            return self.error(400, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-west-9'", "<Region>eu-west-9</Region>")
+            return self.error(
+                400,
+                "AuthorizationHeaderMalformed",
+                "the region 'us-east-1' is wrong; expecting 'eu-west-9'",
+                "<Region>eu-west-9</Region>",
+            )
         if bucket == "later":
             sent = datetime.datetime.strptime(self.headers["x-amz-date"], "%Y%m%dT%H%M%SZ")
             there = datetime.datetime.utcnow() + datetime.timedelta(hours=1)
             if abs((there - sent).total_seconds()) > 900:
                 self.later = there
-                return self.error(403, "RequestTimeTooSkewed", "The difference between the request time and the server's time is too large.")
+                return self.error(
+                    403, "RequestTimeTooSkewed", "The difference between the request time and the server's time is too large."
+                )
         if wrong is not None:
             return self.error(403, *wrong)
         if fault.now("busy", self.command):
@@ -307,11 +370,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault.now("silent", self.command):
             self.hang_up()
         if fault.now("denied"):
-            return self.error(403, "AccessDenied", f"you sent {self.headers.get('Authorization')} and {self.headers.get('x-amz-security-token')}")
+            return self.error(
+                403,
+                "AccessDenied",
+                f"you sent {self.headers.get('Authorization')} and {self.headers.get('x-amz-security-token')}",
+            )
         if fault.now("expired"):
             return self.error(400, "ExpiredToken", "The provided token has expired.")
         if fault.now("elsewhere"):
-            return self.error(307, "TemporaryRedirect", "go away", headers=[("Location", f"http://127.0.0.1:{self.server.other}{self.path}")])
+            return self.error(
+                307, "TemporaryRedirect", "go away", headers=[("Location", f"http://127.0.0.1:{self.server.other}{self.path}")]
+            )
         if fault.now("nohead") and self.command == "HEAD":
             return self.answer(405)
         if key == "" and "delete" in query:
@@ -384,27 +453,35 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with LOCK:
                 upload = f"up/load+{len(STATE['uploads'])}=="
                 STATE["uploads"][upload] = {}
-            return self.answer(200, f"<InitiateMultipartUploadResult {NS}><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>")
+            return self.answer(
+                200, f"<InitiateMultipartUploadResult {NS}><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>"
+            )
         with LOCK:
             parts = STATE["uploads"].get(query["uploadId"][0])
         if parts is None:
             return self.error(404, "NoSuchUpload", "The specified upload does not exist.")
         if fault.now("inside"):
-            return self.answer(200, '<?xml version="1.0"?>\n  \n <Error><Code>InternalError</Code><Message>late</Message></Error>')
+            return self.answer(
+                200, '<?xml version="1.0"?>\n  \n <Error><Code>InternalError</Code><Message>late</Message></Error>'
+            )
         data = b"".join(parts[n] for n in sorted(parts))
         status = self.write(key, data)
         if status != 200:
             return self.error(status, {412: "PreconditionFailed", 404: "NoSuchKey"}[status])
-        etag = '"%s-%d"' % (hashlib.md5(b"".join(hashlib.md5(parts[n]).digest() for n in sorted(parts))).hexdigest(), len(parts))
+        sums = b"".join(hashlib.md5(parts[n]).digest() for n in sorted(parts))
+        etag = f'"{hashlib.md5(sums).hexdigest()}-{len(parts)}"'
         with LOCK:
             STATE["uploads"].pop(query["uploadId"][0])
             STATE.setdefault("etags", {})[key] = etag
         if fault.now("lostclose"):
             self.hang_up()
-        return self.answer(200, f"<CompleteMultipartUploadResult {NS}><ETag>{xml_escape(etag)}</ETag></CompleteMultipartUploadResult>")
+        return self.answer(
+            200, f"<CompleteMultipartUploadResult {NS}><ETag>{xml_escape(etag)}</ETag></CompleteMultipartUploadResult>"
+        )
 
     def delete_many(self):
         import xml.etree.ElementTree as tree
+
         keys = [e.text or "" for e in tree.fromstring(self.body).iter("{http://s3.amazonaws.com/doc/2006-03-01/}Key")]
         failed = ""
         with LOCK:
@@ -422,7 +499,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def list_objects(self, bucket, query):
         prefix = query.get("prefix", [""])[0]
         fault = Faults(prefix)
-        entry = "<Contents><Key>%s</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;e&quot;</ETag><Size>%s</Size></Contents>"
+        entry = (
+            "<Contents><Key>%s</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+            "<ETag>&quot;e&quot;</ETag><Size>%s</Size></Contents>"
+        )
         begin = f"<ListBucketResult {NS}><IsTruncated>%s</IsTruncated>"
         bad = {
             "doctype": '<!DOCTYPE x [<!ENTITY a "b">]>' + begin % "false" + entry % ("&a;", 1) + "</ListBucketResult>",
@@ -434,7 +514,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "html": "<html><body>Please log in</body></html>",
             "nothing": "",
             "nul": begin % "false" + "<EncodingType>url</EncodingType>" + entry % (prefix + "%00", 1) + "</ListBucketResult>",
-            "circle": begin % "true" + "<NextContinuationToken>round</NextContinuationToken>" + entry % (prefix + "a", 1) + "</ListBucketResult>",
+            "circle": begin % "true"
+            + "<NextContinuationToken>round</NextContinuationToken>"
+            + entry % (prefix + "a", 1)
+            + "</ListBucketResult>",
             "entity": begin % "false" + entry % (prefix + "&nosuch;", 1) + "</ListBucketResult>",
         }
         if fault.name in bad:
@@ -447,7 +530,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         page, more = keys[:most], len(keys) > most
         items = "".join(entry % (urllib.parse.quote_plus(k, safe="/"), len(STATE["objects"][k])) for k in page)
         token = f"<NextContinuationToken>{xml_escape(page[-1])}</NextContinuationToken>" if more else ""
-        return self.answer(200, begin % ("true" if more else "false") + items + token + "<EncodingType>url</EncodingType></ListBucketResult>")
+        return self.answer(
+            200, begin % ("true" if more else "false") + items + token + "<EncodingType>url</EncodingType></ListBucketResult>"
+        )
 
     # --- giving an object's bytes ----------------------------------------------------------------------------------------
 
@@ -490,8 +575,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status, body = 200, data
         if span is not None:
             if span[0] > span[1]:
-                return self.error(416, "InvalidRange", "The requested range is not satisfiable", headers=[("Content-Range", f"bytes */{len(data)}")] if fault.name != "untold" else [])
-            status, body = 206, data[span[0]:span[1] + 1]
+                return self.error(
+                    416,
+                    "InvalidRange",
+                    "The requested range is not satisfiable",
+                    headers=[("Content-Range", f"bytes */{len(data)}")] if fault.name != "untold" else [],
+                )
+            status, body = 206, data[span[0] : span[1] + 1]
             first, last, total = span[0], span[1], len(data)
             if fault.now("liefirst"):
                 first, last = first + 1, last + 1
@@ -537,7 +627,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault.now("drip", "GET"):
             self.answer(status, b"", headers, length=len(body))
             for i in range(len(body)):
-                self.wfile.write(body[i:i + 1])
+                self.wfile.write(body[i : i + 1])
                 self.wfile.flush()
                 time.sleep(0.1)
             return None
@@ -560,7 +650,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def send_chunks(self, status, body, headers, end=True):
         self.answer(status, b"", headers, length=-1)
         for at in range(0, len(body), 50000):
-            piece = body[at:at + 50000]
+            piece = body[at : at + 50000]
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         if end:
             self.wfile.write(b"0\r\n\r\n")
@@ -581,9 +671,18 @@ def main():
     servers[0].other, servers[1].other = servers[1].server_port, servers[0].server_port
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"))}
-    env = dict(clean, FAULTY=f"http://127.0.0.1:{servers[0].server_port}", FAULTY_OTHER=f"http://127.0.0.1:{servers[1].server_port}",
-               AWS_EC2_METADATA_DISABLED="true", HOME="/nonexistent")
+    clean = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("AWS_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"))
+    }
+    env = dict(
+        clean,
+        FAULTY=f"http://127.0.0.1:{servers[0].server_port}",
+        FAULTY_OTHER=f"http://127.0.0.1:{servers[1].server_port}",
+        AWS_EC2_METADATA_DISABLED="true",
+        HOME="/nonexistent",
+    )
     return subprocess.run(sys.argv[1:], env=env).returncode
 
 

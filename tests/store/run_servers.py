@@ -43,7 +43,11 @@ def installed(script, binary):
 
 
 def clean_environment():
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3_")) and k.lower() not in ("http_proxy", "https_proxy", "all_proxy")}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("AWS_", "S3_")) and k.lower() not in ("http_proxy", "https_proxy", "all_proxy")
+    }
     return dict(kept, AWS_EC2_METADATA_DISABLED="true", HOME=tempfile.gettempdir() + "/nobody")
 
 
@@ -59,7 +63,13 @@ def over_script(name, script, binary, executable):
     own = f"meseta-conformance-{os.getpid()}"
     with tempfile.TemporaryDirectory() as data:
         try:
-            lines = subprocess.run([script, "start", "--name", own, "--bucket", "conformance", "--data", data], check=True, timeout=90, stdout=subprocess.PIPE, text=True).stdout
+            lines = subprocess.run(
+                [script, "start", "--name", own, "--bucket", "conformance", "--data", data],
+                check=True,
+                timeout=90,
+                stdout=subprocess.PIPE,
+                text=True,
+            ).stdout
         except (subprocess.SubprocessError, OSError) as error:
             say(f"{name}: did not start ({error})")
             return None
@@ -85,7 +95,9 @@ def over_moto(executable):
         return None
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    server = subprocess.Popen([python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         for _ in range(200):
             try:
@@ -96,9 +108,17 @@ def over_moto(executable):
         else:
             say("moto: did not start")
             return None
-        return run_suite("moto (standing in: it checks neither signatures nor checksums)", executable,
-                         {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1",
-                          "MESETA_TEST_LAX_CLOSE": "1"})
+        return run_suite(
+            "moto (standing in: it checks neither signatures nor checksums)",
+            executable,
+            {
+                "AWS_ENDPOINT_URL": url,
+                "AWS_ACCESS_KEY_ID": "x",
+                "AWS_SECRET_ACCESS_KEY": "x",
+                "AWS_REGION": "us-east-1",
+                "MESETA_TEST_LAX_CLOSE": "1",
+            },
+        )
     finally:
         server.kill()
         server.wait()
@@ -106,7 +126,10 @@ def over_moto(executable):
 
 def main():
     executable = sys.argv[1]
-    results = [over_script("versitygw", SHARED / "servers/s3.sh", "versitygw", executable), over_script("MinIO", SHARED / "servers/s3-strict.sh", "minio", executable)]
+    results = [
+        over_script("versitygw", SHARED / "servers/s3.sh", "versitygw", executable),
+        over_script("MinIO", SHARED / "servers/s3-strict.sh", "minio", executable),
+    ]
     if all(result is None for result in results) or "--moto" in sys.argv:
         results.append(over_moto(executable))
     ran = [result for result in results if result is not None]
