@@ -183,7 +183,7 @@ done:
 
 static mst_status end_piece(collect *c, mst_error *err) {
   const mst_chain *root = &c->piece.chains[c->walk.chain];
-  if (root->dead != MST_OK) return mst_fail_at(err, root->dead, c->piece_at + root->dead_at, "%s", root->why);
+  if (root->dead != MST_OK) return mst_records_broken(c->setting.container, root->dead, c->piece_at + root->dead_at, root->why, err);
   c->wanted = c->any || c->wanted == 0 ? root->wanted : c->wanted + c->piece.bytes;
   c->state = root->end;
   c->to = c->piece.to;

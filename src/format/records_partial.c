@@ -9,7 +9,7 @@ enum {
   LAYOUT = 1,
   COVERED_FROM = 12,     /* what the checksum at 8 covers: all behind it  */
   FACTS_MAX = 1 << 20,
-  WHY_MAX = 800,
+  WHY_MAX = 1024,
   WINDOW_MAX = 64 << 10,
   POINT_MIN = 1 + 8 + 8 + 4 + 4 /* bytes that the smallest point takes    */
 };
@@ -75,7 +75,7 @@ static mst_status put_chain(mst_buf *b, const mst_chain *c, mst_error *err) {
     MST_TRY(mst_buf_put_byte(b, CHAIN_DEAD, err));
     MST_TRY(mst_buf_put_byte(b, (uint8_t)-c->dead, err));
     MST_TRY(mst_buf_put_u64(b, c->dead_at, err));
-    MST_TRY(put_bytes(b, c->why, mst_min_size(strlen(c->why), WHY_MAX), err));
+    MST_TRY(put_bytes(b, c->why, strlen(c->why), err));
   } else {
     MST_TRY(mst_buf_put_byte(b, CHAIN_OPEN, err));
     MST_TRY(mst_buf_put_byte(b, c->end, err));

@@ -64,6 +64,14 @@ mst_status mst_piece_add_chain(mst_piece *p, unsigned start, mst_chain **out, ms
   return MST_OK;
 }
 
+size_t mst_piece_why_size(const char *why) {
+  enum { KEPT = 700 };
+  size_t n = strlen(why);
+  if (n <= KEPT) return n;
+  for (n = KEPT; n > 0 && ((uint8_t)why[n] & 0xc0) == 0x80; n--) continue;
+  return n;
+}
+
 mst_status mst_chain_kill(const mst_allocator *mem, mst_chain *c, mst_status dead, uint64_t at, const char *why,
                           mst_error *err) {
   c->why = mst_text_copy(mem, why);
@@ -208,4 +216,9 @@ mst_status mst_setting_of(const mst_job *job, mst_setting *out, mst_error *err) 
   out->windows = out->container == &mst_container_gzip;
 done:
   return status;
+}
+
+mst_status mst_records_broken(const mst_container_ops *container, mst_status status, uint64_t plain, const char *what, mst_error *err) {
+  if (container == &mst_container_plain) return mst_fail_at(err, status, plain, "%s", what);
+  return mst_fail_at(err, status, plain, "%s, at plain offset %llu", what, (unsigned long long)plain);
 }

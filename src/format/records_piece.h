@@ -66,6 +66,7 @@ mst_status mst_piece_add_chain(mst_piece *p, unsigned start, mst_chain **out, ms
 mst_status mst_chain_add(const mst_allocator *mem, mst_chain *c, mst_point *point, mst_error *err);
 void mst_chain_clear(const mst_allocator *mem, mst_chain *c);
 /* Remembers why a chain ends here. `why` is err's message. */
+size_t mst_piece_why_size(const char *why); /* how much of a text is kept: whole characters */
 mst_status mst_chain_kill(const mst_allocator *mem, mst_chain *c, mst_status dead, uint64_t at, const char *why, mst_error *err);
 void mst_point_clear(mst_point *p);
 mst_point mst_point_share(const mst_point *p);
@@ -105,5 +106,7 @@ typedef struct mst_setting {
   bool windows;  /* restarts may need a window                */
 } mst_setting;
 mst_status mst_setting_of(const mst_job *job, mst_setting *out, mst_error *err);
+/* The error of a broken rule at plain offset `plain`; in words too where that is no offset in the object. */
+mst_status mst_records_broken(const mst_container_ops *container, mst_status status, uint64_t plain, const char *what, mst_error *err);
 
 #endif

@@ -6,7 +6,7 @@
 #include "codec/codec.h"
 #include "format/records_part.h"
 
-enum { GROUPS_HELD = 4, SLICE_BYTES_DEFAULT = 64 << 20, BGZF_BLOCK_SLACK = 64 << 10, SLACK = 4 << 10 };
+enum { GROUPS_HELD = 4, SLICE_BYTES_DEFAULT = 64 << 20, BGZF_BLOCK_SLACK = 64 << 10, SLACK = 4 << 10, WINDOW_MAX = 64 << 10 };
 #define NO_GROUP SIZE_MAX
 
 /* One index row. */
@@ -97,6 +97,7 @@ done:
 
 /* An index is input like any other. */
 static bool row_fits(const plan *p, const row *r, const row *before) {
+  if (r->window_size > WINDOW_MAX || r->window_at > INT64_MAX) return false;
   if (r->plain >= p->bytes || r->record > p->records || r->at >= p->size || r->skip > r->plain || r->bits > 7) return false;
   return before == NULL || (r->plain > before->plain && r->record >= before->record && r->at >= before->at);
 }

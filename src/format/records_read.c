@@ -144,11 +144,19 @@ static mst_status open_scanner(reading *r, mst_error *err) {
 
 /* ---- giving ------------------------------------------------------------------------------------------------------ */
 
+/* Scanners and rows count from where they began. */
+static mst_status broken_at(const reading *r, mst_status status, uint64_t began, mst_error *err) {
+  if (err == NULL || err->offset < 0) return status;
+  err->offset += (int64_t)began;
+  if (r->setting.container == &mst_container_plain) return status;
+  mst_error copy = *err;
+  return mst_records_broken(r->setting.container, status, (uint64_t)copy.offset, copy.message, err);
+}
+
 /* Errors of rows count from the first byte that they were fed. */
 static mst_status feed_rows(reading *r, const uint8_t *data, size_t n, bool last, mst_error *err) {
   const mst_status status = r->setting.ops->rows_feed(r->rows, data, n, last, err);
-  if (status != MST_OK && err != NULL && err->offset >= 0 && r->rows_at != NOWHERE) err->offset += (int64_t)r->rows_at;
-  return status;
+  return status == MST_OK ? MST_OK : broken_at(r, status, r->rows_at == NOWHERE ? 0 : r->rows_at, err);
 }
 
 /* Rows never see the header. */
@@ -162,7 +170,10 @@ static mst_status give_rows(reading *r, const uint8_t *data, size_t n, uint64_t 
 /* Content goes out as it lies in what was given, else as a copy. */
 static mst_status give_raw(reading *r, const uint8_t *data, size_t n, mst_step *out, mst_error *err) {
   if (n == 0) return MST_OK;
-  if (r->run.source.owner == NULL || r->out.size > 0) return mst_buf_put(&r->out, data, n, err);
+  if (r->run.source.owner == NULL || r->out.size > 0) {
+    const mst_status status = r->out.size == 0 ? mst_buf_reserve(&r->out, mst_max_size(EMIT_BYTES, n), err) : MST_OK;
+    return status == MST_OK ? mst_buf_put(&r->out, data, n, err) : status;
+  }
   out->kind = MST_STEP_EMIT;
   out->bytes = mst_bytes_part(&r->run.source, (size_t)(data - r->run.source.data), n);
   return MST_OK;
@@ -255,10 +266,7 @@ static mst_status search(reading *r, const uint8_t *data, size_t n, uint64_t at,
     size_t used = 0;
     bool stopped = false;
     const mst_status status = r->setting.ops->feed(r->scanner, data + done, n - done, &stop, &used, &stopped, err);
-    if (status != MST_OK) {
-      if (err != NULL && err->offset >= 0) err->offset += (int64_t)p->plain;
-      return status;
-    }
+    if (status != MST_OK) return broken_at(r, status, p->plain, err);
     done += used;
     if (!stopped || done == n) continue;
     if (r->where == IN_FRONT)
@@ -335,9 +343,8 @@ static mst_status end_body(reading *r, mst_error *err) {
 
 /* The first row tells where the slice begins. */
 static mst_status find_place(reading *r, mst_step *out, mst_error *err) {
-  mst_status status = MST_OK;
-  if (r->setting.ops->rows_place != NULL) status = r->setting.ops->rows_place(r->rows, &out->facts, err);
-  if (status == MST_OK && (out->facts != NULL || r->setting.ops->rows_place == NULL)) r->phase = READ_DONE;
+  const mst_status status = r->setting.ops->rows_place(r->rows, &out->facts, err);
+  if (status == MST_OK && out->facts != NULL) r->phase = READ_DONE;
   return status;
 }
 
@@ -526,6 +533,7 @@ mst_status mst_records_read(const mst_job *job, const json_t *part, const mst_re
   MST_TRY(mst_part_from_json(part, r->size, &r->part, err));
   MST_TRY(check_unit(r, err));
   set_begin(r, query->header);
+  if (r->only_place && setting.ops->rows_place == NULL) r->phase = READ_DONE;
   MST_TRY(open_scanner(r, err));
   if (!r->raw) MST_TRY(open_rows(r, query, err));
   *out = &r->machine;

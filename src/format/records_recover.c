@@ -15,7 +15,7 @@ void mst_recover_note(mst_scan *s, uint64_t at, const char *why) {
   mst_recovery *r = &s->recovery;
   r->broken = true;
   r->broken_at = at;
-  snprintf(r->why, sizeof r->why, "%s", why);
+  snprintf(r->why, sizeof r->why, "%.*s", (int)mst_piece_why_size(why), why);
 }
 
 /* Safe starts that are no checkpoints are of use only while they are the newest. */

@@ -83,21 +83,32 @@ static mst_status check_record_size(const mst_scan *s, const mst_live *v, mst_er
                      (unsigned long long)s->job->record_max);
 }
 
+/* In a compressed object the plain offset alone leads nobody to the place. */
+static void say_where(const mst_scan *s, const char *what, char *out, size_t size) {
+  if (s->setting.container == &mst_container_plain || s->run.size == 0)
+    snprintf(out, size, "%s", what);
+  else
+    snprintf(out, size, "%.*s (near byte %llu of the compressed object)", (int)mst_piece_why_size(what), what,
+             (unsigned long long)s->run.at);
+}
+
 /* A broken rule is an error when the state is certain; else it only rules out this chain. */
 static mst_status rule_out(mst_scan *s, size_t which, mst_status why, const mst_error *reason, mst_error *err) {
   mst_live *v = &s->lives[which];
   const uint64_t at = v->opened + (reason->offset < 0 ? 0 : (uint64_t)reason->offset);
+  char what[sizeof reason->message];
   if (why != MST_E_CORRUPT && why != MST_E_LIMIT && why != MST_E_UNSUPPORTED) {
     if (err != NULL) *err = *reason;
     return why;
   }
   v->gone = true;
+  say_where(s, reason->message, what, sizeof what);
   if (s->job->recover && !s->recovery.on_trial) {
-    mst_recover_note(s, at, reason->message);
+    mst_recover_note(s, at, what);
     return MST_OK;
   }
-  if (s->begin == 0 && !s->recovery.on_trial) return mst_fail_at(err, why, at, "%s", reason->message);
-  return mst_chain_kill(s->job->mem, mst_scan_chain(s, v), why, at - s->base, reason->message, err);
+  if (s->begin == 0 && !s->recovery.on_trial) return mst_records_broken(s->setting.container, why, at, what, err);
+  return mst_chain_kill(s->job->mem, mst_scan_chain(s, v), why, at - s->base, what, err);
 }
 
 /* The scanner stands on a safe start that is wanted, as a checkpoint or for joining chains. Whether a record starts there it tells

@@ -33,7 +33,7 @@ typedef struct mst_cut {
 typedef struct mst_recovery {
   bool broken;           /* a rule was broken in the block at hand …                                  */
   uint64_t broken_at;    /* … at this plain offset                                                    */
-  char why[512];
+  char why[768];
   mst_buf tail;          /* plain bytes from the newest point on, when that is known: tail_at         */
   uint64_t tail_at;
   bool have_tail;
