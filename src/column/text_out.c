@@ -57,8 +57,8 @@ static mst_status put_double(mst_buf *out, double v, int digits_min, int digits_
       if (*p == ',') *p = '.'; /* a program may have set a locale */
     if (digits == digits_max || (mst_number_f64(text, (size_t)n, &back) && (digits_max > 9 ? back == v : (float)back == (float)v))) break;
   }
-  if (strpbrk(text, ".e") == NULL) strcat(text, ".0");
-  return mst_buf_put_text(out, text, err);
+  mst_status status = mst_buf_put_text(out, text, err);
+  return status == MST_OK && strpbrk(text, ".e") == NULL ? mst_buf_put_text(out, ".0", err) : status;
 }
 
 static double half_value(uint16_t h) {
@@ -121,10 +121,10 @@ static mst_status put_date(mst_buf *out, int64_t days, int64_t as_integer, const
 }
 
 static mst_status put_timestamp(mst_buf *out, int64_t v, const mst_type *t, mst_error *err) {
-  char rest[48] = "T";
+  char rest[48] = "T", clock[40];
   const int64_t unit = per_second[t->unit], seconds = floor_div(v, unit), days = floor_div(seconds, 86400);
-  time_text(seconds - days * 86400, v - seconds * unit, (int)t->unit, rest + 1, sizeof rest - 2);
-  if (t->zone[0] != '\0') strcat(rest, "Z");
+  time_text(seconds - days * 86400, v - seconds * unit, (int)t->unit, clock, sizeof clock);
+  snprintf(rest, sizeof rest, "T%s%s", clock, t->zone[0] != '\0' ? "Z" : "");
   return put_date(out, days, v, rest, err);
 }
 

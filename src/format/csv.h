@@ -4,7 +4,7 @@
 #ifndef MST_FORMAT_CSV_H
 #define MST_FORMAT_CSV_H
 
-#include "base/scan.h"
+#include "base/base.h"
 #include "format/records.h"
 
 /* Where the automaton stands between two bytes. The numbers are part of the partial encoding. */

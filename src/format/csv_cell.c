@@ -1,7 +1,7 @@
 /* format/csv_cell.c - one cell: its text without quotes, the types that it fits, and its value in each.
  *
  * Owns: nothing. May call: base. */
-#include "base/number.h"
+#include "base/base.h"
 #include "format/csv.h"
 
 /* ---- quotes --------------------------------------------------------------------------------------------------- */
