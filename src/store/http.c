@@ -148,6 +148,7 @@ static mst_status http_refuse(mst_call *c, const char **hint) {
               "address to allow that";
     else if (s->authorization == NULL && http == 401) *hint = "no user and password were given";
     return MST_E_DENIED;
+  case 407: return *hint = "the proxy wants a user and a password", MST_E_DENIED;
   case 404:
   case 410: return MST_E_NOT_FOUND;
   case 405:

@@ -173,6 +173,7 @@ mst_status mst_s3_refuse(mst_call *c, const char **hint) {
   case 400: return refuse_bad(c, hint);
   case 401:
   case 403: return *hint = denied_hint(c), MST_E_DENIED;
+  case 407: return *hint = "the proxy wants a user and a password", MST_E_DENIED;
   case 404: return refuse_missing(c, hint);
   case 405:
   case 501: return MST_E_UNSUPPORTED;

@@ -7,6 +7,7 @@
 #include "store/transport.h"
 
 #include <signal.h>
+#include <time.h>
 
 #include "store/loop.h"
 
@@ -31,6 +32,7 @@ struct mst_transport {
   lane *lanes;
   uint32_t n_lanes, n_blockers;
   bool threaded, stop;
+  bool guard_pipe; /* this libcurl may raise SIGPIPE in the thread that it runs in */
   pthread_t thread;
   mst_loop io;
   bool *gone; /* on the I/O thread's stack: set when the transport ended underneath it */
@@ -320,6 +322,33 @@ static void give_lane(mst_transport *t, mst_exchange *x, lane *n) {
   if (!kept) free_lane(t, n);
 }
 
+static void drive(mst_loop *l) {
+  for (;;) {
+    int ms;
+    mst_loop_turn(l);
+    if (mst_loop_take_ended(l) != NULL) return;
+    ms = mst_loop_patience_ms(l);
+    if (ms == 0) continue;
+    /* Pauses between attempts belong to the context's clock, which a test may turn itself. */
+    if (l->n_flying > 0) mst_loop_wait(l, ms);
+    else l->env->sleep_us(l->env->self, ms < 0 ? 1000 : (int64_t)ms * 1000);
+  }
+}
+
+/* The caller's thread and its signals are not ours: a SIGPIPE that comes of our writing is taken away again. */
+static void drive_guarded(mst_loop *l) {
+  const struct timespec none = {0};
+  sigset_t pipe, before, pending;
+  bool was_pending;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+  pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  drive(l);
+  while (!was_pending && sigtimedwait(&pipe, NULL, &none) == SIGPIPE) continue;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 mst_status mst_transport_run(mst_transport *t, mst_exchange *x) {
   lane *n = take_lane(t, x->error);
   reset(t, x);
@@ -328,16 +357,8 @@ mst_status mst_transport_run(mst_transport *t, mst_exchange *x) {
   link_live(t, x);
   pthread_mutex_unlock(&t->lock);
   mst_loop_add(&n->loop, x);
-  for (;;) {
-    int ms;
-    mst_loop_turn(&n->loop);
-    if (mst_loop_take_ended(&n->loop) != NULL) break;
-    ms = mst_loop_patience_ms(&n->loop);
-    if (ms == 0) continue;
-    /* Pauses between attempts belong to the context's clock, which a test may turn itself. */
-    if (n->loop.n_flying > 0) mst_loop_wait(&n->loop, ms);
-    else n->loop.env->sleep_us(n->loop.env->self, ms < 0 ? 1000 : (int64_t)ms * 1000);
-  }
+  if (t->guard_pipe) drive_guarded(&n->loop);
+  else drive(&n->loop);
   give_lane(t, x, n);
   return x->status;
 }
@@ -387,6 +408,8 @@ static void *make_transport(mst_context *ctx, mst_error *err) {
     mst_free(mem, t);
     return NULL;
   }
+  /* From 7.87 on it writes to TLS connections without the signal, too. */
+  t->guard_pipe = t->curl.version_info(CURLVERSION_NOW)->version_num < 0x075700;
   pthread_mutex_init(&t->lock, NULL);
   pthread_cond_init(&t->quiet, NULL);
   return t;
