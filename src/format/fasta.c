@@ -2,6 +2,7 @@
  * and the table of what the other fasta_*.c files do.
  *
  * Owns: the tables. May call: base, fasta*.c, the generic machines. */
+#include "format/export.h"
 #include "format/fasta_region.h"
 
 /* ---- detection ------------------------------------------------------------------------------------------------ */
@@ -85,6 +86,7 @@ const mst_format mst_format_fasta = {
     .read = mst_records_read,
     .read_schema = mst_records_read_schema,
     .slice_facts = mst_records_slice_facts,
+    .export_companion = mst_export_fai_or_gzi,
 };
 
 const mst_record_ops mst_records_fasta = {

@@ -2,6 +2,7 @@
  * and the table of what the other fastq_*.c files do.
  *
  * Owns: the tables. May call: base, fastq*.c, the generic machines. */
+#include "format/export.h"
 #include "format/fastq.h"
 
 /* ---- detection ------------------------------------------------------------------------------------------------ */
@@ -121,6 +122,7 @@ const mst_format mst_format_fastq = {
     .read = mst_records_read,
     .read_schema = mst_records_read_schema,
     .slice_facts = mst_records_slice_facts,
+    .export_companion = mst_export_fai_or_gzi,
 };
 
 const mst_record_ops mst_records_fastq = {

@@ -420,15 +420,10 @@ static mst_status fill_slice_job(drive *d, job_room *room, json_t **facts, mst_e
   return MST_OK;
 }
 
-mst_status drive_read(drive *d, const json_t *part, const mst_read_query *query, mst_buf *out, mst_error *err) {
-  const mst_read_query plain = {.as = MST_READ_RAW};
+/* Content of a machine that EMITs, up to its end; takes the machine over. */
+static mst_status gather(drive *d, mst_machine *m, mst_buf *out, mst_error *err) {
   mst_status status = MST_OK;
-  job_room room;
-  json_t *facts = NULL;
-  mst_machine *m = NULL;
   mst_step step;
-  MST_TRY(fill_slice_job(d, &room, &facts, err));
-  MST_TRY(d->format->read(&room.job, part, query != NULL ? query : &plain, &m, err));
   for (;;) {
     MST_TRY(run(d, m, NULL, &step, err));
     if (step.kind == MST_STEP_DONE) break;
@@ -439,8 +434,30 @@ mst_status drive_read(drive *d, const json_t *part, const mst_read_query *query,
   }
 done:
   mst_machine_close(m);
+  return status;
+}
+
+mst_status drive_read(drive *d, const json_t *part, const mst_read_query *query, mst_buf *out, mst_error *err) {
+  const mst_read_query plain = {.as = MST_READ_RAW};
+  mst_status status = MST_OK;
+  job_room room;
+  json_t *facts = NULL;
+  mst_machine *m = NULL;
+  MST_TRY(fill_slice_job(d, &room, &facts, err));
+  MST_TRY(d->format->read(&room.job, part, query != NULL ? query : &plain, &m, err));
+  status = gather(d, m, out, err);
+done:
   json_decref(facts);
   return status;
+}
+
+mst_status drive_export(drive *d, const char *kind, mst_buf *out, mst_error *err) {
+  job_room room;
+  mst_machine *m = NULL;
+  mst_status status;
+  fill_job(d, &room);
+  status = d->format->export_companion(&room.job, kind, &m, err);
+  return status == MST_OK ? gather(d, m, out, err) : status;
 }
 
 mst_status drive_read_place(drive *d, const json_t *part, json_t **out, mst_error *err) {

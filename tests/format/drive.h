@@ -72,6 +72,8 @@ void drive_plan_free(drive *d, drive_plan *plan);
 
 /* Appends the content of a part, with the facts that a slice carries. `query` NULL: raw, without header. */
 mst_status drive_read(drive *d, const json_t *part, const mst_read_query *query, mst_buf *out, mst_error *err);
+/* Appends a companion in the field's own format. */
+mst_status drive_export(drive *d, const char *kind, mst_buf *out, mst_error *err);
 /* What stands at the part's first byte (MST_READ_PLACE); `*out` may stay NULL. */
 mst_status drive_read_place(drive *d, const json_t *part, json_t **out, mst_error *err);
 /* Calls `take` for each batch (it releases it). */
