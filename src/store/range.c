@@ -196,7 +196,10 @@ bool mst_ranged_take(mst_ranged *r, const void *data, size_t n) {
   r->have += take;
   r->gained += take;
   r->enough = r->have == r->want;
-  return !r->enough || (!r->open_end && r->body_left <= DRAIN_MAX);
+  if (!r->enough) return true;
+  /* Where nothing tells the size, the end does, if it is not far. */
+  if (r->open_end) return r->op->pin == NULL && r->body_seen - (r->first + r->have) <= MST_SKIP_MAX;
+  return r->body_left <= DRAIN_MAX;
 }
 
 mst_ranged_state mst_ranged_end(mst_ranged *r) {
@@ -204,7 +207,7 @@ mst_ranged_state mst_ranged_end(mst_ranged *r) {
     r->have = 0;
     return MST_RANGED_DONE;
   }
-  if (r->open_end && !r->enough) {
+  if (r->open_end) {
     /* Only now it is known how long the object is. */
     r->seen.size = r->body_seen;
     place(r, r->body_seen);
@@ -249,6 +252,8 @@ mst_status mst_ranged_finish(mst_ranged *r, mst_error *err) {
   mst_op *op = r->op;
   if (r->step == MST_RANGED_PROBE && op->offset < r->seen.size)
     return mst_fail(err, MST_E_IO, "HTTP 416 for a range inside the object of %llu bytes", (ull)r->seen.size);
+  if (r->seen.size == UINT64_MAX)
+    return mst_fail(err, MST_E_UNSUPPORTED, "the server ignores ranges and does not tell the object's size");
   op->got = r->have;
   op->info = r->seen;
   if (op->pin != NULL && r->seen.size != op->pin->size) return mst_pin_check(op->pin, &r->seen, err);

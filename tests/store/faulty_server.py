@@ -20,6 +20,7 @@ import hmac
 import http.server
 import json
 import os
+import random
 import socket
 import struct
 import subprocess
@@ -545,7 +546,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return (max(0, size - int(last)), size - 1) if size > 0 else (1, 0)
         return (int(first), min(int(last) if last else size - 1, size - 1))
 
+    def chaos(self, key):
+        """One trouble or none, at random, but the same in each run."""
+        with LOCK:
+            STATE["count"][key] = STATE["count"].get(key, 0) + 1
+            dice = random.Random(f"{key} {STATE['count'][key]}")
+        names = ["cut.9999", "reset.9999", "busy", "broken", "short", "norange", "chunked", "liefirst.9999", "lietotal.9999"]
+        names += ["norangeline.9999", "garbledrange.9999", "longer", "flip", "drop", "weak", "facts", "cutchunks"]
+        name = dice.choice([*names, *["fine"] * len(names)])
+        if name == "busy":
+            self.error(503, "SlowDown", headers=[("Retry-After", "0")])
+        elif name == "broken":
+            self.error(500, "InternalError")
+        return None if name in ("busy", "broken") else Faults(f"fault.{name}/chaos")
+
     def give(self, fault, key, data):
+        if fault.name == "chaos" and self.command == "GET":
+            fault = self.chaos(key)
+            if fault is None:
+                return None
         etag = STATE.get("etags", {}).get(key) or self.etag(data)
         headers = [("ETag", etag), ("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT"), ("Accept-Ranges", "bytes")]
         condition = self.headers.get("If-Match")

@@ -386,6 +386,30 @@ static void a_slices_host_gets_no_password(void **state) {
   mst_location_close(&l);
 }
 
+/* Whatever comes, it is the right bytes or an error: faulty_get compares them. */
+static void chaos_gives_right_bytes_or_an_error(void **state) {
+  static const mst_pair patient[] = {{"max_attempts", "9"}, {NULL, NULL}};
+  mst_store *s = faulty_http(patient);
+  unsigned good = 0, bad = 0;
+  (void)state;
+  for (unsigned i = 0; i < 150; i++) {
+    char key[64];
+    mst_pin pin;
+    mst_error err = {0};
+    faulty_read r = {
+        .offset = i * 1237 % 90000, .size = 1 + i * 7919 % 30000, .from_end = i % 5 == 0, .exact = i % 3 == 0};
+    (void)snprintf(key, sizeof key, "fault.chaos/%u/data-100000", i);
+    assert_int_equal(faulty_head(s, key, &pin, &err), MST_OK);
+    if (i % 2 == 0) r.pin = &pin;
+    if (faulty_get(s, key, &r) == MST_OK) good++;
+    else bad++;
+    if (r.pin != NULL && r.err.status == MST_OK) assert_int_equal(r.info.size, 100000);
+  }
+  assert_true(good > 75);
+  assert_true(good + bad == 150);
+  mst_store_unref(s);
+}
+
 /* --- many at once, and after fork()
  * ----------------------------------------------------------------------------------- */
 
@@ -585,6 +609,7 @@ int main(void) {
       cmocka_unit_test(passwords_open_and_stay_unseen),
       cmocka_unit_test(presigned_urls_work_and_stay_unseen),
       cmocka_unit_test(a_slices_host_gets_no_password),
+      cmocka_unit_test(chaos_gives_right_bytes_or_an_error),
       cmocka_unit_test(many_at_once_all_come),
       cmocka_unit_test(asynchronous_reads_can_be_cancelled),
       cmocka_unit_test(children_of_fork_begin_anew),
