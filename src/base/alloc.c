@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/bits.h"
 
@@ -48,3 +49,16 @@ char *mst_text_copy_n(const mst_allocator *mem, const char *text, size_t n) {
 }
 
 char *mst_text_copy(const mst_allocator *mem, const char *text) { return mst_text_copy_n(mem, text, strlen(text)); }
+
+enum { LARGE_PAGE = 2 << 20 };
+
+void mst_expect_whole(void *block, size_t size) {
+#ifdef MADV_HUGEPAGE
+  uintptr_t begin = ((uintptr_t)block + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+  uintptr_t end = ((uintptr_t)block + size) / LARGE_PAGE * LARGE_PAGE;
+  if (block != NULL && begin < end) (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#else
+  (void)block;
+  (void)size;
+#endif
+}

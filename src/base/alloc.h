@@ -15,4 +15,8 @@ void mst_free(const mst_allocator *mem, void *block);                        /* 
 char *mst_text_copy(const mst_allocator *mem, const char *text);             /* NUL-terminated copy */
 char *mst_text_copy_n(const mst_allocator *mem, const char *text, size_t n); /* copies n bytes and adds a NUL */
 
+/* Of a large fresh block that will be written from end to end: asks the kernel for large pages, because thousands of
+ * page faults cost several times what the bytes do. Only a hint, and nothing for small blocks. */
+void mst_expect_whole(void *block, size_t size);
+
 #endif

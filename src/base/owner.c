@@ -66,6 +66,7 @@ mst_status mst_bytes_new(const mst_allocator *mem, size_t size, mst_bytes *out, 
   if (h == NULL) return mst_fail_memory(err);
   mst_owner_init(&h->owner, heap_release);
   h->mem = mem == NULL ? (mst_allocator){0} : *mem;
+  mst_expect_whole(h, total);
   *writable = data_of(h, size);
   *out = (mst_bytes){.data = *writable, .size = size, .owner = h};
   return MST_OK;

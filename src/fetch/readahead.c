@@ -114,6 +114,7 @@ static chunk *chunk_new(chunk_pool *p, size_t capacity, uint64_t budget) {
     mst_budget_give(p->ctx, budget);
     return NULL;
   }
+  mst_expect_whole(block, capacity + PAGE);
   uint8_t *data = (uint8_t *)block + (PAGE - (uintptr_t)block % PAGE) % PAGE;
   *c = (chunk){.pool = p, .capacity = capacity, .budget = budget, .data = data, .block = block};
   mst_owner_init(&c->owner, chunk_release);

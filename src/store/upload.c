@@ -180,6 +180,7 @@ static mst_status part_new(mst_upload *u, size_t size, uint64_t budget, part **o
     mst_budget_give(u->ctx, budget);
     return mst_fail_memory(err);
   }
+  mst_expect_whole(data, size);
   *p = (part){.upload = u, .data = data, .capacity = size, .budget = budget};
   *out = p;
   return MST_OK;
