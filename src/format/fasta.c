@@ -94,6 +94,7 @@ const mst_record_ops mst_records_fasta = {
     .n_states = MST_FASTA_STATES,
     .safe_state = MST_FASTA_LINE,
     .units = units,
+    .safe_cuts = true,
     .sniff = sniff,
     .open = mst_fasta_scanner_open,
     .feed = mst_fasta_scanner_feed,

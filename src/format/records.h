@@ -39,6 +39,7 @@ typedef struct mst_record_ops {
   unsigned safe_state;            /* the state in which scanning begins at a checkpoint                     */
   const char *const *units;       /* strategies with a unit of their own ("words"), NULL-ended; may be NULL. The format's first
                                      strategy is by records; one that is neither is answered by plan_own                 */
+  bool safe_cuts;                 /* at a checkpoint any of those units may be cut                           */
 
   /* The dialect from the first plain bytes (`whole`: they are all there are) and the user's options. Sets `*want` to the number
    * of plain bytes needed when these are too few (a long header). The dialect is a JSON object, small (≤ 250 bytes) but for

@@ -253,6 +253,7 @@ static bool place_plain(plan *p, uint64_t plain, uint64_t slack, place *out) {
   if (p->unit != NULL) {
     if (nearest == &b && distance(b.plain, plain) <= slack) return place_plain(p, b.plain, 0, out);
     *out = (place){.value = nearest == &a && distance(a.plain, plain) <= slack ? a.plain : plain, .in_front = a, .behind = b};
+    out->exact = p->setting.ops->safe_cuts && out->value == a.plain;
     out->guess = out->value;
     return true;
   }
