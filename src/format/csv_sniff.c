@@ -374,7 +374,7 @@ static mst_status wish_types(const json_t *schema, const json_t *names, char *le
   if (schema == NULL || json_is_null(schema)) return MST_OK;
   if (json_is_string(schema)) {
     MST_TRY(mst_csv_type_by_name(json_string_value(schema), &type, err));
-    memset(letters, type, json_array_size(names));
+    memset(letters, (int)type, json_array_size(names));
     return MST_OK;
   }
   if (!json_is_object(schema))
