@@ -29,8 +29,8 @@ void mst_index_unref(mst_index *ix) {
   mst_free(ix->mem, ix);
 }
 
-static mst_status metadata_json(const mst_index *ix, const char *key, json_t **out, mst_error *err) {
-  const char *text = mst_parquet_file_metadata(ix->file, key, NULL);
+mst_status mst_index_metadata(const mst_parquet_file *file, const char *key, json_t **out, mst_error *err) {
+  const char *text = mst_parquet_file_metadata(file, key, NULL);
   if (text == NULL) return mst_fail(err, MST_E_CORRUPT, "not an index of this library: its footer lacks \"%s\"", key);
   mst_status status = mst_json_parse(text, strlen(text), FACTS_MAX, key, out, err);
   if (status == MST_OK && !json_is_object(*out)) {
@@ -50,7 +50,7 @@ static mst_status check_subject(const mst_source *s, const mst_index *ix, mst_er
   const char *format = mst_parquet_file_metadata(ix->file, "meseta.format", NULL);
   const char *made = mst_parquet_file_metadata(ix->file, "meseta.version", NULL);
   snprintf(version, sizeof version, "%u", (unsigned)s->format->version);
-  MST_TRY(metadata_json(ix, "meseta.pins", &pins, err));
+  MST_TRY(mst_index_metadata(ix->file, "meseta.pins", &pins, err));
   MST_TRY(mst_pin_from_json(pins, "the index's pins", &pin, err));
   MST_TRY(mst_pin_check(&pin, mst_object_pin(s->object), err));
   if (!mst_text_equal(format, s->format->name) || !mst_text_equal(made, version)) {
@@ -69,7 +69,7 @@ static mst_status check_options(const mst_source *s, const mst_index *ix, mst_er
   const char *key;
   const json_t *found = json_object_get(ix->facts, "dialect");
   if (json_object_size(s->dialect) == 0) return MST_OK;
-  MST_TRY(metadata_json(ix, "meseta.options", &made_with, err));
+  MST_TRY(mst_index_metadata(ix->file, "meseta.options", &made_with, err));
   json_object_foreach(s->dialect, key, value) {
     const json_t *then = json_object_get(made_with, key);
     if (then == NULL) then = json_object_get(found, key);
@@ -117,18 +117,27 @@ static mst_status read_directory(mst_index *ix, mst_error *err) {
   return MST_OK;
 }
 
-static mst_status parse_footer(mst_index *ix, const mst_bytes *tail, mst_cancel *cancel, mst_error *err) {
+mst_status mst_index_footer(mst_context *ctx, mst_object *object, const mst_bytes *tail, mst_parquet_file **out, mst_cancel *cancel, mst_error *err) {
   uint64_t need = 0;
-  const uint64_t size = mst_object_size(ix->object);
-  mst_status status = mst_parquet_file_parse(ix->mem, tail->data, tail->size, size, &ix->file, &need, err);
-  if (status != MST_OK || ix->file != NULL) return status;
-  if (need > mst_context_record_max(ix->ctx)) return mst_fail(err, MST_E_LIMIT, "the footer of the index has %llu bytes", (unsigned long long)need);
-  mst_bytes more = {0};
-  const mst_range range = {.offset = size - need, .length = need};
-  status = mst_object_read(ix->object, &range, 1, &more, cancel, err);
-  if (status == MST_OK) status = mst_parquet_file_parse(ix->mem, more.data, more.size, size, &ix->file, &need, err);
-  mst_bytes_release(&more);
-  if (status == MST_OK && ix->file == NULL) status = mst_fail(err, MST_E_CORRUPT, "the index has no footer");
+  const uint64_t size = mst_object_size(object);
+  mst_bytes last = mst_bytes_share(tail);
+  mst_status status = MST_OK;
+  *out = NULL;
+  if (last.size == 0) need = mst_min_u64(size, MST_PARQUET_TAIL);
+  else MST_TRY(mst_parquet_file_parse(mst_context_mem(ctx), last.data, last.size, size, out, &need, err));
+  for (int turn = 0; *out == NULL && turn < 2; turn++) {
+    if (need > mst_context_record_max(ctx) || need > size) {
+      status = mst_fail(err, MST_E_LIMIT, "the footer of the index has %llu bytes", (unsigned long long)need);
+      goto done;
+    }
+    const mst_range range = {.offset = size - need, .length = need};
+    mst_bytes_release(&last);
+    MST_TRY(mst_object_read(object, &range, 1, &last, cancel, err));
+    MST_TRY(mst_parquet_file_parse(mst_context_mem(ctx), last.data, last.size, size, out, &need, err));
+  }
+  if (*out == NULL) status = mst_fail(err, MST_E_CORRUPT, "the index has no footer");
+done:
+  mst_bytes_release(&last);
   return status;
 }
 
@@ -141,9 +150,9 @@ mst_status mst_index_open(mst_source *s, mst_index **out, mst_cancel *cancel, ms
   ix->mem = s->mem;
   ix->ctx = mst_context_ref(s->ctx);
   MST_TRY(mst_object_open_tail(s->index_at.store, s->index_at.key, 0, MST_PARQUET_TAIL, &tail, &ix->object, cancel, err));
-  MST_TRY(parse_footer(ix, &tail, cancel, err));
+  MST_TRY(mst_index_footer(s->ctx, ix->object, &tail, &ix->file, cancel, err));
   MST_TRY(check_subject(s, ix, err));
-  MST_TRY(metadata_json(ix, "meseta.facts", &ix->facts, err));
+  MST_TRY(mst_index_metadata(ix->file, "meseta.facts", &ix->facts, err));
   MST_TRY(check_options(s, ix, err));
   MST_TRY(read_directory(ix, err));
   ix->spacing = MST_SPACING_DEFAULT;

@@ -79,6 +79,7 @@ done:
 /* What all slices of a plan say alike; shared references. */
 typedef struct common {
   json_t *pin, *facts, *store, *index;
+  bool more;
 } common;
 
 static void common_free(common *c) {
@@ -113,6 +114,9 @@ static mst_status common_make(mst_source *s, const mst_task *task, common *c, ms
   if (s->format->slice_facts != NULL) MST_TRY(s->format->slice_facts(&task->job, &c->facts, err));
   else MST_TRY_ALLOC(c->facts = json_object());
   if (task->index != NULL) MST_TRY(common_index(s, task->index, c->store, &c->index, err));
+  const char *key;
+  json_t *value;
+  json_object_foreach(json_object_get(task->job.facts, "dialect"), key, value) c->more = c->more || mst_text_starts(key, "long_");
 done:
   return status;
 }
@@ -127,6 +131,7 @@ static mst_status make_slice(mst_source *s, const mst_task *task, const common *
   if (f->records != UINT64_MAX) MST_TRY(mst_json_set_u64(v, "records", f->records, err));
   if (f->bytes != UINT64_MAX) MST_TRY(mst_json_set_u64(v, "bytes", f->bytes, err));
   if (json_object_size(c->store) > 0) MST_TRY(mst_json_set(v, "store", json_incref(c->store), err));
+  if (c->more) MST_TRY(mst_json_set(v, "more", json_true(), err));
   if (c->index != NULL) MST_TRY(mst_json_set(v, "index", json_incref(c->index), err));
   status = mst_slice_from_value(s->ctx, v, s->config.pairs, s->config.n, &slice, err);
   v = NULL;

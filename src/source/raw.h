@@ -43,6 +43,11 @@ const char *mst_index_state_name(mst_index_state state);
 
 mst_index *mst_index_ref(mst_index *ix);
 void mst_index_unref(mst_index *ix);
+/* The footer of an index object; `tail` (its last bytes) may be empty. One or two reads. */
+mst_status mst_index_footer(mst_context *ctx, mst_object *object, const mst_bytes *tail, mst_parquet_file **out, mst_cancel *cancel,
+                            mst_error *err);
+/* A JSON object of its key-value metadata. */
+mst_status mst_index_metadata(const mst_parquet_file *file, const char *key, json_t **out, mst_error *err);
 /* One row group without its windows, for a plan (mst_inputs.rows). */
 mst_status mst_index_rows(void *index, size_t row_group, struct ArrowSchema *schema, struct ArrowArray *batch, mst_cancel *cancel,
                           mst_error *err);

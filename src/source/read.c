@@ -9,7 +9,7 @@ struct mst_reader {
   const mst_allocator *mem;
   mst_object *object, *index;
   mst_cancel *cancel;
-  json_t *options;
+  json_t *options, *facts;
   mst_member member;
   mst_job job;
   mst_inputs inputs;
@@ -26,6 +26,7 @@ void mst_reader_free(mst_reader *r) {
   mst_object_unref(r->index);
   mst_cancel_unref(r->cancel);
   json_decref(r->options);
+  json_decref(r->facts);
   mst_slice_unref(r->slice);
   mst_free(r->mem, r);
 }
@@ -36,16 +37,67 @@ static mst_status while_reading(const mst_slice *s, mst_status status, mst_error
   return mst_while(err, status, "while reading a slice of %s", s->url);
 }
 
+/* ---- facts that were too many for the slice ---- */
+
+static mst_status look_again(mst_slice *s, mst_object *object, json_t **out, mst_cancel *cancel, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_machine *machine = NULL;
+  mst_engine *engine = NULL;
+  mst_step step = {0};
+  const mst_member member = {.name = mst_key_name(mst_object_key(object)), .size = mst_object_size(object), .present = true, .fresh = true};
+  const mst_job job = {.mem = s->mem, .format = s->format, .name = s->url, .members = &member, .n_members = 1, .spacing = MST_SPACING_DEFAULT,
+                       .memory = mst_context_memory_max(s->ctx) / 4, .record_max = mst_context_record_max(s->ctx)};
+  const mst_inputs inputs = {.members = {object}, .n_members = 1};
+  MST_TRY(s->format->inspect(&job, &machine, err));
+  MST_TRY(mst_engine_open(s->ctx, machine, &inputs, job.memory, &engine, err));
+  MST_TRY(mst_engine_next(engine, NULL, &step, cancel, err));
+  *out = json_incref(step.facts);
+done:
+  mst_step_clear(&step);
+  mst_engine_close(engine);
+  return status;
+}
+
+static mst_status facts_of_index(mst_slice *s, mst_object *index, json_t **out, mst_cancel *cancel, mst_error *err) {
+  mst_parquet_file *file = NULL;
+  const mst_bytes none = {0};
+  mst_status status = mst_index_footer(s->ctx, index, &none, &file, cancel, err);
+  if (status == MST_OK) status = mst_index_metadata(file, "meseta.facts", out, err);
+  mst_parquet_file_unref(file);
+  return status;
+}
+
+mst_status mst_slice_all_facts(mst_slice *s, json_t **out, mst_cancel *cancel, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_object *object = NULL, *index = NULL;
+  if (!s->more) {
+    *out = json_incref(s->facts);
+    return MST_OK;
+  }
+  MST_TRY(mst_slice_objects(s, &object, &index, err));
+  pthread_mutex_lock(&s->lock);
+  if (s->all_facts == NULL)
+    status = index != NULL ? facts_of_index(s, index, &s->all_facts, cancel, err) : look_again(s, object, &s->all_facts, cancel, err);
+  if (status == MST_OK) *out = json_incref(s->all_facts);
+  pthread_mutex_unlock(&s->lock);
+done:
+  mst_object_unref(object);
+  mst_object_unref(index);
+  return status;
+}
+
 static mst_status open_machine(mst_reader *r, const mst_read_options *options, mst_read_as as, mst_error *err) {
   mst_status status = MST_OK;
   mst_machine *machine = NULL;
   mst_slice *s = r->slice;
   const uint64_t memory = options->memory != 0 ? options->memory : mst_context_memory_max(s->ctx);
   MST_TRY(mst_slice_objects(s, &r->object, &r->index, err));
+  if (as == MST_READ_ARROW) MST_TRY(mst_slice_all_facts(s, &r->facts, r->cancel, err));
+  else r->facts = json_incref(s->facts);
   if (options->options_json != NULL)
     MST_TRY(mst_json_parse(options->options_json, strlen(options->options_json), 1 << 20, "read options", &r->options, err));
   r->member = (mst_member){.name = mst_key_name(mst_object_key(r->object)), .size = mst_object_size(r->object), .present = true, .fresh = true};
-  r->job = (mst_job){.mem = r->mem, .format = s->format, .name = s->url, .members = &r->member, .n_members = 1, .facts = s->facts,
+  r->job = (mst_job){.mem = r->mem, .format = s->format, .name = s->url, .members = &r->member, .n_members = 1, .facts = r->facts,
                      .spacing = MST_SPACING_DEFAULT, .memory = memory / 4, .record_max = mst_context_record_max(s->ctx), .recover = options->recover != 0};
   r->inputs.members[0] = r->object;
   r->inputs.n_members = 1;

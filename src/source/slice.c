@@ -5,6 +5,7 @@
 static void slice_free(mst_slice *s) {
   mst_object_unref(s->object);
   mst_object_unref(s->index);
+  json_decref(s->all_facts);
   json_decref(s->value);
   mst_free(s->mem, s->json);
   mst_config_free(&s->config);
@@ -85,6 +86,7 @@ static mst_status check_envelope(mst_slice *s, mst_error *err) {
   s->records = s->bytes = MST_UNKNOWN;
   MST_TRY(mst_json_get_u64(s->value, "records", "the slice", &s->records, err));
   MST_TRY(mst_json_get_u64(s->value, "bytes", "the slice", &s->bytes, err));
+  MST_TRY(mst_json_get_bool(s->value, "more", "the slice", &s->more, err));
   MST_TRY(mst_json_get_array(s->value, "number", "the slice", &number, err));
   if (number != NULL && json_array_size(number) == 2) {
     s->number = (uint64_t)json_integer_value(json_array_get(number, 0));

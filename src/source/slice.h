@@ -20,12 +20,16 @@ struct mst_slice {
   uint64_t records, bytes, number, of;
   mst_config config;
   pthread_mutex_t lock;
+  bool more;                  /* reading as columns needs facts that were too many for the slice */
   mst_object *object, *index; /* opened when first read; under lock */
+  json_t *all_facts;          /* likewise */
 };
 
 /* Checks an envelope (takes the reference over, also on failure) and makes a slice of it. */
 mst_status mst_slice_from_value(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config, mst_slice **out, mst_error *err);
 /* Objects of the slice: references, opened on first use with no request. `index` is NULL when the slice names none. */
+/* The facts of the slice, or all that the index (or, without one, a look at the source) tells; a new reference. */
+mst_status mst_slice_all_facts(mst_slice *s, json_t **out, mst_cancel *cancel, mst_error *err);
 mst_status mst_slice_objects(mst_slice *s, mst_object **object, mst_object **index, mst_error *err);
 
 #endif
