@@ -1,5 +1,6 @@
-/* fuzz/fuzz_part.c - parts of slices from anywhere: read as bytes and as rows, over a plain object and one of gzip with windows. Nothing is read
- * outside the object, and what comes out is no more than the plain object holds. The first byte chooses object and way. */
+/* fuzz/fuzz_part.c - parts of slices from anywhere: read as bytes and as rows, over a plain object and one of gzip with
+ * windows. Nothing is read outside the object, and what comes out is no more than the plain object holds. The first
+ * byte chooses object and way. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <zlib.h>

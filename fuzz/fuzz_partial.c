@@ -1,5 +1,5 @@
-/* fuzz/fuzz_partial.c - partials from other machines: merged with good neighbours on either side, and collected. The head with its
- * checksum is put right, so that what lies behind it is reached; the first byte chooses the place. */
+/* fuzz/fuzz_partial.c - partials from other machines: merged with good neighbours on either side, and collected. The
+ * head with its checksum is put right, so that what lies behind it is reached; the first byte chooses the place. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-/* fuzz/fuzz_records.c - every record format over every container: the object is indexed in one piece and in several, and sliced. Whatever
- * the bytes are, both ways must agree, and slices joined must be the plain object. The first four bytes choose format, spacing and
- * cuts; the rest is the object. */
+/* fuzz/fuzz_records.c - every record format over every container: the object is indexed in one piece and in several,
+ * and sliced. Whatever the bytes are, both ways must agree, and slices joined must be the plain object. The first four
+ * bytes choose format, spacing and cuts; the rest is the object. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -6,9 +6,11 @@
 #include "format/container.h"
 #include "format/records.h"
 
-static const mst_record_ops *const record_formats[] = {&mst_records_csv, &mst_records_fasta, &mst_records_fastq, &mst_records_text, &mst_records_vcf, NULL};
+static const mst_record_ops *const record_formats[] = {&mst_records_csv,  &mst_records_fasta, &mst_records_fastq,
+                                                       &mst_records_text, &mst_records_vcf,   NULL};
 
-static const mst_format *const formats[] = {&mst_format_csv, &mst_format_fasta, &mst_format_fastq, &mst_format_text, &mst_format_vcf, NULL};
+static const mst_format *const formats[] = {&mst_format_csv,  &mst_format_fasta, &mst_format_fastq,
+                                            &mst_format_text, &mst_format_vcf,   NULL};
 
 mst_status mst_machine_step(mst_machine *m, const mst_given *given, mst_step *out, mst_error *err) {
   memset(out, 0, sizeof *out);
@@ -36,10 +38,10 @@ const mst_record_ops *mst_record_ops_find(const char *name) {
 /* ---- finding the format of an object -------------------------------------------------------------------------- */
 
 enum {
-  NAME_MAX_KEPT = 1024,   /* of a name's last part; longer ones are matched by their end                      */
-  PEEK_BYTES = 64 << 10,  /* plain bytes that probes look at                                                  */
-  LIKELY = 10,            /* a probe's answer below this is no answer                                          */
-  BY_NAME = 30            /* what a fitting name adds: it decides between formats whose bytes fit equally      */
+  NAME_MAX_KEPT = 1024,  /* of a name's last part; longer ones are matched by their end                      */
+  PEEK_BYTES = 64 << 10, /* plain bytes that probes look at                                                  */
+  LIKELY = 10,           /* a probe's answer below this is no answer                                          */
+  BY_NAME = 30           /* what a fitting name adds: it decides between formats whose bytes fit equally      */
 };
 
 static const char *const wrappings[] = {".gz", ".bgz", ".bgzf", ".zst", ".zstd", NULL};
@@ -97,10 +99,10 @@ const mst_format *mst_format_detect(const mst_allocator *mem, const char *name, 
     }
   }
   if (best == NULL && why != NULL)
-    *why = size == 0             ? "it is empty and its name says nothing"
+    *why = size == 0                    ? "it is empty and its name says nothing"
            : wrapped && plain.size == 0 ? "it is compressed, but its first bytes do not decode"
-           : wrapped             ? "its decompressed bytes are neither text nor a known binary format"
-                                 : "its first bytes are neither text nor a known binary format";
+           : wrapped                    ? "its decompressed bytes are neither text nor a known binary format"
+                                        : "its first bytes are neither text nor a known binary format";
   mst_buf_free(&plain);
   return best;
 }

@@ -1,5 +1,5 @@
-/* format/records_collect.c - partials in order become index rows and facts. A row goes out when the span behind its checkpoint
- * is complete, so that memory does not grow with the object.
+/* format/records_collect.c - partials in order become index rows and facts. A row goes out when the span behind its
+ * checkpoint is complete, so that memory does not grow with the object.
  *
  * Owns: the builders of the rows and the span that is open. May call: base, column, codec's CRC. */
 #include "codec/codec.h"
@@ -7,11 +7,14 @@
 
 enum { COLUMNS_COMMON = 8, COLUMNS_MAX = COLUMNS_COMMON + 24 };
 
-static const mst_field common_columns[COLUMNS_COMMON] = {
-    {.name = "window", .format = "z", .nullable = true}, {.name = "record", .format = "l"},
-    {.name = "plain", .format = "l"},                    {.name = "at", .format = "l"},
-    {.name = "bits", .format = "c"},                     {.name = "skip", .format = "l"},
-    {.name = "starts", .format = "b"},                   {.name = "crc", .format = "l"}};
+static const mst_field common_columns[COLUMNS_COMMON] = {{.name = "window", .format = "z", .nullable = true},
+                                                         {.name = "record", .format = "l"},
+                                                         {.name = "plain", .format = "l"},
+                                                         {.name = "at", .format = "l"},
+                                                         {.name = "bits", .format = "c"},
+                                                         {.name = "skip", .format = "l"},
+                                                         {.name = "starts", .format = "b"},
+                                                         {.name = "crc", .format = "l"}};
 
 /* All columns of an index; without `window` where the container needs none. */
 static mst_status list_columns(const mst_setting *setting, mst_field *out, size_t *n, mst_error *err) {
@@ -40,18 +43,18 @@ typedef struct collect {
   size_t n_columns;
   size_t rows_held;
   uint64_t rows;
-  mst_piece piece;      /* being walked                                  */
+  mst_piece piece; /* being walked                                  */
   mst_walk walk;
-  uint64_t piece_at;    /* plain offset of its beginning                 */
-  bool walking, any;    /* any: a safe start of this piece was passed    */
+  uint64_t piece_at; /* plain offset of its beginning                 */
+  bool walking, any; /* any: a safe start of this piece was passed    */
   bool ended;
-  mst_border to;        /* where the pieces so far end                   */
+  mst_border to; /* where the pieces so far end                   */
   uint64_t decoded_to;
-  unsigned state;       /* there                                         */
-  uint64_t wanted;      /* see mst_chain                                 */
-  mst_point open;       /* the checkpoint whose span is not complete yet */
-  mst_stretch before;      /* everything in front of it; extra = the carry  */
-  json_t *facts;        /* of the container                              */
+  unsigned state;     /* there                                         */
+  uint64_t wanted;    /* see mst_chain                                 */
+  mst_point open;     /* the checkpoint whose span is not complete yet */
+  mst_stretch before; /* everything in front of it; extra = the carry  */
+  json_t *facts;      /* of the container                              */
 } collect;
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
@@ -61,10 +64,8 @@ static mst_status put_row(collect *c, mst_error *err) {
   const mst_point *p = &c->open;
   mst_builder **column = c->columns;
   if (c->setting.windows) {
-    if (p->window.size == 0)
-      MST_TRY(mst_builder_null(*column++, err));
-    else
-      MST_TRY(mst_builder_bytes(*column++, p->window.data, p->window.size, err));
+    if (p->window.size == 0) MST_TRY(mst_builder_null(*column++, err));
+    else MST_TRY(mst_builder_bytes(*column++, p->window.data, p->window.size, err));
   }
   MST_TRY(mst_builder_i64(*column++, (int64_t)c->before.records, err));
   MST_TRY(mst_builder_i64(*column++, (int64_t)c->before.bytes, err));
@@ -74,8 +75,8 @@ static mst_status put_row(collect *c, mst_error *err) {
   MST_TRY(mst_builder_bool(*column++, p->starts, err));
   MST_TRY(mst_builder_i64(*column++, c->before.crc, err));
   if (c->setting.ops->put_columns != NULL)
-    MST_TRY(c->setting.ops->put_columns(c->job->mem, &c->before.extra, c->before.bytes, c->before.records, &p->span.extra,
-                                        column, err));
+    MST_TRY(c->setting.ops->put_columns(c->job->mem, &c->before.extra, c->before.bytes, c->before.records,
+                                        &p->span.extra, column, err));
   c->rows++;
   c->rows_held++;
 done:
@@ -183,7 +184,8 @@ done:
 
 static mst_status end_piece(collect *c, mst_error *err) {
   const mst_chain *root = &c->piece.chains[c->walk.chain];
-  if (root->dead != MST_OK) return mst_records_broken(c->setting.container, root->dead, c->piece_at + root->dead_at, root->why, err);
+  if (root->dead != MST_OK)
+    return mst_records_broken(c->setting.container, root->dead, c->piece_at + root->dead_at, root->why, err);
   c->wanted = c->any || c->wanted == 0 ? root->wanted : c->wanted + c->piece.bytes;
   c->state = root->end;
   c->to = c->piece.to;
@@ -213,7 +215,8 @@ static mst_status end_object(collect *c, mst_error *err) {
     return mst_fail(err, MST_E_ARGUMENT, "the partials of %s end at byte %llu of %llu", c->job->name,
                     (unsigned long long)c->to.offset, (unsigned long long)size);
   if (c->decoded_to != size && !c->job->recover)
-    return mst_fail_at(err, MST_E_CORRUPT, c->decoded_to, "the last block ends at byte %llu of %llu; what follows is no part of it",
+    return mst_fail_at(err, MST_E_CORRUPT, c->decoded_to,
+                       "the last block ends at byte %llu of %llu; what follows is no part of it",
                        (unsigned long long)c->decoded_to, (unsigned long long)size);
   MST_TRY(close_span(c, err));
   c->ended = true;
@@ -249,10 +252,8 @@ static mst_status give_rows(collect *c, mst_step *out, mst_error *err) {
 
 static mst_status step_collect(collect *c, const mst_given *given, mst_step *out, mst_error *err) {
   mst_status status = MST_OK;
-  if (given != NULL && given->ended)
-    MST_TRY(end_object(c, err));
-  else if (given != NULL && given->n == 1)
-    MST_TRY(begin_piece(c, &given->bytes[0], err));
+  if (given != NULL && given->ended) MST_TRY(end_object(c, err));
+  else if (given != NULL && given->n == 1) MST_TRY(begin_piece(c, &given->bytes[0], err));
   if (c->walking) MST_TRY(walk_piece(c, err));
   if (c->rows_held >= MST_INDEX_GROUP_ROWS || (c->ended && c->rows_held > 0)) return give_rows(c, out, err);
   out->kind = c->ended ? MST_STEP_DONE : MST_STEP_INPUT;

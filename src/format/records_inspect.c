@@ -1,4 +1,5 @@
-/* format/records_inspect.c - the first look at a text-like object: its container, and the dialect from its first plain bytes.
+/* format/records_inspect.c - the first look at a text-like object: its container, and the dialect from its first plain
+ * bytes.
  *
  * Owns: the container and the plain bytes so far. May call: base, containers. */
 #include "format/records_piece.h"
@@ -15,7 +16,7 @@ typedef struct inspect {
   mst_range need;
   uint64_t fed, want; /* want: plain bytes that sniffing needs */
   mst_buf plain;
-  bool whole;         /* the plain bytes are all there are     */
+  bool whole; /* the plain bytes are all there are     */
   json_t *dialect;
 } inspect;
 
@@ -37,10 +38,11 @@ static mst_status check_name(const inspect *n, mst_error *err) {
     if (mst_text_ends_nocase(name, gzip[i])) promised = "gzip";
   for (size_t i = 0; i < 2; i++)
     if (mst_text_ends_nocase(name, zstd[i])) promised = "zstd";
-  if (promised == NULL || mst_text_equal(found, promised) || (mst_text_equal(promised, "gzip") && mst_text_equal(found, "bgzf")))
+  if (promised == NULL || mst_text_equal(found, promised) ||
+      (mst_text_equal(promised, "gzip") && mst_text_equal(found, "bgzf")))
     return MST_OK;
   return mst_fail_at(err, MST_E_CORRUPT, 0, "its name promises %s, but %s", promised,
-                     n->job->members[0].size == 0           ? "it is empty"
+                     n->job->members[0].size == 0     ? "it is empty"
                      : mst_text_equal(found, "plain") ? "its first bytes are not compressed"
                                                       : "its first bytes are those of another container");
 }
@@ -67,10 +69,8 @@ static mst_status decode(inspect *n, mst_error *err) {
     mst_run run;
     MST_TRY(n->container_ops->next(n->container, &state, &run, err));
     if (state == MST_CONTAINER_INPUT) return MST_OK;
-    if (state == MST_CONTAINER_END)
-      n->whole = true;
-    else
-      MST_TRY(mst_buf_put(&n->plain, run.data, (size_t)mst_min_u64(run.size, PLAIN_MAX - n->plain.size), err));
+    if (state == MST_CONTAINER_END) n->whole = true;
+    else MST_TRY(mst_buf_put(&n->plain, run.data, (size_t)mst_min_u64(run.size, PLAIN_MAX - n->plain.size), err));
   }
 done:
   return status;
@@ -86,7 +86,8 @@ static mst_status sniff(inspect *n, mst_error *err) {
   if (decoded != MST_OK && decoded != MST_E_CORRUPT) goto damaged;
   if (decoded == MST_OK && starved && n->fed < n->job->members[0].size) return MST_OK;
   if (decoded != MST_OK && n->plain.size == 0) goto damaged;
-  status = n->ops->sniff(n->job, (const uint8_t *)mst_buf_text(&n->plain), n->plain.size, n->whole, &n->dialect, &want, err);
+  status =
+      n->ops->sniff(n->job, (const uint8_t *)mst_buf_text(&n->plain), n->plain.size, n->whole, &n->dialect, &want, err);
   if (status != MST_OK || n->dialect != NULL) return status;
   if (decoded != MST_OK) goto damaged;
   if (n->whole || want <= n->want) want = n->want * 2;

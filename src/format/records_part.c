@@ -47,10 +47,13 @@ done:
 
 /* ---- in -------------------------------------------------------------------------------------------------------- */
 
-static mst_status bad(const char *what, mst_error *err) { return mst_fail(err, MST_E_CORRUPT, "slice: part: %s", what); }
+static mst_status bad(const char *what, mst_error *err) {
+  return mst_fail(err, MST_E_CORRUPT, "slice: part: %s", what);
+}
 
 /* Exactly n non-negative integers; `*found` false when the key is absent. */
-static mst_status get_numbers(const json_t *object, const char *key, uint64_t *out, size_t n, bool *found, mst_error *err) {
+static mst_status get_numbers(const json_t *object, const char *key, uint64_t *out, size_t n, bool *found,
+                              mst_error *err) {
   json_t *array = NULL;
   mst_status status = mst_json_get_array(object, key, "slice: part", &array, err);
   if (status != MST_OK) return status;
@@ -72,7 +75,8 @@ static mst_status get_mark(const json_t *object, const char *key, mst_part_mark 
   bool found;
   const mst_status status = get_numbers(object, key, numbers, 3, &found, err);
   if (status != MST_OK) return status;
-  if (!found || numbers[2] > UINT32_MAX) return mst_fail(err, MST_E_CORRUPT, "slice: part: \"%s\" is missing or wrong", key);
+  if (!found || numbers[2] > UINT32_MAX)
+    return mst_fail(err, MST_E_CORRUPT, "slice: part: \"%s\" is missing or wrong", key);
   *out = (mst_part_mark){.plain = numbers[0], .at = numbers[1], .crc = (uint32_t)numbers[2]};
   return MST_OK;
 }
@@ -129,11 +133,14 @@ static mst_status check_part(const mst_part *p, uint64_t size, mst_error *err) {
   if (p->at > size || p->to.at > size || p->at > p->to.at) return bad("its bytes lie outside the object", err);
   if (p->skip > p->plain) return bad("its checkpoint lies in front of the object", err);
   if (p->plain > p->to.plain) return bad("it ends in front of its beginning", err);
-  if (p->has_window && (p->window_size == 0 || p->window_size > WINDOW_MAX)) return bad("its window has an impossible size", err);
-  if (p->search_last && (p->mid.plain < p->plain || p->mid.plain > p->to.plain || p->mid.at > size)) return bad("\"mid\" lies outside it", err);
+  if (p->has_window && (p->window_size == 0 || p->window_size > WINDOW_MAX))
+    return bad("its window has an impossible size", err);
+  if (p->search_last && (p->mid.plain < p->plain || p->mid.plain > p->to.plain || p->mid.at > size))
+    return bad("\"mid\" lies outside it", err);
   if (p->kind == MST_PART_RECORDS) {
     if (p->search_first && p->first < p->record) return bad("its first record lies in front of its checkpoint", err);
-    if (p->search_last && p->last < (p->search_first ? p->first : p->record)) return bad("its records run backwards", err);
+    if (p->search_last && p->last < (p->search_first ? p->first : p->record))
+      return bad("its records run backwards", err);
   } else {
     if (p->search_first && p->first < p->plain) return bad("it begins in front of its checkpoint", err);
     if (p->search_last && p->last < (p->search_first ? p->first : p->plain)) return bad("it runs backwards", err);

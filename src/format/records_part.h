@@ -1,5 +1,5 @@
-/* format/records_part.h - the parts that plans give and reads take, and their form in a slice. Private to the generic record
- * machinery. See docs/specification/slice.md. */
+/* format/records_part.h - the parts that plans give and reads take, and their form in a slice. Private to the generic
+ * record machinery. See docs/specification/slice.md. */
 #ifndef MST_FORMAT_RECORDS_PART_H
 #define MST_FORMAT_RECORDS_PART_H
 
@@ -26,12 +26,12 @@ typedef struct mst_part {
   uint8_t bits;
   bool has_window;
   uint64_t window_at, window_size; /* in the index                                                       */
-  /* Begin and end: a record number (RECORDS) or a plain offset from which on the next unit counts (CUT); where they are not
-   * searched the slice begins at the checkpoint, and ends at `to`. */
+  /* Begin and end: a record number (RECORDS) or a plain offset from which on the next unit counts (CUT); where they are
+   * not searched the slice begins at the checkpoint, and ends at `to`. */
   bool search_first, search_last;
   uint64_t first, last;
-  mst_part_mark mid;      /* searched end: the last checkpoint in front of it                            */
-  mst_part_mark to;       /* the end of the last span that is touched; the object's end when at == size  */
+  mst_part_mark mid;                /* searched end: the last checkpoint in front of it                            */
+  mst_part_mark to;                 /* the end of the last span that is touched; the object's end when at == size  */
   uint64_t guess_first, guess_last; /* about where a searched end lies                                  */
 } mst_part;
 

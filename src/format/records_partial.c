@@ -7,7 +7,7 @@
 #define MAGIC 0x5054534du /* "MSTP" */
 enum {
   LAYOUT = 1,
-  COVERED_FROM = 12,     /* what the checksum at 8 covers: all behind it  */
+  COVERED_FROM = 12, /* what the checksum at 8 covers: all behind it  */
   FACTS_MAX = 1 << 20,
   WHY_MAX = 1024,
   WINDOW_MAX = 64 << 10,
@@ -52,7 +52,8 @@ done:
 
 static mst_status put_point(mst_buf *b, const mst_point *p, mst_error *err) {
   mst_status status = MST_OK;
-  const int flags = (p->checkpoint ? FLAG_CHECKPOINT : 0) | (p->starts ? FLAG_STARTS : 0) | (p->lost > 0 ? FLAG_LOST : 0);
+  const int flags =
+      (p->checkpoint ? FLAG_CHECKPOINT : 0) | (p->starts ? FLAG_STARTS : 0) | (p->lost > 0 ? FLAG_LOST : 0);
   MST_TRY(mst_buf_put_byte(b, (uint8_t)flags, err));
   if (p->lost > 0) MST_TRY(mst_buf_put_u64(b, p->lost, err));
   MST_TRY(mst_buf_put_u64(b, p->at, err));
@@ -161,9 +162,10 @@ static mst_status take_point(reader *r, mst_point *out, mst_error *err) {
   out->at = mst_cursor_u64(&r->c);
   out->bits = mst_cursor_u8(&r->c);
   out->skip = mst_cursor_u64(&r->c);
-  if (!take_bytes(r, WINDOW_MAX, &out->window)) return bad(r, "it ends inside a checkpoint, or a window is too large", err);
-  if (flags > (FLAG_CHECKPOINT | FLAG_STARTS | FLAG_LOST) || (out->lost > 0 && !out->checkpoint) || out->bits > 7 || out->at > r->job->members[0].size ||
-      out->skip > INT64_MAX)
+  if (!take_bytes(r, WINDOW_MAX, &out->window))
+    return bad(r, "it ends inside a checkpoint, or a window is too large", err);
+  if (flags > (FLAG_CHECKPOINT | FLAG_STARTS | FLAG_LOST) || (out->lost > 0 && !out->checkpoint) || out->bits > 7 ||
+      out->at > r->job->members[0].size || out->skip > INT64_MAX)
     return bad(r, "a checkpoint outside its object", err);
   return take_span(r, &out->span, err);
 }
@@ -190,7 +192,8 @@ static mst_status take_dead(reader *r, mst_piece *p, mst_chain *c, mst_error *er
 static mst_status take_points(reader *r, mst_piece *p, mst_chain *c, mst_error *err) {
   const uint64_t n = mst_cursor_u64(&r->c);
   mst_status status;
-  if (r->c.failed || n == 0 || n - 1 > mst_cursor_left(&r->c) / POINT_MIN) return bad(r, "more checkpoints than bytes", err);
+  if (r->c.failed || n == 0 || n - 1 > mst_cursor_left(&r->c) / POINT_MIN)
+    return bad(r, "more checkpoints than bytes", err);
   status = take_span(r, &c->points[0].span, err);
   for (uint64_t i = 1; status == MST_OK && i < n; i++) {
     mst_point point = {0};
@@ -205,7 +208,8 @@ static mst_status take_chain(reader *r, mst_piece *p, mst_error *err) {
   const uint8_t start = mst_cursor_u8(&r->c), kind = mst_cursor_u8(&r->c);
   mst_chain *c;
   mst_status status;
-  if (start >= r->ops->n_states || mst_piece_chain(p, start) != NULL) return bad(r, "a chain with an unknown state", err);
+  if (start >= r->ops->n_states || mst_piece_chain(p, start) != NULL)
+    return bad(r, "a chain with an unknown state", err);
   status = mst_piece_add_chain(p, start, &c, err);
   if (status != MST_OK) return status;
   switch (kind) {
@@ -243,7 +247,8 @@ static mst_status check_chains(const reader *r, const mst_piece *p, mst_error *e
       if (++hops > p->n_chains) return bad(r, "chains that go round in a circle", err);
     mst_walk w = mst_walk_begin(p, i);
     while ((point = mst_walk_next(&w)) != NULL)
-      if (!mst_add_u64(bytes, point->lost, &bytes) || !mst_add_u64(bytes, point->span.bytes, &bytes)) return bad(r, "spans longer than the piece", err);
+      if (!mst_add_u64(bytes, point->lost, &bytes) || !mst_add_u64(bytes, point->span.bytes, &bytes))
+        return bad(r, "spans longer than the piece", err);
     if (bytes > p->bytes || (bytes != p->bytes && p->chains[root].dead == MST_OK))
       return bad(r, "spans that do not cover the piece", err);
     if (p->chains[root].dead == MST_OK && p->chains[root].wanted > INT64_MAX) return bad(r, "a wrong distance", err);
@@ -261,7 +266,8 @@ static mst_status take_facts(reader *r, mst_piece *p, mst_error *err) {
   MST_TRY(mst_json_parse(text.data, text.size, FACTS_MAX, "partial: facts", &p->facts, err));
   if (!json_is_object(p->facts)) status = bad(r, "facts that are no object", err);
   json_object_foreach(p->facts, key, value) {
-    if (status == MST_OK && json_is_integer(value) && json_integer_value(value) < 0) status = bad(r, "a negative fact", err);
+    if (status == MST_OK && json_is_integer(value) && json_integer_value(value) < 0)
+      status = bad(r, "a negative fact", err);
   }
 done:
   mst_bytes_release(&text);
@@ -328,14 +334,19 @@ mst_status mst_piece_decode(const mst_job *job, const mst_record_ops *ops, const
 mst_status mst_piece_check_neighbours(const mst_job *job, const mst_border *left_to, uint64_t left_decoded_to,
                                       const mst_piece *right, mst_error *err) {
   if (left_to->offset != right->from.offset || left_to->part != right->from.part)
-    return mst_fail(err, MST_E_ARGUMENT, "partials of %s are not neighbours: one ends at byte %llu (part %llu), the next begins at byte %llu (part %llu)",
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "partials of %s are not neighbours: one ends at byte %llu (part %llu), the next begins at byte "
+                    "%llu (part %llu)",
                     job->name, (unsigned long long)left_to->offset, (unsigned long long)left_to->part,
                     (unsigned long long)right->from.offset, (unsigned long long)right->from.part);
   if (right->from.part == 0 && right->decoded_from != NO_BLOCK && left_decoded_to != NO_BLOCK &&
       left_decoded_to != right->decoded_from && !job->recover)
-    return mst_error_name(err, mst_fail_at(err, MST_E_CORRUPT, mst_min_u64(left_decoded_to, right->decoded_from),
-                        "compressed blocks up to byte %llu, and the next one found at byte %llu: damage between them",
-                        (unsigned long long)left_decoded_to, (unsigned long long)right->decoded_from), job->name);
+    return mst_error_name(
+        err,
+        mst_fail_at(err, MST_E_CORRUPT, mst_min_u64(left_decoded_to, right->decoded_from),
+                    "compressed blocks up to byte %llu, and the next one found at byte %llu: damage between them",
+                    (unsigned long long)left_decoded_to, (unsigned long long)right->decoded_from),
+        job->name);
   return MST_OK;
 }
 
@@ -352,8 +363,8 @@ typedef struct merger {
   place places[MST_STATES_MAX];
 } merger;
 
-/* The first safe start of the right piece on this path: a checkpoint if one was wanted at the left piece's end; else, when the left
- * chain has a safe start of its own, of no more use. */
+/* The first safe start of the right piece on this path: a checkpoint if one was wanted at the left piece's end; else,
+ * when the left chain has a safe start of its own, of no more use. */
 static mst_status place_first(merger *m, mst_chain *c, const mst_point *p, mst_error *err) {
   mst_point copy;
   if (!p->checkpoint && c->wanted == 0 && c->n > 1)
@@ -363,8 +374,8 @@ static mst_status place_first(merger *m, mst_chain *c, const mst_point *p, mst_e
   return mst_chain_add(m->left->mem, c, &copy, err);
 }
 
-/* Puts the points of the right piece, from its chain `from` on, behind chain `to` of the left one, up to where another chain has
- * taken them already. */
+/* Puts the points of the right piece, from its chain `from` on, behind chain `to` of the left one, up to where another
+ * chain has taken them already. */
 static mst_status append_path(merger *m, size_t to, size_t from, mst_error *err) {
   mst_chain *c = &m->left->chains[to];
   mst_walk w = mst_walk_begin(m->right, from);
@@ -407,7 +418,8 @@ static mst_status merge_chains(merger *m, mst_error *err) {
     if (c->joined || c->dead != MST_OK) continue;
     next = mst_piece_chain(m->right, c->end);
     if (next == NULL)
-      return mst_fail(err, MST_E_CORRUPT, "partials do not fit: none of the second begins in the state in which the first ends");
+      return mst_fail(err, MST_E_CORRUPT,
+                      "partials do not fit: none of the second begins in the state in which the first ends");
     status = append_path(m, i, (size_t)(next - m->right->chains), err);
     if (status != MST_OK) return status;
   }

@@ -1,5 +1,5 @@
-/* format/records_piece.c - the chains of a piece: building, walking, joining spans. See records_piece.h. Owns nothing between
- * calls. May call: base, codec's CRC. */
+/* format/records_piece.c - the chains of a piece: building, walking, joining spans. See records_piece.h. Owns nothing
+ * between calls. May call: base, codec's CRC. */
 #include "format/records_piece.h"
 
 #include "codec/codec.h"
@@ -102,8 +102,8 @@ done:
   return status;
 }
 
-mst_status mst_stretch_join(const mst_record_ops *ops, const mst_allocator *mem, mst_stretch *left, const mst_stretch *right,
-                         mst_error *err) {
+mst_status mst_stretch_join(const mst_record_ops *ops, const mst_allocator *mem, mst_stretch *left,
+                            const mst_stretch *right, mst_error *err) {
   mst_bytes extra;
   uint64_t records, bytes;
   mst_status status;
@@ -196,7 +196,8 @@ done:
   return status;
 }
 
-/* ---- settings ------------------------------------------------------------------------------------------------------ */
+/* ---- settings ------------------------------------------------------------------------------------------------------
+ */
 
 mst_status mst_setting_of(const mst_job *job, mst_setting *out, mst_error *err) {
   mst_status status = MST_OK;
@@ -218,7 +219,8 @@ done:
   return status;
 }
 
-mst_status mst_records_broken(const mst_container_ops *container, mst_status status, uint64_t plain, const char *what, mst_error *err) {
+mst_status mst_records_broken(const mst_container_ops *container, mst_status status, uint64_t plain, const char *what,
+                              mst_error *err) {
   if (container == &mst_container_plain) return mst_fail_at(err, status, plain, "%s", what);
   return mst_fail_at(err, status, plain, "%s, at plain offset %llu", what, (unsigned long long)plain);
 }

@@ -1,12 +1,18 @@
-/* format/records_plan.c - slices from index rows alone. A border stands on a checkpoint where one lies near its ideal place, else it is
- * a record number (or a plain offset) between two checkpoints, which the reader finds by scanning that one span. Only the row
- * groups in which borders fall are asked for.
+/* format/records_plan.c - slices from index rows alone. A border stands on a checkpoint where one lies near its ideal
+ * place, else it is a record number (or a plain offset) between two checkpoints, which the reader finds by scanning
+ * that one span. Only the row groups in which borders fall are asked for.
  *
  * Owns: the rows at hand. May call: base, column, codec's CRC. */
 #include "codec/codec.h"
 #include "format/records_part.h"
 
-enum { GROUPS_HELD = 4, SLICE_BYTES_DEFAULT = 64 << 20, BGZF_BLOCK_SLACK = 64 << 10, SLACK = 4 << 10, WINDOW_MAX = 64 << 10 };
+enum {
+  GROUPS_HELD = 4,
+  SLICE_BYTES_DEFAULT = 64 << 20,
+  BGZF_BLOCK_SLACK = 64 << 10,
+  SLACK = 4 << 10,
+  WINDOW_MAX = 64 << 10
+};
 #define NO_GROUP SIZE_MAX
 
 /* One index row. */
@@ -34,29 +40,29 @@ typedef struct hole {
 
 /* Where one slice ends and the next begins. */
 typedef struct place {
-  uint64_t value;  /* record number, or plain offset                          */
-  bool exact;      /* it stands on the checkpoint `in_front`                  */
-  row in_front;    /* the last checkpoint from which it can be found           */
-  row behind;      /* the next one; or the object's end                       */
-  uint64_t guess;  /* about its plain offset                                   */
+  uint64_t value; /* record number, or plain offset                          */
+  bool exact;     /* it stands on the checkpoint `in_front`                  */
+  row in_front;   /* the last checkpoint from which it can be found           */
+  row behind;     /* the next one; or the object's end                       */
+  uint64_t guess; /* about its plain offset                                   */
 } place;
 
 typedef struct plan {
   mst_machine machine;
   const mst_job *job;
   mst_setting setting;
-  const char *unit;             /* NULL: records */
+  const char *unit; /* NULL: records */
   uint64_t records, bytes, size;
   uint32_t crc;
-  uint64_t n_slices;            /* by plain bytes, in n equal parts; 0: by records */
+  uint64_t n_slices; /* by plain bytes, in n equal parts; 0: by records */
   uint64_t slice_records;
-  uint64_t next;                /* number of the next border */
-  place begin;                  /* of the next slice */
-  json_t *begin_own;            /* begin.in_front.own, kept */
+  uint64_t next;     /* number of the next border */
+  place begin;       /* of the next slice */
+  json_t *begin_own; /* begin.in_front.own, kept */
   bool have_begin, ended;
-  hole *holes;                  /* of a recovered index, in order */
+  hole *holes; /* of a recovered index, in order */
   size_t n_holes, next_hole;
-  bool damaged;                 /* a recovered index of an object that was not whole */
+  bool damaged; /* a recovered index of an object that was not whole */
   group groups[GROUPS_HELD];
   size_t wanted_group;
   uint64_t clock;
@@ -98,7 +104,8 @@ done:
 /* An index is input like any other. */
 static bool row_fits(const plan *p, const row *r, const row *before) {
   if (r->window_size > WINDOW_MAX || r->window_at > INT64_MAX) return false;
-  if (r->plain >= p->bytes || r->record > p->records || r->at >= p->size || r->skip > r->plain || r->bits > 7) return false;
+  if (r->plain >= p->bytes || r->record > p->records || r->at >= p->size || r->skip > r->plain || r->bits > 7)
+    return false;
   return before == NULL || (r->plain > before->plain && r->record >= before->record && r->at >= before->at);
 }
 
@@ -107,7 +114,8 @@ static mst_status read_rows(const plan *p, const mst_given *given, group *g, mst
   mst_status status = open_views(p, given, &v, err);
   const size_t n = (size_t)given->rows->length;
   if (status != MST_OK) return status;
-  if (n == 0 || n != rows_of_group(p, p->wanted_group)) return bad_index(p, "a row group has another size than promised", err);
+  if (n == 0 || n != rows_of_group(p, p->wanted_group))
+    return bad_index(p, "a row group has another size than promised", err);
   g->rows = mst_alloc_array(p->job->mem, n, sizeof *g->rows);
   if (g->rows == NULL) return mst_fail_memory(err);
   for (g->n = 0; g->n < n; g->n++) {
@@ -117,8 +125,12 @@ static mst_status read_rows(const plan *p, const mst_given *given, group *g, mst
     row *r = &g->rows[g->n];
     for (size_t k = 0; k < 6; k++)
       if (numbers[k] < 0) return bad_index(p, "a negative number", err);
-    *r = (row){.record = (uint64_t)numbers[0], .plain = (uint64_t)numbers[1], .at = (uint64_t)numbers[2],
-               .bits = (uint8_t)numbers[3], .skip = (uint64_t)numbers[4], .crc = (uint32_t)numbers[5],
+    *r = (row){.record = (uint64_t)numbers[0],
+               .plain = (uint64_t)numbers[1],
+               .at = (uint64_t)numbers[2],
+               .bits = (uint8_t)numbers[3],
+               .skip = (uint64_t)numbers[4],
+               .crc = (uint32_t)numbers[5],
                .starts = mst_view_i64(&v.starts, i) != 0};
     if (p->setting.windows) {
       r->window_at = (uint64_t)mst_view_i64(&v.window_at, i);
@@ -149,7 +161,8 @@ static mst_status take_rows(plan *p, const mst_given *given, mst_error *err) {
   for (size_t i = 1; i < GROUPS_HELD; i++)
     if (p->groups[i].used < oldest->used) oldest = &p->groups[i];
   free_group(p, oldest);
-  if (given->rows == NULL || given->schema == NULL) return mst_fail(err, MST_E_INTERNAL, "index rows were asked for and not given");
+  if (given->rows == NULL || given->schema == NULL)
+    return mst_fail(err, MST_E_INTERNAL, "index rows were asked for and not given");
   status = read_rows(p, given, oldest, err);
   oldest->used = ++p->clock;
   return status;
@@ -171,10 +184,8 @@ static size_t find_group(const plan *p, const int64_t *first, uint64_t value) {
   size_t low = 0, high = p->job->n_groups;
   while (high - low > 1) {
     const size_t middle = low + (high - low) / 2;
-    if ((uint64_t)first[middle] <= value)
-      low = middle;
-    else
-      high = middle;
+    if ((uint64_t)first[middle] <= value) low = middle;
+    else high = middle;
   }
   return low;
 }
@@ -188,11 +199,14 @@ static row object_end(const plan *p) {
 static void end_at_hole(const plan *p, const row *in_front, row *behind) {
   for (size_t i = 0; i < p->n_holes; i++)
     if (p->holes[i].begin >= in_front->plain && p->holes[i].end == behind->plain)
-      *behind = (row){.record = p->holes[i].record, .plain = p->holes[i].begin, .at = mst_min_u64(behind->at, p->size - 1),
+      *behind = (row){.record = p->holes[i].record,
+                      .plain = p->holes[i].begin,
+                      .at = mst_min_u64(behind->at, p->size - 1),
                       .crc = p->holes[i].crc};
 }
 
-/* The last row whose `record` (or `plain`) is at most `value`, and the one behind it. false: a group must be asked for first. */
+/* The last row whose `record` (or `plain`) is at most `value`, and the one behind it. false: a group must be asked for
+ * first. */
 static bool find_rows(plan *p, bool by_record, uint64_t value, row *in_front, row *behind) {
   const size_t number = find_group(p, by_record ? p->job->group_first_record : p->job->group_first_plain, value);
   const group *g = have_group(p, number);
@@ -201,10 +215,8 @@ static bool find_rows(plan *p, bool by_record, uint64_t value, row *in_front, ro
   high = g->n;
   while (high - low > 1) {
     const size_t middle = low + (high - low) / 2;
-    if ((by_record ? g->rows[middle].record : g->rows[middle].plain) <= value)
-      low = middle;
-    else
-      high = middle;
+    if ((by_record ? g->rows[middle].record : g->rows[middle].plain) <= value) low = middle;
+    else high = middle;
   }
   *in_front = g->rows[low];
   if (low + 1 < g->n) {
@@ -252,7 +264,8 @@ static bool place_plain(plan *p, uint64_t plain, uint64_t slack, place *out) {
   nearest = distance(a.plain, plain) <= distance(b.plain, plain) || b.plain == p->bytes ? &a : &b;
   if (p->unit != NULL) {
     if (nearest == &b && distance(b.plain, plain) <= slack) return place_plain(p, b.plain, 0, out);
-    *out = (place){.value = nearest == &a && distance(a.plain, plain) <= slack ? a.plain : plain, .in_front = a, .behind = b};
+    *out = (place){
+        .value = nearest == &a && distance(a.plain, plain) <= slack ? a.plain : plain, .in_front = a, .behind = b};
     out->exact = p->setting.ops->safe_cuts && out->value == a.plain;
     out->guess = out->value;
     return true;
@@ -299,8 +312,8 @@ static bool stop_at_hole(plan *p, place *end) {
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
 
-/* About how many of the object's bytes must be read to decode up to row r: its restart lies `skip` plain bytes in front of it. Only the
- * object's end is the object's size: the reader tells by it that nothing may follow. */
+/* About how many of the object's bytes must be read to decode up to row r: its restart lies `skip` plain bytes in front
+ * of it. Only the object's end is the object's size: the reader tells by it that nothing may follow. */
 static uint64_t bytes_up_to(const plan *p, const row *r) {
   uint64_t more;
   if (r->skip == 0) return r->at;
@@ -310,7 +323,8 @@ static uint64_t bytes_up_to(const plan *p, const row *r) {
 }
 
 static mst_part_mark mark_at(const plan *p, const row *from, const row *r) {
-  return (mst_part_mark){.plain = r->plain, .at = bytes_up_to(p, r), .crc = mst_crc32_tail(r->crc, from->crc, r->plain - from->plain)};
+  return (mst_part_mark){
+      .plain = r->plain, .at = bytes_up_to(p, r), .crc = mst_crc32_tail(r->crc, from->crc, r->plain - from->plain)};
 }
 
 static mst_part make_part(const plan *p, const place *begin, const place *end) {
@@ -350,7 +364,11 @@ static mst_status give_part(plan *p, const place *end, mst_step *out, mst_error 
 
 static place end_place(const plan *p) {
   const row end = object_end(p);
-  return (place){.value = p->unit == NULL ? p->records : p->bytes, .exact = true, .in_front = end, .behind = end, .guess = p->bytes};
+  return (place){.value = p->unit == NULL ? p->records : p->bytes,
+                 .exact = true,
+                 .in_front = end,
+                 .behind = end,
+                 .guess = p->bytes};
 }
 
 /* At the object's beginning, or behind damage. */
@@ -432,8 +450,10 @@ static mst_status get_holes(plan *p, mst_error *err) {
       n[i] = json_integer_value(json_array_get(numbers, i));
       if (n[i] < 0 || json_array_size(numbers) != 4) return bad_index(p, "a damaged place that is none", err);
     }
-    p->holes[p->n_holes] = (hole){.record = (uint64_t)n[0], .begin = (uint64_t)n[1], .crc = (uint32_t)n[2], .end = (uint64_t)n[3]};
-    if ((uint64_t)n[1] < before || n[3] <= n[1] || (uint64_t)n[3] > p->bytes) return bad_index(p, "damaged places out of order", err);
+    p->holes[p->n_holes] =
+        (hole){.record = (uint64_t)n[0], .begin = (uint64_t)n[1], .crc = (uint32_t)n[2], .end = (uint64_t)n[3]};
+    if ((uint64_t)n[1] < before || n[3] <= n[1] || (uint64_t)n[3] > p->bytes)
+      return bad_index(p, "damaged places out of order", err);
     before = (uint64_t)n[3];
   }
 done:
@@ -446,16 +466,20 @@ static mst_status get_totals(plan *p, mst_error *err) {
   uint64_t crc = 0, checkpoints = 0;
   bool complete = json_object_get(facts, "records") != NULL && json_object_get(facts, "plain_bytes") != NULL &&
                   json_object_get(facts, "plain_crc") != NULL;
-  if (!complete) return mst_fail(err, MST_E_NOT_FOUND, "%s has no index; make one with: meseta index %s", p->job->name, p->job->name);
+  if (!complete)
+    return mst_fail(err, MST_E_NOT_FOUND, "%s has no index; make one with: meseta index %s", p->job->name,
+                    p->job->name);
   MST_TRY(mst_json_get_u64(facts, "records", "facts", &p->records, err));
   MST_TRY(mst_json_get_u64(facts, "plain_bytes", "facts", &p->bytes, err));
   MST_TRY(mst_json_get_u64(facts, "plain_crc", "facts", &crc, err));
   MST_TRY(mst_json_get_u64(facts, "checkpoints", "facts", &checkpoints, err));
-  if (crc > UINT32_MAX || p->records > p->bytes || checkpoints != p->job->index_rows || (p->bytes > 0 && p->job->n_groups == 0 && p->records > 0))
+  if (crc > UINT32_MAX || p->records > p->bytes || checkpoints != p->job->index_rows ||
+      (p->bytes > 0 && p->job->n_groups == 0 && p->records > 0))
     return bad_index(p, "its facts contradict each other or its rows", err);
   for (size_t g = 0; g < p->job->n_groups; g++)
     if (p->job->group_first_record[g] < 0 || p->job->group_first_plain[g] < 0 ||
-        p->job->group_first_row[g] >= p->job->index_rows || (g > 0 && p->job->group_first_row[g] <= p->job->group_first_row[g - 1]))
+        p->job->group_first_row[g] >= p->job->index_rows ||
+        (g > 0 && p->job->group_first_row[g] <= p->job->group_first_row[g - 1]))
       return bad_index(p, "its row groups are out of order", err);
   p->crc = (uint32_t)crc;
   MST_TRY(get_holes(p, err));
@@ -474,7 +498,8 @@ static mst_status set_sharing(plan *p, const mst_plan_query *q, mst_error *err) 
   const uint64_t things = p->unit == NULL ? p->records : p->bytes;
   const uint64_t slice_bytes = q->slice_bytes > 0 ? q->slice_bytes : SLICE_BYTES_DEFAULT;
   const int asked = (q->slices > 0) + (q->slice_bytes > 0) + (q->slice_records > 0);
-  if (asked > 1) return mst_fail(err, MST_E_ARGUMENT, "ask for slices by number, by size or by records, not for more than one");
+  if (asked > 1)
+    return mst_fail(err, MST_E_ARGUMENT, "ask for slices by number, by size or by records, not for more than one");
   if (q->slice_records > 0 && p->unit != NULL)
     return mst_fail(err, MST_E_ARGUMENT, "the strategy \"%s\" does not count records", p->unit);
   p->slice_records = q->slice_records;
@@ -488,13 +513,15 @@ static mst_status set_sharing(plan *p, const mst_plan_query *q, mst_error *err) 
 /* A query that only the record format itself can answer. */
 static bool is_own(const mst_record_ops *ops, const mst_plan_query *q) {
   const bool by_records = q->strategy == NULL || mst_text_equal(q->strategy, ops->format->strategies[0]);
-  return q->region != NULL || q->where != NULL || json_object_size(q->options) > 0 || (!by_records && !listed(ops->units, q->strategy));
+  return q->region != NULL || q->where != NULL || json_object_size(q->options) > 0 ||
+         (!by_records && !listed(ops->units, q->strategy));
 }
 
 static mst_status check_query(const mst_record_ops *ops, const mst_plan_query *q, mst_error *err) {
   if (q->strategy != NULL && !listed(ops->format->strategies, q->strategy))
-    return mst_fail(err, MST_E_ARGUMENT, "%s has no strategy \"%.40s\"; it has \"%s\"%s", ops->format->name, q->strategy,
-                    ops->format->strategies[0], ops->format->strategies[1] != NULL ? " and others (meseta formats)" : "");
+    return mst_fail(err, MST_E_ARGUMENT, "%s has no strategy \"%.40s\"; it has \"%s\"%s", ops->format->name,
+                    q->strategy, ops->format->strategies[0],
+                    ops->format->strategies[1] != NULL ? " and others (meseta formats)" : "");
   if (is_own(ops, q) && ops->plan_own == NULL)
     return mst_fail(err, MST_E_ARGUMENT, "%s knows no regions, conditions or further options", ops->format->name);
   return MST_OK;

@@ -1,17 +1,17 @@
-/* format/records_read.c - one part of an object becomes content: its bytes, or Arrow batches. Decoding begins at the part's
- * checkpoint; a scanner finds the exact first and last byte within the first and last span; the CRC of what is decoded is compared
- * with what the index says wherever whole spans are read.
+/* format/records_read.c - one part of an object becomes content: its bytes, or Arrow batches. Decoding begins at the
+ * part's checkpoint; a scanner finds the exact first and last byte within the first and last span; the CRC of what is
+ * decoded is compared with what the index says wherever whole spans are read.
  *
  * Owns: the container, the scanner, the rows, the bytes that go out next. May call: base, codec's CRC, containers. */
 #include "codec/codec.h"
 #include "format/records_part.h"
 
 enum {
-  BLOCK_BYTES = 64 << 10,      /* scanned, summed up and parsed while they are in the cache             */
-  BEYOND_BYTES = 64 << 10,     /* asked for at a time behind what the part names                        */
-  TOGETHER_BYTES = 4 << 20,    /* a window and data up to this size are asked for at once               */
-  EMIT_BYTES = 256 << 10,      /* copies are gathered up to this size                                   */
-  STEP_MIN = 4 << 10           /* when the guess of where a slice ends was wrong                        */
+  BLOCK_BYTES = 64 << 10,   /* scanned, summed up and parsed while they are in the cache             */
+  BEYOND_BYTES = 64 << 10,  /* asked for at a time behind what the part names                        */
+  TOGETHER_BYTES = 4 << 20, /* a window and data up to this size are asked for at once               */
+  EMIT_BYTES = 256 << 10,   /* copies are gathered up to this size                                   */
+  STEP_MIN = 4 << 10        /* when the guess of where a slice ends was wrong                        */
 };
 #define NOWHERE UINT64_MAX
 
@@ -33,15 +33,15 @@ typedef struct reading {
   mst_range need[2];
   bool asked_window, have_window;
   mst_bytes window, input;
-  uint64_t fed, bound;         /* the object's bytes: up to here fed, up to here asked for        */
-  mst_run run;                 /* being worked on                                                 */
+  uint64_t fed, bound; /* the object's bytes: up to here fed, up to here asked for        */
+  mst_run run;         /* being worked on                                                 */
   size_t run_used;
-  bool have_run, at_end;       /* at_end: the container has given all                             */
+  bool have_run, at_end; /* at_end: the container has given all                             */
   where where;
-  uint64_t at, first, last;    /* plain offsets: the next byte; where the content begins and ends */
-  uint64_t rows_at;            /* that of the first byte that rows were fed, or NOWHERE           */
-  uint32_t crc;                /* of the plain bytes from the checkpoint to `at`                  */
-  mst_buf out;                 /* copies that go out next                                         */
+  uint64_t at, first, last; /* plain offsets: the next byte; where the content begins and ends */
+  uint64_t rows_at;         /* that of the first byte that rows were fed, or NOWHERE           */
+  uint32_t crc;             /* of the plain bytes from the checkpoint to `at`                  */
+  mst_buf out;              /* copies that go out next                                         */
 } reading;
 
 /* ---- asking for bytes -------------------------------------------------------------------------------------------- */
@@ -52,8 +52,9 @@ static uint64_t share(const mst_part *p, uint64_t part, uint64_t whole) {
   return whole == 0 || part >= whole ? width : (uint64_t)((unsigned __int128)width * part / whole);
 }
 
-/* What is asked for first: all up to the end of the last span, so that it can be verified, when no more than one span is read in vain
- * then; else as much as is likely to be needed, and a little more as long as that is less than a span in all. */
+/* What is asked for first: all up to the end of the last span, so that it can be verified, when no more than one span
+ * is read in vain then; else as much as is likely to be needed, and a little more as long as that is less than a span
+ * in all. */
 static uint64_t first_bound(const mst_part *p) {
   const uint64_t span = p->to.plain - p->mid.plain, in_front = p->guess_first - mst_min_u64(p->plain, p->guess_first);
   uint64_t want;
@@ -95,8 +96,13 @@ static mst_status ask_window(reading *r, mst_step *out) {
 
 static mst_status open_header(reading *r, mst_error *err) {
   const mst_restart start = {0};
-  const mst_container_open options = {.mem = r->job->mem, .name = r->job->name, .end = r->size, .size = r->size,
-                                      .from = &start, .plain_end = r->header_bytes, .recover = r->job->recover};
+  const mst_container_open options = {.mem = r->job->mem,
+                                      .name = r->job->name,
+                                      .end = r->size,
+                                      .size = r->size,
+                                      .from = &start,
+                                      .plain_end = r->header_bytes,
+                                      .recover = r->job->recover};
   r->fed = 0;
   r->bound = mst_min_u64(r->size, r->setting.container == &mst_container_plain
                                       ? r->header_bytes
@@ -138,7 +144,8 @@ static mst_status open_scanner(reading *r, mst_error *err) {
   mst_status status;
   if (!p->search_first && !p->search_last) return MST_OK;
   status = r->setting.ops->open(r->job->mem, r->setting.dialect, state, p->unit, &r->scanner, err);
-  if (status == MST_OK && r->scanner == NULL) return mst_fail(err, MST_E_CORRUPT, "slice: part: \"from\" is no place to begin at");
+  if (status == MST_OK && r->scanner == NULL)
+    return mst_fail(err, MST_E_CORRUPT, "slice: part: \"from\" is no place to begin at");
   return status;
 }
 
@@ -224,7 +231,8 @@ static mst_status check_crc(const reading *r, const mst_part_mark *mark, mst_err
   if (r->crc == mark->crc) return MST_OK;
   return mst_fail_at(err, MST_E_CORRUPT, r->part.plain,
                      "plain bytes %llu to %llu are not those that were indexed: their CRC-32 is %08x, not %08x",
-                     (unsigned long long)r->part.plain, (unsigned long long)mark->plain, (unsigned)r->crc, (unsigned)mark->crc);
+                     (unsigned long long)r->part.plain, (unsigned long long)mark->plain, (unsigned)r->crc,
+                     (unsigned)mark->crc);
 }
 
 /* Adds the next plain bytes to the CRC, which is compared at the two marks. */
@@ -250,10 +258,8 @@ static mst_status sum_up(reading *r, const uint8_t *data, size_t n, mst_error *e
 
 static mst_scan_stop stop_at(const mst_part *p, uint64_t target) {
   mst_scan_stop stop = {.record = NOWHERE, .offset = NOWHERE};
-  if (p->kind == MST_PART_RECORDS)
-    stop.record = target - p->record;
-  else
-    stop.offset = target - p->plain;
+  if (p->kind == MST_PART_RECORDS) stop.record = target - p->record;
+  else stop.offset = target - p->plain;
   return stop;
 }
 
@@ -269,10 +275,8 @@ static mst_status search(reading *r, const uint8_t *data, size_t n, uint64_t at,
     if (status != MST_OK) return broken_at(r, status, p->plain, err);
     done += used;
     if (!stopped || done == n) continue;
-    if (r->where == IN_FRONT)
-      r->first = at + done;
-    else
-      r->last = at + done;
+    if (r->where == IN_FRONT) r->first = at + done;
+    else r->last = at + done;
     r->where++;
   }
   return MST_OK;
@@ -336,7 +340,8 @@ static mst_status end_body(reading *r, mst_error *err) {
     return mst_fail_at(err, MST_E_CORRUPT, r->at, "the record at which the slice %s is not there",
                        r->where == IN_FRONT ? "begins" : "ends");
   if (p->to.at >= r->size && r->at != p->to.plain)
-    return mst_fail_at(err, MST_E_CORRUPT, p->to.plain, "the object goes on behind plain byte %llu, where its index ends",
+    return mst_fail_at(err, MST_E_CORRUPT, p->to.plain,
+                       "the object goes on behind plain byte %llu, where its index ends",
                        (unsigned long long)p->to.plain);
   return MST_OK;
 }
@@ -351,7 +356,8 @@ static mst_status find_place(reading *r, mst_step *out, mst_error *err) {
 /* ---- the machine ------------------------------------------------------------------------------------------------- */
 
 static mst_status feed_container(reading *r, const mst_bytes *bytes, uint64_t asked, mst_error *err) {
-  if (bytes->size == 0 || bytes->size > asked) return mst_fail(err, MST_E_INTERNAL, "other bytes were given than asked for");
+  if (bytes->size == 0 || bytes->size > asked)
+    return mst_fail(err, MST_E_INTERNAL, "other bytes were given than asked for");
   mst_bytes_release(&r->input);
   r->input = mst_bytes_share(bytes);
   r->fed += bytes->size;
@@ -362,7 +368,8 @@ static mst_status take_given(reading *r, const mst_given *given, mst_error *err)
   mst_status status = MST_OK;
   if (given->n == 0) return mst_fail(err, MST_E_INTERNAL, "other ranges were given than asked for");
   if (!r->asked_window || r->have_window) return feed_container(r, &given->bytes[0], r->need[0].length, err);
-  if (given->bytes[0].size != r->part.window_size) return mst_fail(err, MST_E_INTERNAL, "other bytes were given than asked for");
+  if (given->bytes[0].size != r->part.window_size)
+    return mst_fail(err, MST_E_INTERNAL, "other bytes were given than asked for");
   r->have_window = true;
   r->window = mst_bytes_share(&given->bytes[0]);
   MST_TRY(open_body(r, err));
@@ -519,7 +526,8 @@ mst_status mst_records_read(const mst_job *job, const json_t *part, const mst_re
   MST_TRY(mst_setting_of(job, &setting, err));
   MST_TRY(mst_part_kind_of(part, &kind, err));
   if (kind == MST_PART_OWN && setting.ops->read_own != NULL) return setting.ops->read_own(job, part, query, out, err);
-  if (kind == MST_PART_OWN) return mst_fail(err, MST_E_CORRUPT, "slice: part: a kind that %s does not have", job->format->name);
+  if (kind == MST_PART_OWN)
+    return mst_fail(err, MST_E_CORRUPT, "slice: part: a kind that %s does not have", job->format->name);
   MST_TRY_ALLOC(r = mst_alloc_zero(job->mem, 1, sizeof *r));
   r->machine.ops = &ops;
   r->job = job;
@@ -543,8 +551,8 @@ done:
   return status;
 }
 
-mst_status mst_records_read_schema(const mst_job *job, const json_t *part, const mst_read_query *query, struct ArrowSchema *out,
-                                   mst_error *err) {
+mst_status mst_records_read_schema(const mst_job *job, const json_t *part, const mst_read_query *query,
+                                   struct ArrowSchema *out, mst_error *err) {
   mst_status status = MST_OK;
   mst_setting setting;
   mst_part p = {0};

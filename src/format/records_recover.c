@@ -1,9 +1,9 @@
-/* format/records_recover.c - scanning on behind damage: what is whole is kept to the last record, what is broken is left out, and records
- * count again from where all ways to read the bytes agree. Serial only.
+/* format/records_recover.c - scanning on behind damage: what is whole is kept to the last record, what is broken is
+ * left out, and records count again from where all ways to read the bytes agree. Serial only.
  *
- * Damage is a gap that the container reports or a rule that the scanner finds broken. In front of it the newest safe start is found
- * by going through the bytes since the newest point once more; behind it the scan goes on as if a piece began there, on trial.
- * Owns: mst_scan.recovery. May call: base, codec's CRC. */
+ * Damage is a gap that the container reports or a rule that the scanner finds broken. In front of it the newest safe
+ * start is found by going through the bytes since the newest point once more; behind it the scan goes on as if a piece
+ * began there, on trial. Owns: mst_scan.recovery. May call: base, codec's CRC. */
 #include "codec/codec.h"
 #include "format/records_scan.h"
 
@@ -23,7 +23,8 @@ static mst_status fold_points(mst_scan *s, mst_error *err) {
   mst_chain *c = mst_scan_chain(s, &s->lives[0]);
   while (c->n > 2 && !c->points[c->n - 2].checkpoint && c->n - 2 > 0) {
     mst_point *folded = &c->points[c->n - 2];
-    const mst_status status = mst_stretch_join(s->setting.ops, s->job->mem, &c->points[c->n - 3].span, &folded->span, err);
+    const mst_status status =
+        mst_stretch_join(s->setting.ops, s->job->mem, &c->points[c->n - 3].span, &folded->span, err);
     if (status != MST_OK) return status;
     mst_point_clear(folded);
     c->points[c->n - 2] = c->points[c->n - 1];
@@ -57,7 +58,8 @@ static mst_status keep_tail(mst_scan *s, mst_error *err) {
 /* ---- in front of the damage -------------------------------------------------------------------------------------- */
 
 /* Adds what the scanner has seen since `*good` to the span. */
-static mst_status add_whole(mst_scan *s, mst_scanner *scanner, size_t at, size_t *good, mst_stretch *span, mst_error *err) {
+static mst_status add_whole(mst_scan *s, mst_scanner *scanner, size_t at, size_t *good, mst_stretch *span,
+                            mst_error *err) {
   mst_status status = MST_OK;
   const mst_record_ops *ops = s->setting.ops;
   mst_stretch more = {.records = ops->records(scanner) - span->records, .bytes = at - *good};
@@ -99,8 +101,8 @@ static mst_status walk_tail(mst_scan *s, mst_scanner *scanner, size_t n, mst_str
   return at == n && ops->state(scanner) == ops->safe_state ? add_whole(s, scanner, n, &good, span, err) : MST_OK;
 }
 
-/* Cuts the open span off where the last whole record in front of plain offset `at` ends. lives[0] tells where that span began, also when
- * its scanner is gone. */
+/* Cuts the open span off where the last whole record in front of plain offset `at` ends. lives[0] tells where that span
+ * began, also when its scanner is gone. */
 static mst_status cut_off(mst_scan *s, uint64_t at, mst_error *err) {
   mst_recovery *r = &s->recovery;
   mst_live *v = &s->lives[0];
@@ -126,7 +128,8 @@ done:
   return status;
 }
 
-/* ---- behind it ----------------------------------------------------------------------------------------------------- */
+/* ---- behind it -----------------------------------------------------------------------------------------------------
+ */
 
 /* Trial chains begin at plain offset `at`, one for each state. */
 static mst_status begin_trial(mst_scan *s, uint64_t at, mst_error *err) {
@@ -172,7 +175,8 @@ static size_t find_certain(mst_scan *s, size_t root) {
     }
     if (c == root) certain = mst_max_size(certain, point);
   }
-  while (s->setting.windows && certain < s->piece.chains[root].n && !s->piece.chains[root].points[certain].checkpoint) certain++;
+  while (s->setting.windows && certain < s->piece.chains[root].n && !s->piece.chains[root].points[certain].checkpoint)
+    certain++;
   return certain;
 }
 
@@ -208,8 +212,8 @@ done:
   return status;
 }
 
-/* After a block on trial: is it certain by now where records begin? When no way to read the bytes is left, they are tried again from
- * behind the place where the last one failed. */
+/* After a block on trial: is it certain by now where records begin? When no way to read the bytes is left, they are
+ * tried again from behind the place where the last one failed. */
 static mst_status judge_trial(mst_scan *s, mst_error *err) {
   const uint64_t end = s->block_at + s->block_size;
   size_t first;
@@ -261,7 +265,8 @@ done:
   return status;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------------------------------
+ */
 
 mst_status mst_recover_end(mst_scan *s, bool cut, mst_error *err) {
   mst_recovery *r = &s->recovery;

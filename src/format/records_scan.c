@@ -1,19 +1,19 @@
-/* format/records_scan.c - the scan of one piece of an object: bytes go through the container, its runs through one scanner for each
- * state in which the piece may begin, and chains of spans come out as partials.
+/* format/records_scan.c - the scan of one piece of an object: bytes go through the container, its runs through one
+ * scanner for each state in which the piece may begin, and chains of spans come out as partials.
  *
- * Scanners that stand on a safe start at the same byte are the same from there on, so that after the first few records there is
- * one scanner left, and scanning a piece alone costs what scanning it in sequence costs.
- * Owns: the container, the scanners and the piece that is being built. May call: base, codec's CRC, containers. */
-#include "codec/codec.h"
+ * Scanners that stand on a safe start at the same byte are the same from there on, so that after the first few records
+ * there is one scanner left, and scanning a piece alone costs what scanning it in sequence costs. Owns: the container,
+ * the scanners and the piece that is being built. May call: base, codec's CRC, containers. */
 #include "format/records_scan.h"
+#include "codec/codec.h"
 
 enum {
-  BLOCK_BYTES = 64 << 10,   /* fed to all scanners and to the CRC while it is in the cache                   */
-  BEYOND_BYTES = 64 << 10,  /* asked for at a time behind the piece's end                                    */
-  EMIT_POINTS = 256,        /* a partial goes out when it holds this many checkpoints                        */
-  EMIT_BYTES = 1 << 20,     /* or this much of windows and extras                                            */
-  SCATTER_POINTS = 4096,    /* the same while chains have not met                                            */
-  MEET_BYTES = 1 << 20      /* from its beginning on, the chains of a piece are led to each other this long  */
+  BLOCK_BYTES = 64 << 10,  /* fed to all scanners and to the CRC while it is in the cache                   */
+  BEYOND_BYTES = 64 << 10, /* asked for at a time behind the piece's end                                    */
+  EMIT_POINTS = 256,       /* a partial goes out when it holds this many checkpoints                        */
+  EMIT_BYTES = 1 << 20,    /* or this much of windows and extras                                            */
+  SCATTER_POINTS = 4096,   /* the same while chains have not met                                            */
+  MEET_BYTES = 1 << 20     /* from its beginning on, the chains of a piece are led to each other this long  */
 };
 
 /* ---- points ---------------------------------------------------------------------------------------------------- */
@@ -85,8 +85,7 @@ static mst_status check_record_size(const mst_scan *s, const mst_live *v, mst_er
 
 /* In a compressed object the plain offset alone leads nobody to the place. */
 static void say_where(const mst_scan *s, const char *what, char *out, size_t size) {
-  if (s->setting.container == &mst_container_plain || s->run.size == 0)
-    snprintf(out, size, "%s", what);
+  if (s->setting.container == &mst_container_plain || s->run.size == 0) snprintf(out, size, "%s", what);
   else
     snprintf(out, size, "%.*s (near byte %llu of the compressed object)", (int)mst_piece_why_size(what), what,
              (unsigned long long)s->run.at);
@@ -111,8 +110,8 @@ static mst_status rule_out(mst_scan *s, size_t which, mst_status why, const mst_
   return mst_chain_kill(s->job->mem, mst_scan_chain(s, v), why, at - s->base, what, err);
 }
 
-/* The scanner stands on a safe start that is wanted, as a checkpoint or for joining chains. Whether a record starts there it tells
- * when it is shown the one byte there. */
+/* The scanner stands on a safe start that is wanted, as a checkpoint or for joining chains. Whether a record starts
+ * there it tells when it is shown the one byte there. */
 static mst_status add_point(mst_scan *s, size_t which, mst_error *err) {
   mst_live *v = &s->lives[which];
   const mst_scan_stop stop = {.record = s->setting.ops->records(v->scanner), .offset = SCAN_NOWHERE};
@@ -175,8 +174,8 @@ static void finish_crc(mst_scan *s) {
 
 /* ---- scanners ---------------------------------------------------------------------------------------------------- */
 
-/* Feeds a scanner up to the block's end, and adds points where they are wanted. With `meet` it stops at the first point at or
- * behind v->meet_at. */
+/* Feeds a scanner up to the block's end, and adds points where they are wanted. With `meet` it stops at the first point
+ * at or behind v->meet_at. */
 static mst_status feed_live(mst_scan *s, size_t which, bool meet, mst_error *err) {
   mst_live *v = &s->lives[which];
   const uint64_t end = s->block_at + s->block_size, meet_at = v->meet_at;
@@ -189,8 +188,8 @@ static mst_status feed_live(mst_scan *s, size_t which, bool meet, mst_error *err
     mst_error reason = {0};
     size_t used = 0;
     bool stopped = false;
-    mst_status status = s->setting.ops->feed(v->scanner, s->block + (v->at - s->block_at), (size_t)(limit - v->at), &stop,
-                                             &used, &stopped, &reason);
+    mst_status status = s->setting.ops->feed(v->scanner, s->block + (v->at - s->block_at), (size_t)(limit - v->at),
+                                             &stop, &used, &stopped, &reason);
     if (status != MST_OK) return rule_out(s, which, status, &reason, err);
     v->at += used;
     if (!stopped || v->at == end) continue;
@@ -241,12 +240,14 @@ static size_t count_lives(const mst_scan *s) {
   return n;
 }
 
-/* Leads the chains to each other: whoever is behind goes on to its first safe start at or behind the foremost one's newest. */
+/* Leads the chains to each other: whoever is behind goes on to its first safe start at or behind the foremost one's
+ * newest. */
 static mst_status lead_together(mst_scan *s, mst_error *err) {
   for (int tries = 0; tries < SCAN_MEET_TRIES && count_lives(s) > 1; tries++) {
     uint64_t foremost = s->block_at;
     for (size_t i = 0; i < s->n_lives; i++)
-      if (!s->lives[i].gone && mst_scan_chain(s, &s->lives[i])->n > 1) foremost = mst_max_u64(foremost, s->lives[i].span_at);
+      if (!s->lives[i].gone && mst_scan_chain(s, &s->lives[i])->n > 1)
+        foremost = mst_max_u64(foremost, s->lives[i].span_at);
     for (size_t i = 0; i < s->n_lives; i++) {
       mst_live *v = &s->lives[i];
       mst_status status;
@@ -266,10 +267,8 @@ static mst_status lead_together(mst_scan *s, mst_error *err) {
 static void drop_gone(mst_scan *s) {
   size_t kept = 0;
   for (size_t i = 0; i < s->n_lives; i++) {
-    if (s->lives[i].gone)
-      s->setting.ops->close(s->lives[i].scanner);
-    else
-      s->lives[kept++] = s->lives[i];
+    if (s->lives[i].gone) s->setting.ops->close(s->lives[i].scanner);
+    else s->lives[kept++] = s->lives[i];
   }
   s->n_lives = kept;
 }
@@ -367,7 +366,8 @@ static mst_status cut_at_checkpoint(mst_scan *s, mst_error *err) {
   uint32_t crc = 0;
   for (; newest > 0 && !c->points[newest].checkpoint; newest--) at -= c->points[newest - 1].span.bytes;
   if (newest < 2 || leads_behind(&s->piece, v->chain, newest)) return MST_OK;
-  for (size_t i = newest; i + 1 < c->n; i++) crc = mst_crc32_combine(crc, c->points[i].span.crc, c->points[i].span.bytes);
+  for (size_t i = newest; i + 1 < c->n; i++)
+    crc = mst_crc32_combine(crc, c->points[i].span.crc, c->points[i].span.bytes);
   s->crc = mst_crc32_combine(crc, mst_crc32_tail(s->crc, v->span_crc, s->crc_at - v->span_at), s->crc_at - v->span_at);
   v->span_crc = crc;
   make_ready(s, at);
@@ -418,7 +418,8 @@ done:
 static mst_status cut_when_large(mst_scan *s, mst_error *err) {
   size_t points = 0;
   if (s->recovery.on_trial) return MST_OK;
-  if (s->n_lives == 1 && (mst_scan_chain(s, &s->lives[0])->n > EMIT_POINTS || s->held > EMIT_BYTES)) return cut_at_checkpoint(s, err);
+  if (s->n_lives == 1 && (mst_scan_chain(s, &s->lives[0])->n > EMIT_POINTS || s->held > EMIT_BYTES))
+    return cut_at_checkpoint(s, err);
   if (s->n_lives < 2 || s->setting.windows) return MST_OK;
   for (size_t i = 0; i < s->piece.n_chains; i++) points += s->piece.chains[i].n;
   return points > SCATTER_POINTS || s->held > EMIT_BYTES ? cut_anywhere(s, err) : MST_OK;
@@ -510,7 +511,8 @@ static mst_status feed_input(mst_scan *s, const mst_given *given, mst_error *err
 
 static mst_status ask_input(mst_scan *s, mst_step *out, mst_error *err) {
   const uint64_t to = s->fed < s->end ? s->end : mst_min_u64(s->size, s->fed + BEYOND_BYTES);
-  if (s->fed >= to) return mst_fail(err, MST_E_INTERNAL, "the container wants bytes beyond the end of %s", s->job->name);
+  if (s->fed >= to)
+    return mst_fail(err, MST_E_INTERNAL, "the container wants bytes beyond the end of %s", s->job->name);
   s->need = (mst_range){.offset = s->fed, .length = to - s->fed};
   out->kind = MST_STEP_NEED;
   out->some = true;

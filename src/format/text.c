@@ -1,6 +1,6 @@
-/* format/text.c - plain text: records are lines, a line is what ends with LF (a CR before it belongs to the end) or with the
- * object. The strategy "words" cuts in front of words instead: runs of bytes other than space, tab, CR and LF. Bytes are never
- * decoded, so that no cut falls inside a UTF-8 sequence and what is no UTF-8 passes through.
+/* format/text.c - plain text: records are lines, a line is what ends with LF (a CR before it belongs to the end) or
+ * with the object. The strategy "words" cuts in front of words instead: runs of bytes other than space, tab, CR and LF.
+ * Bytes are never decoded, so that no cut falls inside a UTF-8 sequence and what is no UTF-8 passes through.
  *
  * Owns: scanners and rows of text. May call: base, column. */
 #include "format/records.h"
@@ -14,10 +14,10 @@ typedef struct text_scanner {
   const mst_allocator *mem;
   const mst_scan_kernels *kernels;
   unsigned state;
-  bool bom;         /* the object begins with one         */
-  bool words;       /* cuts are searched in front of words */
-  bool in_word;     /* words: the byte before was no blank */
-  uint64_t at;      /* bytes since the opening             */
+  bool bom;     /* the object begins with one         */
+  bool words;   /* cuts are searched in front of words */
+  bool in_word; /* words: the byte before was no blank */
+  uint64_t at;  /* bytes since the opening             */
   uint64_t records;
 } text_scanner;
 
@@ -31,7 +31,8 @@ static bool is_wide(const uint8_t *d, size_t n) {
   return n >= 4 && d[0] == 0 && d[1] == 0 && d[2] == 0xfe && d[3] == 0xff;
 }
 
-/* Text has few control bytes; binary formats have NUL bytes early. What a name calls text is text, whatever it holds. */
+/* Text has few control bytes; binary formats have NUL bytes early. What a name calls text is text, whatever it holds.
+ */
 static int text_probe(const char *name, uint64_t size, const uint8_t *head, size_t n) {
   enum { UNLIKELY = 2, EMPTY = 10, LIKELY = 12 };
   size_t strange = 0;
@@ -47,8 +48,8 @@ static int text_probe(const char *name, uint64_t size, const uint8_t *head, size
   return strange * 20 > n ? UNLIKELY : LIKELY;
 }
 
-static mst_status text_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect, uint64_t *want,
-                             mst_error *err) {
+static mst_status text_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect,
+                             uint64_t *want, mst_error *err) {
   mst_status status = MST_OK;
   json_t *d = NULL;
   if (n < 4 && !whole) {
@@ -56,7 +57,8 @@ static mst_status text_sniff(const mst_job *job, const uint8_t *head, size_t n, 
     return MST_OK;
   }
   if (is_wide(head, n))
-    return mst_fail_at(err, MST_E_UNSUPPORTED, 0, "text in UTF-16 or UTF-32 is not read; convert %s to UTF-8 first", job->name);
+    return mst_fail_at(err, MST_E_UNSUPPORTED, 0, "text in UTF-16 or UTF-32 is not read; convert %s to UTF-8 first",
+                       job->name);
   MST_TRY_ALLOC(d = json_object());
   if (has_bom(head, n)) {
     MST_TRY(mst_json_set(d, "bom", json_true(), err));
@@ -71,8 +73,8 @@ done:
 
 /* ---- scanning -------------------------------------------------------------------------------------------------- */
 
-static mst_status text_open(const mst_allocator *mem, const json_t *dialect, unsigned state, const char *unit, mst_scanner **out,
-                            mst_error *err) {
+static mst_status text_open(const mst_allocator *mem, const json_t *dialect, unsigned state, const char *unit,
+                            mst_scanner **out, mst_error *err) {
   text_scanner *s;
   const bool bom = json_is_true(json_object_get(dialect, "bom"));
   *out = NULL;
@@ -99,8 +101,8 @@ static size_t skip_bom(text_scanner *s, size_t n) {
   return i;
 }
 
-/* Where the line begins that is number `ahead` from here, the one that begins right here being number 0 when the state is at a line's
- * start; n when it does not begin in data[0..n). */
+/* Where the line begins that is number `ahead` from here, the one that begins right here being number 0 when the state
+ * is at a line's start; n when it does not begin in data[0..n). */
 static size_t find_line(const text_scanner *s, const uint8_t *data, size_t n, uint64_t ahead) {
   const uint64_t ends = s->state == STATE_LINE ? ahead : ahead + 1;
   size_t at;
@@ -146,8 +148,8 @@ static void count_lines(text_scanner *s, const uint8_t *data, size_t n) {
   s->in_word = !is_blank(data[n - 1]);
 }
 
-static mst_status text_feed(mst_scanner *base, const uint8_t *data, size_t n, const mst_scan_stop *stop, size_t *used, bool *stopped,
-                            mst_error *err) {
+static mst_status text_feed(mst_scanner *base, const uint8_t *data, size_t n, const mst_scan_stop *stop, size_t *used,
+                            bool *stopped, mst_error *err) {
   text_scanner *s = (text_scanner *)base;
   const size_t bom = s->state == STATE_LINE || s->state == STATE_INSIDE ? 0 : skip_bom(s, n);
   size_t at;
@@ -182,9 +184,9 @@ enum { BATCH_ROWS = 65536, BATCH_BYTES = 16 << 20 };
 typedef struct text_rows {
   const mst_job *job;
   mst_builder *column;
-  mst_buf rest;        /* a line whose end has not come yet          */
+  mst_buf rest; /* a line whose end has not come yet          */
   uint64_t batch_rows;
-  uint64_t at;         /* where the line at hand begins, for errors  */
+  uint64_t at; /* where the line at hand begins, for errors  */
   bool words, raw;
 } text_rows;
 
@@ -195,8 +197,8 @@ static mst_field text_field(const json_t *options) {
   return (mst_field){.name = by_words(options) ? "word" : "line", .format = option(options, "raw") ? "Z" : "U"};
 }
 
-static mst_status text_rows_schema(const mst_allocator *mem, const json_t *dialect, const json_t *options, struct ArrowSchema *out,
-                                   mst_error *err) {
+static mst_status text_rows_schema(const mst_allocator *mem, const json_t *dialect, const json_t *options,
+                                   struct ArrowSchema *out, mst_error *err) {
   const mst_field field = text_field(options);
   (void)dialect;
   return mst_schema_make(mem, &field, 1, out, err);
@@ -209,8 +211,8 @@ static void text_rows_close(void *rows) {
   mst_free(r->job->mem, r);
 }
 
-static mst_status text_rows_open(const mst_job *job, const json_t *dialect, const json_t *options, uint64_t batch_rows, void **out,
-                                 mst_error *err) {
+static mst_status text_rows_open(const mst_job *job, const json_t *dialect, const json_t *options, uint64_t batch_rows,
+                                 void **out, mst_error *err) {
   const mst_field field = text_field(options);
   mst_status status = MST_OK;
   text_rows *r = mst_alloc_zero(job->mem, 1, sizeof *r);
@@ -233,7 +235,8 @@ done:
 static mst_status put_text(text_rows *r, const uint8_t *data, size_t n, size_t at, mst_error *err) {
   size_t wrong;
   if (!r->raw && !mst_utf8_valid(data, n, &wrong))
-    return mst_fail_at(err, MST_E_CORRUPT, r->at + at + wrong, "a line is not UTF-8 (it holds the byte 0x%02x); raw=True gives bytes instead",
+    return mst_fail_at(err, MST_E_CORRUPT, r->at + at + wrong,
+                       "a line is not UTF-8 (it holds the byte 0x%02x); raw=True gives bytes instead",
                        (unsigned)data[wrong]);
   return mst_builder_bytes(r->column, data, n, err);
 }
@@ -265,7 +268,8 @@ static mst_status put_gathered(text_rows *r, const uint8_t *data, size_t n, mst_
 static mst_status text_rows_feed(void *rows, const uint8_t *data, size_t n, bool last, mst_error *err) {
   text_rows *r = rows;
   mst_status status = MST_OK;
-  for (const uint8_t *end; n > 0 && (end = memchr(data, '\n', n)) != NULL; n -= (size_t)(end - data) + 1, data = end + 1) {
+  for (const uint8_t *end; n > 0 && (end = memchr(data, '\n', n)) != NULL;
+       n -= (size_t)(end - data) + 1, data = end + 1) {
     if (r->rest.size > 0) {
       MST_TRY(put_gathered(r, data, (size_t)(end - data), err));
     } else {

@@ -1,8 +1,10 @@
 /* tests/format/drive.c - see drive.h. Owns the index that it collects. */
 #include "format/drive.h"
 
-void drive_init(drive *d, const mst_allocator *mem, const mst_format *format, const char *name, const void *data, uint64_t size) {
-  *d = (drive){.mem = mem, .format = format, .name = name, .data = data, .size = size, .spacing = 1 << 20, .memory = 64 << 20};
+void drive_init(drive *d, const mst_allocator *mem, const mst_format *format, const char *name, const void *data,
+                uint64_t size) {
+  *d = (drive){
+      .mem = mem, .format = format, .name = name, .data = data, .size = size, .spacing = 1 << 20, .memory = 64 << 20};
   mst_buf_init(&d->windows, mem, SIZE_MAX / 2);
 }
 
@@ -478,7 +480,8 @@ done:
   return status;
 }
 
-mst_status drive_read_arrow(drive *d, const json_t *part, const mst_read_query *query, drive_batch_fn take, void *arg, mst_error *err) {
+mst_status drive_read_arrow(drive *d, const json_t *part, const mst_read_query *query, drive_batch_fn take, void *arg,
+                            mst_error *err) {
   const mst_read_query arrow = {.as = MST_READ_ARROW};
   mst_status status = MST_OK;
   job_room room;
@@ -493,7 +496,8 @@ mst_status drive_read_arrow(drive *d, const json_t *part, const mst_read_query *
   for (;;) {
     MST_TRY(run(d, m, NULL, &step, err));
     if (step.kind == MST_STEP_DONE) break;
-    if (step.kind != MST_STEP_BATCH) MST_TRY(mst_fail(err, MST_E_INTERNAL, "a read that gives step %d", (int)step.kind));
+    if (step.kind != MST_STEP_BATCH)
+      MST_TRY(mst_fail(err, MST_E_INTERNAL, "a read that gives step %d", (int)step.kind));
     MST_TRY(take(arg, &schema, &step.batch, err));
   }
 done:

@@ -1,5 +1,5 @@
-/* tests/format/drive.h - an engine in memory: steps a format's machines over bytes, as src/source does over stores. For tests and
- * fuzzers of every format. Calls the format's interface, column and base only. */
+/* tests/format/drive.h - an engine in memory: steps a format's machines over bytes, as src/source does over stores. For
+ * tests and fuzzers of every format. Calls the format's interface, column and base only. */
 #ifndef MST_TESTS_FORMAT_DRIVE_H
 #define MST_TESTS_FORMAT_DRIVE_H
 
@@ -18,14 +18,14 @@ typedef struct drive {
   const mst_allocator *mem;
   const mst_format *format;
   const char *name;
-  const uint8_t *data;       /* the object                                                          */
+  const uint8_t *data; /* the object                                                          */
   uint64_t size;
-  const mst_member *members; /* with the companions behind [0]; NULL: the object alone              */
+  const mst_member *members;   /* with the companions behind [0]; NULL: the object alone              */
   const mst_bytes *companions; /* their bytes: companions[i] belongs to members[i + 1]               */
   size_t n_members;
-  json_t *options;           /* the user's; borrowed                                                */
+  json_t *options; /* the user's; borrowed                                                */
   uint64_t spacing, memory, record_max;
-  uint64_t grain;            /* bytes that answer a `some` need; 0: all that are asked for           */
+  uint64_t grain; /* bytes that answer a `some` need; 0: all that are asked for           */
   bool recover;
   /* Made. */
   json_t *facts;             /* by drive_inspect, then by drive_collect                             */
@@ -33,12 +33,13 @@ typedef struct drive {
   drive_group *groups;
   size_t n_groups;
   uint64_t rows;
-  mst_buf windows;           /* stands for the index file: window_at counts in it                   */
+  mst_buf windows; /* stands for the index file: window_at counts in it                   */
   /* Counted, over all machines since the last drive_count_anew. */
   uint64_t needs, bytes_given, bytes_index, row_groups;
 } drive;
 
-void drive_init(drive *d, const mst_allocator *mem, const mst_format *format, const char *name, const void *data, uint64_t size);
+void drive_init(drive *d, const mst_allocator *mem, const mst_format *format, const char *name, const void *data,
+                uint64_t size);
 void drive_free(drive *d);
 void drive_count_anew(drive *d);
 
@@ -54,7 +55,8 @@ mst_status drive_scan(drive *d, uint64_t begin, uint64_t end, drive_list *partia
 /* Replaces neighbours i and i + 1 of the list by one. */
 mst_status drive_merge(drive *d, drive_list *partials, size_t i, mst_error *err);
 mst_status drive_collect(drive *d, const drive_list *partials, mst_error *err);
-/* Inspects when that was not done, scans the pieces between the borders (ascending, inside the object; none: one piece), collects. */
+/* Inspects when that was not done, scans the pieces between the borders (ascending, inside the object; none: one
+ * piece), collects. */
 mst_status drive_index(drive *d, const uint64_t *borders, size_t n, mst_error *err);
 /* All index rows and facts as bytes, to compare indexes. */
 mst_status drive_index_bytes(drive *d, mst_buf *out, mst_error *err);
@@ -77,7 +79,9 @@ mst_status drive_export(drive *d, const char *kind, mst_buf *out, mst_error *err
 /* What stands at the part's first byte (MST_READ_PLACE); `*out` may stay NULL. */
 mst_status drive_read_place(drive *d, const json_t *part, json_t **out, mst_error *err);
 /* Calls `take` for each batch (it releases it). */
-typedef mst_status (*drive_batch_fn)(void *arg, const struct ArrowSchema *schema, struct ArrowArray *batch, mst_error *err);
-mst_status drive_read_arrow(drive *d, const json_t *part, const mst_read_query *query, drive_batch_fn take, void *arg, mst_error *err);
+typedef mst_status (*drive_batch_fn)(void *arg, const struct ArrowSchema *schema, struct ArrowArray *batch,
+                                     mst_error *err);
+mst_status drive_read_arrow(drive *d, const json_t *part, const mst_read_query *query, drive_batch_fn take, void *arg,
+                            mst_error *err);
 
 #endif

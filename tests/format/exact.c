@@ -54,7 +54,8 @@ static void check_part_json(const json_t *part) {
 }
 
 /* The slice with its header in front, where it does not begin with it anyway. */
-static void check_header(drive *d, const exact *e, const json_t *part, uint64_t begin, const uint8_t *content, size_t n) {
+static void check_header(drive *d, const exact *e, const json_t *part, uint64_t begin, const uint8_t *content,
+                         size_t n) {
   const mst_read_query query = {.as = MST_READ_RAW, .header = true};
   const size_t header = begin == 0 ? 0 : e->header;
   mst_error err = {0};

@@ -1,5 +1,6 @@
-/* tests/format/exact.h - the promise that slices are exact, as checks that every record format's tests use: for any plan, the slices joined
- * are the plain object, each begins where a record begins, and each record lies in one of them. */
+/* tests/format/exact.h - the promise that slices are exact, as checks that every record format's tests use: for any
+ * plan, the slices joined are the plain object, each begins where a record begins, and each record lies in one of them.
+ */
 #ifndef MST_TESTS_FORMAT_EXACT_H
 #define MST_TESTS_FORMAT_EXACT_H
 
@@ -10,9 +11,9 @@
 typedef struct exact {
   const uint8_t *plain; /* the decompressed object         */
   size_t size;
-  uint64_t *starts;     /* where each record begins in it  */
+  uint64_t *starts; /* where each record begins in it  */
   size_t n;
-  size_t header;        /* bytes of the header             */
+  size_t header; /* bytes of the header             */
 } exact;
 
 void exact_add(exact *e, uint64_t start);
@@ -27,8 +28,8 @@ void exact_ok(mst_status status, const mst_error *err);
 void exact_check(drive *d, const exact *e);
 /* One plan. */
 void exact_check_plan(drive *d, const exact *e, const mst_plan_query *query);
-/* Makes the index again with the object cut at random into pieces, given in grains of random size, partials merged in random order
- * or not: it must be the same, byte for byte. */
+/* Makes the index again with the object cut at random into pieces, given in grains of random size, partials merged in
+ * random order or not: it must be the same, byte for byte. */
 void exact_check_cuts(drive *d, uint64_t seed, int rounds);
 /* Every allocation of inspect, scan, merge, collect, plan and read fails in turn. */
 void exact_check_memory(drive *d);

@@ -1,5 +1,5 @@
-/* tests/format/test_records.c - what the generic record machinery promises whatever the format: bounds of what is read, limits, damage,
- * failing memory, hostile partials and parts. Text stands for all formats. */
+/* tests/format/test_records.c - what the generic record machinery promises whatever the format: bounds of what is read,
+ * limits, damage, failing memory, hostile partials and parts. Text stands for all formats. */
 #include "codec/codec.h"
 #include "format/exact.h"
 #include "format/records.h"
@@ -31,7 +31,8 @@ static void open_index(drive *d, const char *name, const void *data, size_t n, u
   exact_ok(drive_index(d, NULL, 0, &err), &err);
 }
 
-/* ---- cost ---------------------------------------------------------------------------------------------------------- */
+/* ---- cost ----------------------------------------------------------------------------------------------------------
+ */
 
 /* A slice costs the bytes it holds and at most one span, and few requests. */
 static void slices_cost_what_they_hold(void **state) {
@@ -53,7 +54,8 @@ static void slices_cost_what_they_hold(void **state) {
       exact_ok(drive_read(&d, plan.parts[i].json, NULL, &out, &err), &err);
       if (d.bytes_given > out.size + SPACING + 200) {
         char *text_of = json_dumps(plan.parts[i].json, 0);
-        fail_msg("slice %zu of %zu: %llu bytes for %zu: %s", i, plan.n, (unsigned long long)d.bytes_given, out.size, text_of);
+        fail_msg("slice %zu of %zu: %llu bytes for %zu: %s", i, plan.n, (unsigned long long)d.bytes_given, out.size,
+                 text_of);
       }
       assert_true(d.needs <= 2);
       assert_int_equal(d.bytes_index, 0);
@@ -161,7 +163,8 @@ static void giant_records_are_limited(void **state) {
   free(text);
 }
 
-/* ---- damage ---------------------------------------------------------------------------------------------------------- */
+/* ---- damage
+ * ---------------------------------------------------------------------------------------------------------- */
 
 /* A byte that changed after indexing is an error or does not matter, whatever the pins say. */
 static void changed_bytes_are_found(void **state) {
@@ -232,7 +235,8 @@ static void truncation_is_found(void **state) {
   free(text);
 }
 
-/* ---- recovery -------------------------------------------------------------------------------------------------------- */
+/* ---- recovery
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* What all slices of a recovered object hold. */
 static void read_recovered(drive *d, uint64_t n, mst_buf *out) {
@@ -260,7 +264,8 @@ static size_t check_subset(const exact *e, const mst_buf *got) {
     at += n;
     found++;
   }
-  if (at != got->size) fail_msg("%zu records fit, then \"%.*s\"", found, (int)mst_min_size(got->size - at, 100), got->data + at);
+  if (at != got->size)
+    fail_msg("%zu records fit, then \"%.*s\"", found, (int)mst_min_size(got->size - at, 100), got->data + at);
   return found;
 }
 
@@ -272,7 +277,8 @@ static uint8_t *make_numbered_lines(size_t lines, exact *e) {
   *e = (exact){.plain = text};
   for (size_t i = 0; i < lines; i++) {
     exact_add(e, n);
-    n += (size_t)sprintf((char *)text + n, "%zu:%.*s\n", i, (int)(i * 7 % 40), "the quick brown fox jumps over the lazy dog");
+    n += (size_t)sprintf((char *)text + n, "%zu:%.*s\n", i, (int)(i * 7 % 40),
+                         "the quick brown fox jumps over the lazy dog");
   }
   e->size = n;
   return text;
@@ -372,7 +378,8 @@ static void broken_records_are_passed_over(void **state) {
   free(text);
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------------------------- */
+/* ---- memory
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void failing_memory_is_clean(void **state) {
   enum { SIZE = 2500 };
@@ -393,7 +400,8 @@ static void failing_memory_is_clean(void **state) {
   free(text);
 }
 
-/* ---- hostile input ----------------------------------------------------------------------------------------------------- */
+/* ---- hostile input
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* Random changes, some with a checksum that fits: never worse than an error. */
 static void hostile_partials_are_refused(void **state) {
@@ -458,8 +466,7 @@ static void change_number(json_t *part, uint64_t *seed) {
   json_t *number = json_integer(numbers[exact_random(seed) % 9]);
   if (json_is_array(value) && json_array_size(value) > 0)
     json_array_set_new(value, exact_random(seed) % json_array_size(value), number);
-  else
-    json_object_iter_set_new(part, at, number);
+  else json_object_iter_set_new(part, at, number);
 }
 
 static void hostile_parts_are_refused(void **state) {
@@ -476,7 +483,8 @@ static void hostile_parts_are_refused(void **state) {
       drive_plan plan = {0};
       mst_error err = {0};
       open_index(&d, wrap_name(kind), data, size, 400);
-      exact_ok(drive_make_plan(&d, &(mst_plan_query){.slices = 9, .strategy = words ? "words" : NULL}, &plan, &err), &err);
+      exact_ok(drive_make_plan(&d, &(mst_plan_query){.slices = 9, .strategy = words ? "words" : NULL}, &plan, &err),
+               &err);
       for (int round = 0; round < 300; round++) {
         json_t *part = json_deep_copy(plan.parts[exact_random(&seed) % plan.n].json);
         mst_buf out;
@@ -497,8 +505,11 @@ static void hostile_parts_are_refused(void **state) {
 
 static void wrong_queries_are_refused(void **state) {
   static const char text[] = "a\nb\nc\n";
-  const mst_plan_query wrong[] = {{.slices = 2, .slice_bytes = 3}, {.slices = 2, .slice_records = 3}, {.slices = 2, .strategy = "tiles"},
-                                  {.region = "chr1:1-2"}, {.where = "a > 3"}};
+  const mst_plan_query wrong[] = {{.slices = 2, .slice_bytes = 3},
+                                  {.slices = 2, .slice_records = 3},
+                                  {.slices = 2, .strategy = "tiles"},
+                                  {.region = "chr1:1-2"},
+                                  {.where = "a > 3"}};
   drive d;
   (void)state;
   open_index(&d, "query", text, sizeof text - 1, 100);
@@ -513,12 +524,12 @@ static void wrong_queries_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(slices_cost_what_they_hold),   cmocka_unit_test(plans_read_few_rows),
-      cmocka_unit_test(slices_are_balanced),          cmocka_unit_test(long_scans_give_many_partials),
-      cmocka_unit_test(giant_records_are_limited),    cmocka_unit_test(changed_bytes_are_found),
-      cmocka_unit_test(truncation_is_found),          cmocka_unit_test(failing_memory_is_clean),
-      cmocka_unit_test(hostile_partials_are_refused), cmocka_unit_test(hostile_parts_are_refused),
-      cmocka_unit_test(wrong_queries_are_refused),    cmocka_unit_test(cut_objects_are_recovered),
+      cmocka_unit_test(slices_cost_what_they_hold),    cmocka_unit_test(plans_read_few_rows),
+      cmocka_unit_test(slices_are_balanced),           cmocka_unit_test(long_scans_give_many_partials),
+      cmocka_unit_test(giant_records_are_limited),     cmocka_unit_test(changed_bytes_are_found),
+      cmocka_unit_test(truncation_is_found),           cmocka_unit_test(failing_memory_is_clean),
+      cmocka_unit_test(hostile_partials_are_refused),  cmocka_unit_test(hostile_parts_are_refused),
+      cmocka_unit_test(wrong_queries_are_refused),     cmocka_unit_test(cut_objects_are_recovered),
       cmocka_unit_test(broken_blocks_are_passed_over), cmocka_unit_test(broken_records_are_passed_over),
   };
   return cmocka_run_group_tests_name("records", tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* tests/format/test_text.c - lines and words of plain text against a naive parser, on nasty inputs and on the shared corpus. */
+/* tests/format/test_text.c - lines and words of plain text against a naive parser, on nasty inputs and on the shared
+ * corpus. */
 #include "format/exact.h"
 #include "format/records.h"
 #include "format/wrap.h"
@@ -34,8 +35,24 @@ static void check_text(const void *text, size_t n, uint64_t spacing) {
 }
 
 static void small_texts_are_exact(void **state) {
-  static const char *const texts[] = {"", "\n", "\n\n\n", "a", "a\n", "a\nb", "\r\n", "\r\n\r\na\r\n", "a\rb\rc", "  ", "\xef\xbb\xbf", "\xef\xbb\xbf\n",
-                                      "\xef\xbb\xbf" "a\nb\n", "\xef\xbb" "a\nb", "one\ntwo\nthree\n\n\nfour five\n six", "\xff\xfd\nb\n"};
+  static const char *const texts[] = {"",
+                                      "\n",
+                                      "\n\n\n",
+                                      "a",
+                                      "a\n",
+                                      "a\nb",
+                                      "\r\n",
+                                      "\r\n\r\na\r\n",
+                                      "a\rb\rc",
+                                      "  ",
+                                      "\xef\xbb\xbf",
+                                      "\xef\xbb\xbf\n",
+                                      "\xef\xbb\xbf"
+                                      "a\nb\n",
+                                      "\xef\xbb"
+                                      "a\nb",
+                                      "one\ntwo\nthree\n\n\nfour five\n six",
+                                      "\xff\xfd\nb\n"};
   (void)state;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     for (uint64_t spacing = 1; spacing < 20; spacing += 3) check_text(texts[i], strlen(texts[i]), spacing);
@@ -44,7 +61,8 @@ static void small_texts_are_exact(void **state) {
 static size_t make_text(uint64_t *seed, char *out, size_t max) {
   static const char alphabet[] = "ab \t\r\n\n\xc3\xa9";
   size_t n = (size_t)(exact_random(seed) % max);
-  for (size_t i = 0; i < n; i++) out[i] = exact_random(seed) % 40 == 0 ? 'x' : alphabet[exact_random(seed) % (sizeof alphabet - 1)];
+  for (size_t i = 0; i < n; i++)
+    out[i] = exact_random(seed) % 40 == 0 ? 'x' : alphabet[exact_random(seed) % (sizeof alphabet - 1)];
   return n;
 }
 
@@ -87,7 +105,8 @@ static void wrapped_texts_are_exact(void **state) {
   free(text);
 }
 
-/* ---- words --------------------------------------------------------------------------------------------------------- */
+/* ---- words ---------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_blank(uint8_t c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
@@ -122,7 +141,9 @@ static void check_words_of(const char *name, const exact *e, const void *data, s
     check_words(&d, e, &(mst_plan_query){.slices = ns[i], .strategy = "words"});
     check_words(&d, e, &(mst_plan_query){.slice_bytes = e->size / ns[i] + 1, .strategy = "words"});
   }
-  assert_int_equal(drive_make_plan(&d, &(mst_plan_query){.slice_records = 3, .strategy = "words"}, &(drive_plan){0}, &err), MST_E_ARGUMENT);
+  assert_int_equal(
+      drive_make_plan(&d, &(mst_plan_query){.slice_records = 3, .strategy = "words"}, &(drive_plan){0}, &err),
+      MST_E_ARGUMENT);
   drive_free(&d);
 }
 
@@ -144,7 +165,8 @@ static void words_are_never_cut(void **state) {
   }
 }
 
-/* ---- Arrow --------------------------------------------------------------------------------------------------------- */
+/* ---- Arrow ---------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct joined {
   mst_buf text;
@@ -179,7 +201,8 @@ static void check_rows(const char *text, const char *unit, bool raw, uint64_t ba
     d.grain = n;
     exact_ok(drive_index(&d, NULL, 0, &err), &err);
     exact_ok(drive_make_plan(&d, &(mst_plan_query){.slices = n, .strategy = unit}, &plan, &err), &err);
-    for (size_t i = 0; i < plan.n; i++) exact_ok(drive_read_arrow(&d, plan.parts[i].json, &query, join_rows, &j, &err), &err);
+    for (size_t i = 0; i < plan.n; i++)
+      exact_ok(drive_read_arrow(&d, plan.parts[i].json, &query, join_rows, &j, &err), &err);
     assert_string_equal(mst_buf_text(&j.text), expected);
     mst_buf_free(&j.text);
     drive_plan_free(&d, &plan);
@@ -199,7 +222,8 @@ static void rows_are_lines_or_words(void **state) {
 }
 
 static void rows_name_what_is_no_text(void **state) {
-  static const char text[] = "good\nb\xff" "d\n";
+  static const char text[] = "good\nb\xff"
+                             "d\n";
   json_t *part = json_pack("{s:s}", "kind", "all");
   joined j = {0};
   drive d;
@@ -216,10 +240,13 @@ static void rows_name_what_is_no_text(void **state) {
   drive_free(&d);
 }
 
-/* ---- beginnings ---------------------------------------------------------------------------------------------------- */
+/* ---- beginnings ----------------------------------------------------------------------------------------------------
+ */
 
 static void wide_text_is_refused(void **state) {
-  static const char *const texts[] = {"\xff\xfe" "a\0\n\0", "\xfe\xff\0a\0\n", "\0\0\xfe\xff\0\0\0a"};
+  static const char *const texts[] = {"\xff\xfe"
+                                      "a\0\n\0",
+                                      "\xfe\xff\0a\0\n", "\0\0\xfe\xff\0\0\0a"};
   (void)state;
   for (size_t i = 0; i < 3; i++) {
     drive d;
@@ -235,19 +262,22 @@ static void names_and_bytes_tell_text(void **state) {
   static const uint8_t binary[] = {0x7f, 'E', 'L', 'F', 2, 1, 1, 0, 0, 0};
   const char *why = NULL;
   (void)state;
-  assert_ptr_equal(mst_format_detect(NULL, "s3://b/notes.txt", 5, (const uint8_t *)"a\nb\nc", 5, &why), &mst_format_text);
+  assert_ptr_equal(mst_format_detect(NULL, "s3://b/notes.txt", 5, (const uint8_t *)"a\nb\nc", 5, &why),
+                   &mst_format_text);
   assert_ptr_equal(mst_format_detect(NULL, "s3://b/empty.txt", 0, NULL, 0, &why), &mst_format_text);
   assert_null(mst_format_detect(NULL, "s3://b/program", sizeof binary, binary, sizeof binary, &why));
   assert_non_null(why);
   for (wrap_kind kind = 0; kind < WRAP_KINDS; kind++) {
     size_t size;
     uint8_t *data = wrap(kind, "some plain words\nand more\n", 26, 7, &size);
-    if (mst_format_detect(NULL, "notes.txt.gz", size, data, size, &why) != &mst_format_text) fail_msg("%s: %s", wrap_name(kind), why);
+    if (mst_format_detect(NULL, "notes.txt.gz", size, data, size, &why) != &mst_format_text)
+      fail_msg("%s: %s", wrap_name(kind), why);
     free(data);
   }
 }
 
-/* ---- the shared corpus ------------------------------------------------------------------------------------------------ */
+/* ---- the shared corpus
+ * ------------------------------------------------------------------------------------------------ */
 
 static json_t *load_expected(const char *folder, const char *name) {
   char path[PATH_MAX], relative[200];
@@ -314,18 +344,33 @@ static void check_case(const char *folder, const char *name, const char *file) {
 }
 
 static void corpus_texts_are_exact(void **state) {
-  static const char *const names[] = {"blank-runs", "crlf", "empty", "invalid-utf8", "long-word-late", "multi-script", "no-final-newline", "one-giant-word", "spaces-only"};
+  static const char *const names[] = {"blank-runs",       "crlf",           "empty",
+                                      "invalid-utf8",     "long-word-late", "multi-script",
+                                      "no-final-newline", "one-giant-word", "spaces-only"};
   (void)state;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) check_case("text", names[i], "input.txt");
 }
 
 static void corpus_gzip_texts_are_exact(void **state) {
-  static const char *const names[] = {"bad-crc", "bgzf", "empty-member", "fields", "fixed-huffman", "full-flush", "long-match-over-index-point", "many-members", "member-cut-mid-line", "no-final-newline", "one-member", "small-window", "truncated"};
+  static const char *const names[] = {"bad-crc",
+                                      "bgzf",
+                                      "empty-member",
+                                      "fields",
+                                      "fixed-huffman",
+                                      "full-flush",
+                                      "long-match-over-index-point",
+                                      "many-members",
+                                      "member-cut-mid-line",
+                                      "no-final-newline",
+                                      "one-member",
+                                      "small-window",
+                                      "truncated"};
   (void)state;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) check_case("gztext", names[i], "input.gz");
 }
 
-/* ---- real files ------------------------------------------------------------------------------------------------------ */
+/* ---- real files
+ * ------------------------------------------------------------------------------------------------------ */
 
 static json_t *expected_of(const char *path) {
   char name[PATH_MAX + 20];
@@ -432,11 +477,11 @@ static void real_files_are_exact(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(small_texts_are_exact),      cmocka_unit_test(random_texts_are_exact),
-      cmocka_unit_test(wrapped_texts_are_exact),    cmocka_unit_test(words_are_never_cut),
-      cmocka_unit_test(rows_are_lines_or_words),    cmocka_unit_test(rows_name_what_is_no_text),
-      cmocka_unit_test(wide_text_is_refused),       cmocka_unit_test(names_and_bytes_tell_text),
-      cmocka_unit_test(corpus_texts_are_exact),     cmocka_unit_test(corpus_gzip_texts_are_exact),
+      cmocka_unit_test(small_texts_are_exact),   cmocka_unit_test(random_texts_are_exact),
+      cmocka_unit_test(wrapped_texts_are_exact), cmocka_unit_test(words_are_never_cut),
+      cmocka_unit_test(rows_are_lines_or_words), cmocka_unit_test(rows_name_what_is_no_text),
+      cmocka_unit_test(wide_text_is_refused),    cmocka_unit_test(names_and_bytes_tell_text),
+      cmocka_unit_test(corpus_texts_are_exact),  cmocka_unit_test(corpus_gzip_texts_are_exact),
       cmocka_unit_test(real_files_are_exact),
   };
   return cmocka_run_group_tests_name("text", tests, NULL, NULL);

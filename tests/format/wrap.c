@@ -84,7 +84,8 @@ static void put_all(object *o, wrap_kind kind, const uint8_t *plain, size_t n, s
       if (kind == WRAP_BGZF) put_block(o, plain + at, step > 60000 ? 60000 : step);
       if (kind == WRAP_GZIP_MEMBERS) put_member(o, plain + at, step, 6, 0);
       if (kind == WRAP_ZSTD_FRAMES) put_frame(o, plain + at, step);
-      if (kind != WRAP_ZSTD_FRAMES && k % 5 == 0) kind == WRAP_BGZF ? put_block(o, plain, 0) : put_member(o, plain, 0, 6, 0);
+      if (kind != WRAP_ZSTD_FRAMES && k % 5 == 0)
+        kind == WRAP_BGZF ? put_block(o, plain, 0) : put_member(o, plain, 0, 6, 0);
       at += kind == WRAP_BGZF && step > 60000 ? 60000 : step;
       if (n == 0) break;
     }
@@ -97,7 +98,8 @@ static void put_all(object *o, wrap_kind kind, const uint8_t *plain, size_t n, s
 }
 
 const char *wrap_name(wrap_kind kind) {
-  static const char *const names[] = {"plain", "gzip", "gzip of small blocks", "gzip of members", "stored gzip", "bgzf", "zstd", "zstd of frames"};
+  static const char *const names[] = {"plain", "gzip", "gzip of small blocks", "gzip of members", "stored gzip",
+                                      "bgzf",  "zstd", "zstd of frames"};
   return names[kind];
 }
 

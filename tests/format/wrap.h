@@ -11,9 +11,9 @@ typedef enum wrap_kind {
   WRAP_GZIP_SMALL,   /* one member of many small deflate blocks           */
   WRAP_GZIP_MEMBERS, /* several members, some empty                       */
   WRAP_GZIP_STORED,
-  WRAP_BGZF,         /* blocks of several sizes, with the end block       */
-  WRAP_ZSTD,         /* one frame                                         */
-  WRAP_ZSTD_FRAMES,  /* several frames                                    */
+  WRAP_BGZF,        /* blocks of several sizes, with the end block       */
+  WRAP_ZSTD,        /* one frame                                         */
+  WRAP_ZSTD_FRAMES, /* several frames                                    */
   WRAP_KINDS
 } wrap_kind;
 
