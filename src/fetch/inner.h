@@ -23,8 +23,7 @@ mst_status mst_object_judge(const mst_object *o, mst_op *op, mst_status status, 
 /* A GET of [offset, offset + size) of the object, pinned and exact. */
 mst_op mst_object_get(const mst_object *o, uint64_t offset, uint64_t size, uint8_t *into);
 
-/* ---- plans (plan.c): pure, no I/O ---------------------------------------------------------------------------------
- */
+/* ---- plans (plan.c): pure, no I/O -------------------------------------------------------------------------------- */
 
 /* Neighbouring ranges that are read as one. */
 typedef struct mst_extent {
@@ -49,8 +48,7 @@ mst_status mst_plan_make(const mst_allocator *mem, const mst_range *ranges, size
                          mst_plan *out, mst_error *err);
 void mst_plan_free(const mst_allocator *mem, mst_plan *p);
 
-/* ---- gathering (gather.c) ------------------------------------------------------------------------------------------
- */
+/* ---- gathering (gather.c) ---------------------------------------------------------------------------------------- */
 
 /* One request: its size is at most what mst_piece_max says. */
 typedef struct mst_piece {

@@ -67,8 +67,7 @@ mst_store *mst_object_store(const mst_object *o) { return o->store; }
 const mst_pin *mst_object_condition(const mst_object *o) { return mst_pin_known(&o->pin) ? &o->pin : NULL; }
 bool mst_object_is_local(const mst_object *o) { return (mst_store_flags(o->store) & MST_STORE_LOCAL) != 0; }
 
-/* ---- one request and its reply -------------------------------------------------------------------------------------
- */
+/* ---- one request and its reply ----------------------------------------------------------------------------------- */
 
 mst_op mst_object_get(const mst_object *o, uint64_t offset, uint64_t size, uint8_t *into) {
   mst_op op = mst_op_make(MST_OP_GET, o->key);

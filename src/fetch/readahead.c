@@ -208,8 +208,7 @@ mst_status mst_readahead_open(mst_object *o, uint64_t begin, uint64_t end, const
   return status;
 }
 
-/* ---- memory for the next chunk -------------------------------------------------------------------------------------
- */
+/* ---- memory for the next chunk ----------------------------------------------------------------------------------- */
 
 /* Whether a chunk may be made that the reader cannot go on without, and how much of it is on the budget. While he holds
  * others, waiting for them would wait for ever: then it is admitted beyond the budget, up to the limit of one record.
@@ -334,8 +333,7 @@ static void stop_all(mst_readahead *r) {
   }
 }
 
-/* ---- the next chunk ------------------------------------------------------------------------------------------------
- */
+/* ---- the next chunk ---------------------------------------------------------------------------------------------- */
 
 static void hand_out(chunk *c, size_t size, mst_bytes *out) {
   pthread_mutex_lock(&c->pool->lock);

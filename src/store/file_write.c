@@ -371,8 +371,7 @@ mst_status mst_file_delete(mst_file_store *s, mst_op *op, mst_error *err) {
   return MST_OK;
 }
 
-/* ---- uploads in parts: one temporary file, each part written where it belongs
- * ------------------------------------------ */
+/* ---- uploads in parts: one temporary file, each part written where it belongs ------------------------------------ */
 
 mst_status mst_file_upload_open(mst_file_store *s, mst_op *op, mst_error *err) {
   staging st;

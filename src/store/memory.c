@@ -214,8 +214,7 @@ static mst_status do_delete(space *s, mst_op *op) {
   return MST_OK;
 }
 
-/* ---- listings: the token is "k" or "p" and the last key or common prefix that was given
- * --------------------------------- */
+/* ---- listings: the token is "k" or "p" and the last key or common prefix that was given -------------------------- */
 
 static bool begins_with(const char *text, const char *head, size_t n) { return strncmp(text, head, n) == 0; }
 
@@ -282,8 +281,7 @@ static mst_status do_list(space *s, mst_op *op, mst_error *err) {
   return status;
 }
 
-/* ---- uploads in parts ----------------------------------------------------------------------------------------------
- */
+/* ---- uploads in parts -------------------------------------------------------------------------------------------- */
 
 static mst_status do_upload_open(space *s, mst_op *op, mst_error *err) {
   upload *u = mst_alloc_zero(NULL, 1, sizeof *u);
@@ -404,8 +402,7 @@ static mst_status do_upload_close(space *s, mst_op *op, mst_error *err) {
   return status;
 }
 
-/* ---- the store ------------------------------------------------------------------------------------------------------
- */
+/* ---- the store --------------------------------------------------------------------------------------------------- */
 
 static mst_status memory_run(void *self, mst_op *op, mst_error *err) {
   space *s = self;

@@ -178,8 +178,7 @@ void mst_location_close(mst_location *l) {
   *l = (mst_location){0};
 }
 
-/* ---- stores for callers: keys are relative to the URL -------------------------------------------------------------
- */
+/* ---- stores for callers: keys are relative to the URL ------------------------------------------------------------ */
 
 static mst_status prefix_of(const mst_location *l, mst_buf *out, mst_error *err) {
   mst_status status = mst_buf_put_text(out, l->key, err);

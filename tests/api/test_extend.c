@@ -14,8 +14,7 @@
 #include <meseta/context.h>
 #include <meseta/extend.h>
 
-/* ---- a store of a few slots that blocks
- * ------------------------------------------------------------------------------------- */
+/* ---- a store of a few slots that blocks -------------------------------------------------------------------------- */
 
 enum { SLOTS = 8 };
 
@@ -136,8 +135,7 @@ static mst_status toy_run(void *self, mst_op *op, mst_error *err) {
 
 static void toy_closed(void *self) { ((toy *)self)->closed++; }
 
-/* ---- the same, completed later by one thread, cancellable
- * --------------------------------------------------------------------- */
+/* ---- the same, completed later by one thread, cancellable -------------------------------------------------------- */
 
 typedef struct late {
   toy toy;
@@ -204,8 +202,7 @@ static void late_close(void *self) {
   l->toy.closed++;
 }
 
-/* ---- using them by the public calls
- * ---------------------------------------------------------------------------------------------- */
+/* ---- using them by the public calls ------------------------------------------------------------------------------ */
 
 static mst_status gather(void *arg, const mst_object_info *info, mst_error *err) {
   (void)err;

@@ -128,8 +128,7 @@ static void a_reader_who_keeps_up_needs_few_requests_ahead(void **state) {
   place_close(&p);
 }
 
-/* ---- memory
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static void memory_is_used_again(void **state) {
   (void)state;
@@ -218,8 +217,7 @@ static void a_reader_closed_early_leaves_nothing(void **state) {
   }
 }
 
-/* ---- faults
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- faults ------------------------------------------------------------------------------------------------------ */
 
 static void each_request_fails_in_turn(void **state) {
   (void)state;

@@ -150,8 +150,7 @@ static void assert_lists(mst_store *s, const char *prefix, const char *delimiter
   free(listed);
 }
 
-/* ---- fixture -------------------------------------------------------------------------------------------------------
- */
+/* ---- fixture ----------------------------------------------------------------------------------------------------- */
 
 static int make_place(void **state) {
   *state = now->open(now, ctx);
@@ -174,8 +173,7 @@ static int clear_place(void **state) {
   return 0;
 }
 
-/* ---- reading what was written ---------------------------------------------------------------------------------------
- */
+/* ---- reading what was written ------------------------------------------------------------------------------------ */
 
 static void what_was_put_is_there(void **state) {
   mst_store *s = *state;
@@ -315,8 +313,7 @@ static void misuse_is_refused(void **state) {
   assert_int_equal(conf_head(s, "x", NULL, NULL), MST_E_NOT_FOUND);
 }
 
-/* ---- pins
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- pins -------------------------------------------------------------------------------------------------------- */
 
 static void reads_are_conditional_on_the_pin(void **state) {
   mst_store *s = *state;
@@ -356,8 +353,7 @@ static void pins_go_through_json(void **state) {
   assert_int_equal(conf_get(s, "p", 0, 7, false, &back, b, &n, NULL, NULL), MST_E_CHANGED);
 }
 
-/* ---- conditional writes
- * ----------------------------------------------------------------------------------------------- */
+/* ---- conditional writes ------------------------------------------------------------------------------------------ */
 
 static void create_never_replaces(void **state) {
   mst_store *s = *state;
@@ -457,8 +453,7 @@ static void no_conditional_write_is_lost(void **state) {
   assert_holds(*state, "counter", expected);
 }
 
-/* ---- listings and deletion
- * ---------------------------------------------------------------------------------------------- */
+/* ---- listings and deletion --------------------------------------------------------------------------------------- */
 
 static void put_all(mst_store *s, const char *const *keys, size_t n) {
   for (size_t i = 0; i < n; i++) assert_int_equal(conf_put_text(s, keys[i], keys[i]), MST_OK);
@@ -564,8 +559,7 @@ static void deleting_takes_what_is_there(void **state) {
   assert_lists(s, "", "/", 0, "c\n"); /* no empty folder is left of b/ */
 }
 
-/* ---- uploads in parts
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- uploads in parts -------------------------------------------------------------------------------------------- */
 
 static size_t part_size(void) { return (now->flags & MST_CONF_SMALL_PARTS) != 0 ? 1000 : 5 << 20; }
 
@@ -724,8 +718,7 @@ static void streams_given_up_leave_nothing(void **state) {
   assert_int_equal(mst_budget_in_use(mst_store_context(s)), 0);
 }
 
-/* ---- awkward keys
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- awkward keys ------------------------------------------------------------------------------------------------ */
 
 static char long_element[300], long_key[1000];
 
@@ -819,8 +812,7 @@ static void awkward_keys_are_kept_or_refused(void **state) {
   }
 }
 
-/* ---- cancelling
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- cancelling -------------------------------------------------------------------------------------------------- */
 
 static void cancelled_operations_do_nothing(void **state) {
   mst_store *s = *state;
@@ -838,9 +830,7 @@ static void cancelled_operations_do_nothing(void **state) {
   mst_cancel_unref(cancel);
 }
 
-/* ---- views
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- views ------------------------------------------------------------------------------------------------------- */
 
 static void a_view_below_a_prefix_is_a_store(void **state) {
   mst_store *s = *state;
@@ -859,9 +849,7 @@ static void a_view_below_a_prefix_is_a_store(void **state) {
   mst_store_unref(below);
 }
 
-/* ---- running
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, make_place, clear_place)
 

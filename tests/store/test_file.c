@@ -55,8 +55,7 @@ static int count_names(const char *folder) {
   return n;
 }
 
-/* ---- names
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static void paths_and_urls_name_the_same_place(void **state) {
   char path[PATH_MAX], url[PATH_MAX + 16];
@@ -198,8 +197,7 @@ static void the_root_may_be_missing(void **state) {
   mst_store_unref(s);
 }
 
-/* ---- temporary files
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- temporary files --------------------------------------------------------------------------------------------- */
 
 static void unfinished_files_are_no_objects(void **state) {
   char path[PATH_MAX], b[4];
@@ -237,8 +235,7 @@ static void foreign_upload_ids_reach_nothing(void **state) {
   mst_store_unref(s);
 }
 
-/* ---- changes from outside
- * --------------------------------------------------------------------------------------------------- */
+/* ---- changes from outside ---------------------------------------------------------------------------------------- */
 
 static void every_way_of_changing_a_file_is_seen(void **state) {
   char path[PATH_MAX], b[16];
@@ -294,9 +291,7 @@ static void etags_never_come_back(void **state) {
   mst_store_unref(s);
 }
 
-/* ---- locks
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- locks ------------------------------------------------------------------------------------------------------- */
 
 typedef struct late_cancel {
   mst_cancel *cancel;
@@ -334,9 +329,7 @@ static void waiting_for_a_lock_can_be_cancelled(void **state) {
   mst_store_unref(s);
 }
 
-/* ---- listings
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- listings ---------------------------------------------------------------------------------------------------- */
 
 static void pages_go_on_without_their_walk(void **state) {
   char path[PATH_MAX];
@@ -392,7 +385,7 @@ static void pages_go_on_without_their_walk(void **state) {
   mst_store_unref(s);
 }
 
-/* ---- allocations ------------------------------------------------------------------------------------------------ */
+/* ---- allocations ------------------------------------------------------------------------------------------------- */
 
 static mst_status list_with(mst_context *ctx, mst_store *s, uint32_t page_max, mst_error *err) {
   mst_page page;

@@ -60,8 +60,7 @@ static mst_store *open_tower(const mst_conformance *c, mst_context *ctx) {
   return wrapped(mst_store_below(d, "x/", &b, NULL), d, &b);
 }
 
-/* ---- what is special
- * ------------------------------------------------------------------------------------------------- */
+/* ---- what is special --------------------------------------------------------------------------------------------- */
 
 static void a_name_is_one_place_in_the_process(void **state) {
   mst_store *a = open_url(NULL, "memory://shared");

@@ -3,6 +3,7 @@
 #include "support/support.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/options.h"
@@ -31,8 +32,7 @@ static mst_status make(const mst_pair *vars, uint32_t stores, const mst_pair *co
 
 #define PAIRS(...) (const mst_pair[]){__VA_ARGS__}, sizeof((const mst_pair[]){__VA_ARGS__}) / sizeof(mst_pair)
 
-/* ---- the table
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static void no_spelling_means_two_things(void **state) {
   (void)state;
@@ -69,8 +69,50 @@ static void the_table_describes_itself(void **state) {
   json_decref(all);
 }
 
-/* ---- spellings
- * -------------------------------------------------------------------------------------------------------------- */
+/* docs/stores/options.md is this text; MESETA_UPDATE_DOCS=1 writes it anew. */
+static void print_row(FILE *out, const mst_option *o) {
+  const char *stores = o->stores == MST_FOR_S3 ? "s3" : o->stores == MST_FOR_HTTP ? "http" : "s3, http";
+  const char *tick = o->initial != NULL ? "`" : "";
+  fprintf(out, "| `%s` | %s | %s%s%s |", o->name, stores, tick, o->initial != NULL ? o->initial : "–", tick);
+  for (size_t i = 0; i < 6 && o->environment[i] != NULL; i++)
+    fprintf(out, "%s`%s`", i > 0 ? ", " : " ", o->environment[i]);
+  fprintf(out, " |");
+  for (size_t i = 0; i < 12 && o->aliases[i] != NULL; i++) fprintf(out, "%s`%s`", i > 0 ? ", " : " ", o->aliases[i]);
+  fprintf(out, " | %s%s |\n", o->doc, o->secret ? " (secret: never shown, written or put into a slice)" : "");
+}
+
+static char *print_page(void) {
+  char *text = NULL;
+  size_t n = 0;
+  FILE *out = open_memstream(&text, &n);
+  fprintf(
+      out,
+      "# Storage options\n\n"
+      "Given as `storage_options={…}` in Python, and to `mst_store_open` and its like in C. Every spelling of a row\n"
+      "means the same; a key that nobody knows, or one given twice, is an error. What is not given comes from the\n"
+      "environment, the first variable that is set, and else is the default. `!` marks a spelling that means the\n"
+      "opposite. One set of options serves all URLs of a call: what is for another kind of store has no effect.\n\n"
+      "This page is printed from the table in `src/store/options.c`.\n\n"
+      "| option | for | default | environment | other spellings | what it is |\n|---|---|---|---|---|---|\n");
+  for (int id = 0; id < MST_OPTIONS; id++) print_row(out, mst_option_row((mst_option_id)id));
+  fclose(out);
+  return text;
+}
+
+static void the_documentation_is_the_table(void **state) {
+  char path[PATH_MAX];
+  size_t n = 0;
+  char *page = print_page();
+  (void)state;
+  (void)snprintf(path, sizeof path, "%.4000s/docs/stores/options.md", mst_test_source_root());
+  if (getenv("MESETA_UPDATE_DOCS") != NULL) mst_test_write_file(path, page, strlen(page));
+  uint8_t *there = mst_test_read_file(path, &n);
+  assert_string_equal((const char *)there, page);
+  free(there);
+  free(page);
+}
+
+/* ---- spellings --------------------------------------------------------------------------------------------------- */
 
 static void both_worlds_spellings_are_understood(void **state) {
   mst_settings *s = NULL;
@@ -163,8 +205,7 @@ static void options_of_other_stores_pass(void **state) {
   mst_store_unref(s);
 }
 
-/* ---- who wins
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- who wins ---------------------------------------------------------------------------------------------------- */
 
 static void the_environment_fills_what_the_caller_left(void **state) {
   static const mst_pair vars[] = {{"AWS_ENDPOINT_URL", "http://general"},
@@ -242,9 +283,7 @@ static void slices_open_no_secrets_and_no_relative_paths(void **state) {
   json_decref(none);
 }
 
-/* ---- URLs
- * -------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- URLs -------------------------------------------------------------------------------------------------------- */
 
 typedef struct url_case {
   const char *text;
@@ -382,6 +421,7 @@ int main(void) {
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(no_spelling_means_two_things),
       cmocka_unit_test(the_table_describes_itself),
+      cmocka_unit_test(the_documentation_is_the_table),
       cmocka_unit_test(both_worlds_spellings_are_understood),
       cmocka_unit_test(unknown_keys_suggest_the_nearest),
       cmocka_unit_test(doubled_keys_are_refused),

@@ -104,8 +104,7 @@ static void latency_passes_in_the_contexts_time(void **state) {
   mst_context_unref(ctx);
 }
 
-/* ---- many at once
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- many at once ------------------------------------------------------------------------------------------------ */
 
 typedef struct crowd {
   pthread_mutex_t lock;
@@ -227,8 +226,7 @@ static void deadlines_end_operations(void **state) {
   mst_store_unref(inner);
 }
 
-/* ---- allocations
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- allocations ------------------------------------------------------------------------------------------------- */
 
 static void each_allocation_fails_in_turn(void **state) {
   (void)state;
