@@ -1,10 +1,10 @@
-"""meseta: index raw files in object stores once, cut them into lazy slices for nothing, read slices anywhere.
+r"""meseta: index raw files in object stores once, cut them into lazy slices for nothing, read slices anywhere.
 
 >>> genes = meseta.open(folder / "genes.fa")
 >>> genes.index(force=True)["records"]
 2
 >>> [s.read() for s in genes.slices(2)]
-[b'>one\\nACGTACGT\\n', b'>two\\nGGG\\n']
+[b'>one\nACGTACGT\n', b'>two\nGGG\n']
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ __version__: str = _meseta.version()
 def configure(*, threads: int | None = None, memory: int | str | None = None) -> None:
     """Sets how many threads and how much memory further calls of this process may use.
 
-    Sources and slices that are open already keep what they have. Without this, ``MESETA_THREADS`` and ``MESETA_MEMORY`` count.
+    Sources and slices that are open already keep what they have. Without this, ``MESETA_THREADS`` and
+    ``MESETA_MEMORY`` count.
 
     Parameters
     ----------

@@ -93,7 +93,8 @@ cdef extern from "meseta/meseta.h" nogil:
     void mst_cancel_unref(mst_cancel *)
     mst_status mst_describe(mst_context *, const char *, mst_bytes *, mst_error *)
 
-    mst_status mst_source_open(mst_context *, const char *, const mst_source_options *, mst_source **, mst_cancel *, mst_error *)
+    mst_status mst_source_open(mst_context *, const char *, const mst_source_options *, mst_source **, mst_cancel *,
+        mst_error *)
     void mst_source_unref(mst_source *)
     const char *mst_source_get_url(const mst_source *)
     const char *mst_source_get_format(const mst_source *)
@@ -102,8 +103,10 @@ cdef extern from "meseta/meseta.h" nogil:
     mst_status mst_source_show(mst_source *, mst_bytes *, mst_cancel *, mst_error *)
     mst_status mst_source_index(mst_source *, const mst_index_options *, mst_bytes *, mst_cancel *, mst_error *)
     mst_status mst_source_pieces(mst_source *, const mst_index_options *, uint64_t *, mst_cancel *, mst_error *)
-    mst_status mst_source_scan(mst_source *, uint64_t, uint64_t, const mst_index_options *, mst_bytes *, mst_cancel *, mst_error *)
-    mst_status mst_source_index_from(mst_source *, const mst_bytes *, size_t, const mst_index_options *, mst_bytes *, mst_cancel *, mst_error *)
+    mst_status mst_source_scan(mst_source *, uint64_t, uint64_t, const mst_index_options *, mst_bytes *,
+        mst_cancel *, mst_error *)
+    mst_status mst_source_index_from(mst_source *, const mst_bytes *, size_t, const mst_index_options *, mst_bytes *,
+        mst_cancel *, mst_error *)
     mst_status mst_source_export(mst_source *, const char *, const char *, mst_cancel *, mst_error *)
     mst_status mst_source_verify(mst_source *, const mst_verify_options *, mst_bytes *, mst_cancel *, mst_error *)
     mst_status mst_source_plan(mst_source *, const mst_query *, mst_plan **, mst_cancel *, mst_error *)
@@ -126,8 +129,10 @@ cdef extern from "meseta/meseta.h" nogil:
     mst_status mst_slice_stream(mst_slice *, const mst_read_options *, ArrowArrayStream *, mst_cancel *, mst_error *)
     bint mst_stream_get_error(const ArrowArrayStream *, mst_error *)
 
-    ctypedef mst_status (*mst_find_fn)(void *, const char *, const char *, const mst_object_info *, mst_error *) noexcept nogil
-    mst_status mst_find(mst_context *, const char *, const mst_pair *, size_t, uint32_t, mst_find_fn, void *, mst_cancel *, mst_error *)
+    ctypedef mst_status (*mst_find_fn)(void *, const char *, const char *, const mst_object_info *,
+        mst_error *) noexcept nogil
+    mst_status mst_find(mst_context *, const char *, const mst_pair *, size_t, uint32_t, mst_find_fn, void *,
+        mst_cancel *, mst_error *)
 
     cdef struct ArrowSchema:
         const char *format

@@ -1,9 +1,13 @@
-# cython: language_level=3, embedsignature=False
-"""The thin layer over the C library: converts arguments, releases the lock, turns errors into exceptions. Policy lives in the .py files."""
+# cython: language_level=3, embedsignature=False, auto_pickle=False, autotestdict=False
+"""The thin layer over the C library: converts arguments, releases the lock, turns errors into exceptions.
+
+Policy lives in the .py files.
+"""
 
 import json as _json
 import threading as _threading
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
@@ -15,7 +19,7 @@ from meseta._c cimport *
 from meseta.errors import ArgumentError, CancelledError, Error, _make as _make_error
 
 
-# ---- errors and text ---------------------------------------------------------------------------------------------------------
+# ---- errors and text -------------------------------------------------------------------------------------------------
 
 
 cdef object _error(mst_status status, mst_error *err):
@@ -66,7 +70,7 @@ cdef object _take_json(mst_bytes *b):
     return _json.loads(text) if text else None
 
 
-# ---- calls -------------------------------------------------------------------------------------------------------------------
+# ---- calls -----------------------------------------------------------------------------------------------------------
 
 
 cdef struct Call:
@@ -114,7 +118,7 @@ cdef void _begin(Call *c, Run run):
 
 
 cdef int _end(Call *c, object progress=None) except -1:
-    """Makes the call, with the lock released; raises its error, or what a signal's handler or `progress` raised meanwhile."""
+    """Makes the call with the lock released; raises its error, or what a signal's handler or `progress` raised."""
     cdef mst_cancel *own = NULL
     cdef mst_py_job job
     memset(&job, 0, sizeof(job))
@@ -151,9 +155,10 @@ cdef bint _in_main_thread():
     return _threading.get_ident() == _threading.main_thread().ident
 
 
-# ---- context and storage options -----------------------------------------------------------------------------------------------
+# ---- context and storage options -------------------------------------------------------------------------------------
 
 
+@cython.final
 cdef class _Context:
     cdef mst_context *ctx
 
@@ -184,6 +189,7 @@ cdef mst_context *_of(_Context context):
     return NULL if context is None else context.ctx
 
 
+@cython.final
 cdef class _Pairs:
     """Storage options as C pairs; keeps their text alive."""
     cdef mst_pair *pairs
@@ -220,7 +226,7 @@ def describe(what):
     return _take_json(&out)
 
 
-# ---- finding objects -----------------------------------------------------------------------------------------------------------
+# ---- finding objects -------------------------------------------------------------------------------------------------
 
 
 cdef struct Found:
@@ -231,7 +237,9 @@ cdef struct Found:
     bint failed
 
 
-cdef mst_status _keep_found(void *arg, const char *url, const char *below, const mst_object_info *info, mst_error *err) noexcept nogil:
+cdef mst_status _keep_found(
+    void *arg, const char *url, const char *below, const mst_object_info *info, mst_error *err
+) noexcept nogil:
     cdef Found *found = <Found *>arg
     cdef size_t n = strlen(url) + 1
     cdef size_t room
@@ -252,7 +260,8 @@ cdef mst_status _keep_found(void *arg, const char *url, const char *below, const
 
 
 cdef mst_status _find(Call *c) noexcept nogil:
-    return mst_find(c.ctx, c.text, c.pairs, c.n_pairs, MST_FIND_RECURSIVE | MST_FIND_SOURCES, _keep_found, c.found, c.cancel, &c.err)
+    return mst_find(c.ctx, c.text, c.pairs, c.n_pairs, MST_FIND_RECURSIVE | MST_FIND_SOURCES, _keep_found, c.found,
+                    c.cancel, &c.err)
 
 
 def find(pattern, options):
@@ -270,7 +279,8 @@ def find(pattern, options):
     c.found = &found
     try:
         _end(&c)
-        return [one.decode("utf-8", "surrogateescape") for one in found.text[:found.size].split(b"\0")[:-1]] if found.size else []
+        urls = found.text[:found.size].split(b"\0")[:-1] if found.size else []
+        return [one.decode("utf-8", "surrogateescape") for one in urls]
     except BaseException:
         if found.failed:
             raise MemoryError from None
@@ -279,7 +289,7 @@ def find(pattern, options):
         free(found.text)
 
 
-# ---- source ------------------------------------------------------------------------------------------------------------------
+# ---- source ----------------------------------------------------------------------------------------------------------
 
 
 cdef mst_status _open(Call *c) noexcept nogil:
@@ -310,6 +320,7 @@ cdef mst_status _plan(Call *c) noexcept nogil:
     return mst_source_plan(c.source, c.query, &c.plan_out, c.cancel, &c.err)
 
 
+@cython.final
 cdef class Source:
     cdef mst_source *source
 
@@ -484,7 +495,7 @@ cdef class Source:
             mst_plan_unref(c.plan_out)
 
 
-# ---- slice -------------------------------------------------------------------------------------------------------------------
+# ---- slice -----------------------------------------------------------------------------------------------------------
 
 
 cdef mst_status _describe(Call *c) noexcept nogil:
@@ -509,6 +520,7 @@ cdef Slice _wrap_slice(mst_slice *s):
     return self
 
 
+@cython.final
 cdef class Slice:
     cdef mst_slice *slice
 
@@ -612,6 +624,7 @@ cdef object _failure(object error):
     return error if isinstance(error, Error) else CancelledError("an earlier call was interrupted; begin again")
 
 
+@cython.final
 cdef class Reader:
     """The pieces of a slice, in order. In use by one thread at a time; close() from another one stops it."""
     cdef mst_reader *reader
@@ -631,9 +644,9 @@ cdef class Reader:
         mst_cancel_unref(self.cancel)
 
     def next(self):
-        """The next piece, b"" at the end; after an error the same error again, never an end."""
+        """The next piece, empty at the end; after an error the same error again, never an end."""
         cdef Call c
-        cdef Piece piece
+        cdef _Piece piece
         if not self.lock.acquire(False):
             raise ArgumentError("this slice is being read by another thread; open it once more")
         try:
@@ -649,9 +662,9 @@ cdef class Reader:
             except BaseException as error:
                 self.failure = _failure(error)
                 raise
-            piece = Piece.__new__(Piece)
+            piece = _Piece.__new__(_Piece)
             piece.bytes = c.out
-            return piece
+            return memoryview(piece)
         finally:
             self.lock.release()
 
@@ -665,7 +678,8 @@ cdef class Reader:
                 mst_reader_free(reader)
 
 
-cdef class Piece:
+@cython.final
+cdef class _Piece:
     """Read-only bytes that belong to the library, by the buffer protocol."""
     cdef mst_bytes bytes
 
@@ -682,7 +696,7 @@ cdef class Piece:
         pass
 
 
-# ---- Arrow -------------------------------------------------------------------------------------------------------------------
+# ---- Arrow -----------------------------------------------------------------------------------------------------------
 
 
 cdef void _drop_stream(object capsule) noexcept:
@@ -714,6 +728,7 @@ cdef void *_room(size_t size) except NULL:
     return found
 
 
+@cython.final
 cdef class Schema:
     cdef ArrowSchema schema
 
@@ -729,13 +744,17 @@ cdef class Schema:
         ]
 
     def capsule(self):
-        cdef ArrowSchema *s = <ArrowSchema *>_room(sizeof(ArrowSchema))
+        cdef ArrowSchema *s
+        if self.schema.release == NULL:
+            raise ArgumentError("this schema is empty")
+        s = <ArrowSchema *>_room(sizeof(ArrowSchema))
         if not mst_py_schema_copy(&self.schema, s):
             free(s)
             raise MemoryError
         return PyCapsule_New(s, "arrow_schema", _drop_schema)
 
 
+@cython.final
 cdef class Batch:
     cdef ArrowArray array
 
@@ -777,6 +796,7 @@ cdef mst_status _stream_status(Call *c, int failed) noexcept nogil:
     return c.err.status if c.err.status != MST_OK else MST_E_INTERNAL
 
 
+@cython.final
 cdef class Stream:
     """Batches in order, read once: either here one by one, or as a whole by whoever takes the capsule."""
     cdef ArrowArrayStream stream

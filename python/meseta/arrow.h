@@ -1,5 +1,6 @@
-/* arrow.h - what the package does to Arrow structs itself: copies of schemas, streams of batches that are at hand, and streams that
- * foreign code reads while Ctrl-C still works. All memory is malloc's, nothing here needs the interpreter's lock but where it says so. */
+/* arrow.h - what the package does to Arrow structs itself: copies of schemas, streams of batches that are at hand, and
+ * streams that foreign code reads while Ctrl-C still works. All memory is malloc's, nothing here needs the
+ * interpreter's lock but where it says so. */
 #ifndef MESETA_PYTHON_ARROW_H
 #define MESETA_PYTHON_ARROW_H
 
@@ -8,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- copies of schemas --------------------------------------------------------------------------------------------- */
+/* ---- copies of schemas ---------------------------------------------------------------------------------------------
+ */
 
 static void mst_py_schema_release(struct ArrowSchema *s) {
   for (int64_t i = 0; i < s->n_children; i++) {
@@ -51,8 +53,10 @@ static bool mst_py_schema_copy(const struct ArrowSchema *from, struct ArrowSchem
   to->flags = from->flags;
   to->format = (const char *)mst_py_copy(from->format, strlen(from->format) + 1);
   to->name = from->name == NULL ? NULL : (const char *)mst_py_copy(from->name, strlen(from->name) + 1);
-  to->metadata = from->metadata == NULL ? NULL : (const char *)mst_py_copy(from->metadata, mst_py_metadata_size(from->metadata));
-  bool whole = to->format != NULL && (to->name != NULL) == (from->name != NULL) && (to->metadata != NULL) == (from->metadata != NULL);
+  to->metadata =
+      from->metadata == NULL ? NULL : (const char *)mst_py_copy(from->metadata, mst_py_metadata_size(from->metadata));
+  bool whole = to->format != NULL && (to->name != NULL) == (from->name != NULL) &&
+               (to->metadata != NULL) == (from->metadata != NULL);
   if (whole && from->n_children > 0) {
     to->children = (struct ArrowSchema **)calloc((size_t)from->n_children, sizeof *to->children);
     whole = to->children != NULL;
@@ -72,7 +76,8 @@ static bool mst_py_schema_copy(const struct ArrowSchema *from, struct ArrowSchem
   return whole;
 }
 
-/* ---- batches at hand ----------------------------------------------------------------------------------------------- */
+/* ---- batches at hand -----------------------------------------------------------------------------------------------
+ */
 
 typedef struct mst_py_batches {
   struct ArrowSchema schema;
@@ -125,11 +130,15 @@ static void mst_py_batches_release(struct ArrowArrayStream *s) {
 
 /* `out` owns `b` from here on. */
 static void mst_py_batches_stream(mst_py_batches *b, struct ArrowArrayStream *out) {
-  *out = (struct ArrowArrayStream){.get_schema = mst_py_batches_schema, .get_next = mst_py_batches_next,
-                                   .get_last_error = mst_py_batches_error, .release = mst_py_batches_release, .private_data = b};
+  *out = (struct ArrowArrayStream){.get_schema = mst_py_batches_schema,
+                                   .get_next = mst_py_batches_next,
+                                   .get_last_error = mst_py_batches_error,
+                                   .release = mst_py_batches_release,
+                                   .private_data = b};
 }
 
-/* ---- streams that foreign code reads ------------------------------------------------------------------------------- */
+/* ---- streams that foreign code reads -------------------------------------------------------------------------------
+ */
 
 typedef struct mst_py_guard {
   struct ArrowArrayStream inner;
@@ -149,8 +158,8 @@ static void mst_py_step_run(void *p) {
   step->failed = step->inner->get_next(step->inner, step->array);
 }
 
-/* Foreign code cannot pass an exception on. So a KeyboardInterrupt is dropped here and asked for once more: it comes again as soon as
- * the interpreter runs. */
+/* Foreign code cannot pass an exception on. So a KeyboardInterrupt is dropped here and asked for once more: it comes
+ * again as soon as the interpreter runs. */
 static bool mst_py_guard_look(void) {
   const PyGILState_STATE state = PyGILState_Ensure();
   const bool raised = PyErr_CheckSignals() != 0;
@@ -214,8 +223,11 @@ static bool mst_py_guard_stream(struct ArrowArrayStream *inner, mst_cancel *canc
   g->cancel = mst_cancel_ref(cancel);
   g->main_thread = main_thread;
   memset(inner, 0, sizeof *inner);
-  *out = (struct ArrowArrayStream){.get_schema = mst_py_guard_schema, .get_next = mst_py_guard_next,
-                                   .get_last_error = mst_py_guard_error, .release = mst_py_guard_release, .private_data = g};
+  *out = (struct ArrowArrayStream){.get_schema = mst_py_guard_schema,
+                                   .get_next = mst_py_guard_next,
+                                   .get_last_error = mst_py_guard_error,
+                                   .release = mst_py_guard_release,
+                                   .private_data = g};
   return true;
 }
 

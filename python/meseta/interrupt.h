@@ -1,8 +1,10 @@
-/* interrupt.h - native calls that may take long, with the interpreter's lock released, Ctrl-C honoured and progress told.
+/* interrupt.h - native calls that may take long, with the interpreter's lock released, Ctrl-C honoured and progress
+ * told.
  *
- * Only the main thread hears of signals, and only between its own steps. So there a call runs on a thread of its own while the main
- * thread waits for it, wakes at each signal, and asks the call to stop when the signal's handler raised. A call that tells progress
- * runs so in every thread, because then the callback is always made from the thread that asked. Other calls run where they are. */
+ * Only the main thread hears of signals, and only between its own steps. So there a call runs on a thread of its own
+ * while the main thread waits for it, wakes at each signal, and asks the call to stop when the signal's handler raised.
+ * A call that tells progress runs so in every thread, because then the callback is always made from the thread that
+ * asked. Other calls run where they are. */
 #ifndef MESETA_PYTHON_INTERRUPT_H
 #define MESETA_PYTHON_INTERRUPT_H
 
@@ -60,7 +62,8 @@ static int mst_py_start(mst_py_job *job) {
   return failed;
 }
 
-/* Until the job ends, tells something, a signal comes, or some milliseconds passed. Called without the interpreter's lock. */
+/* Until the job ends, tells something, a signal comes, or some milliseconds passed. Called without the interpreter's
+ * lock. */
 static void mst_py_wait(mst_py_job *job) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
@@ -85,23 +88,19 @@ static int mst_py_tell(mst_py_job *job, PyObject *progress) {
   return answer == NULL ? -1 : 0;
 }
 
-/* Called with the interpreter's lock. Has ended the job when it returns: 0, or -1 with an exception set (of a signal's handler, or of
- * `progress`, which may be NULL). `main_thread`: signals are this thread's business. */
+/* Called with the interpreter's lock. Has ended the job when it returns: 0, or -1 with an exception set (of a signal's
+ * handler, or of `progress`, which may be NULL). `main_thread`: signals are this thread's business. */
 static int mst_py_run(mst_py_job *job, mst_cancel *cancel, int main_thread, PyObject *progress) {
   bool raised = false, ended = false;
   if ((!main_thread && progress == NULL) || mst_py_start(job) != 0) {
-    Py_BEGIN_ALLOW_THREADS
-    job->run(job->arg);
-    Py_END_ALLOW_THREADS
-    return 0;
+    Py_BEGIN_ALLOW_THREADS job->run(job->arg);
+    Py_END_ALLOW_THREADS return 0;
   }
   while (!ended) {
-    Py_BEGIN_ALLOW_THREADS
-    mst_py_wait(job);
+    Py_BEGIN_ALLOW_THREADS mst_py_wait(job);
     ended = atomic_load(&job->ended);
     if (ended) mst_py_finish(job);
-    Py_END_ALLOW_THREADS
-    if (raised) continue;
+    Py_END_ALLOW_THREADS if (raised) continue;
     raised = (main_thread && PyErr_CheckSignals() != 0) || (progress != NULL && mst_py_tell(job, progress) != 0);
     if (raised) mst_cancel_request(cancel);
   }

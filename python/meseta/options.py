@@ -1,4 +1,4 @@
-"""Arguments as the library takes them, checked: texts, URLs, counts, sizes, storage options as pairs of text, the rest as JSON."""
+"""Arguments as the library takes them, checked: text, URLs, counts, sizes, storage options, the rest as JSON."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def _flatten(options: Mapping[Any, Any], prefix: str) -> list[tuple[str, str]]:
         elif isinstance(value, (bytes, os.PathLike)):
             found.append((name, os.fsdecode(value)))
         else:
-            raise ArgumentError(f"the storage option {name!r} must be text, a number, True or False, not {type(value).__name__}")
+            raise ArgumentError(
+                f"the storage option {name!r} must be text, a number, True or False, not {type(value).__name__}"
+            )
     return found
 
 

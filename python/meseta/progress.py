@@ -52,7 +52,7 @@ def bar(wanted: Any, what: str) -> Progress | None:
         return None
     if wanted is True:
         try:
-            from tqdm.auto import tqdm
+            from tqdm.auto import tqdm  # type: ignore[import,unused-ignore]
         except ImportError:
             return _Line(what)
         return _Bar(tqdm(desc=what, unit="B", unit_scale=True, unit_divisor=1024), own=True)

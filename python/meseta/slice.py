@@ -14,9 +14,9 @@ from .options import flag, json_text, pairs
 from .stream import Stream
 
 if TYPE_CHECKING:
-    import numpy
-    import pandas
-    import polars
+    import numpy as _numpy  # type: ignore[import,unused-ignore]
+    import pandas as _pandas  # type: ignore[import,unused-ignore]
+    import polars as _polars  # type: ignore[import,unused-ignore]
 
 __all__ = ["Slice"]
 
@@ -33,17 +33,17 @@ class _File(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._piece:
-            self._piece = memoryview(self._reader.next())
+            self._piece = self._reader.next()
         n = min(len(buffer), len(self._piece))
         buffer[:n] = self._piece[:n]
         self._piece = self._piece[n:]
         return n
 
     def readall(self) -> bytes:
-        pieces = [bytes(self._piece)]
+        pieces = [self._piece]
         self._piece = memoryview(b"")
-        while piece := memoryview(self._reader.next()):
-            pieces.append(piece)  # type: ignore[arg-type]
+        while piece := self._reader.next():
+            pieces.append(piece)
         return b"".join(pieces)
 
     def close(self) -> None:
@@ -54,10 +54,11 @@ class _File(io.RawIOBase):
 
 
 class Slice:
-    """One piece of a source: whole records, read when asked for, wherever it is.
+    r"""One piece of a source: whole records, read when asked for, wherever it is.
 
-    A slice is a small JSON value. It pickles, it holds no credential, and it names the very version of the source that was planned:
-    reading a source that changed since raises :class:`meseta.ChangedError`. One slice may be read from many threads.
+    A slice is a small JSON value. It pickles, it holds no credential, and it names the very version of the source that
+    was planned: reading a source that changed since raises :class:`meseta.ChangedError`. Many threads may read one slice
+    at once.
 
     Make slices with :meth:`Source.slices` or :meth:`from_json`.
 
@@ -65,9 +66,9 @@ class Slice:
     --------
     >>> first, second = meseta.open(folder / "genes.fa").slices(2)
     >>> first.read()
-    b'>one\\nACGTACGT\\n'
-    >>> second.records, second.bytes
-    (1, 9)
+    b'>one\nACGTACGT\n'
+    >>> second.records, second.format
+    (1, 'fasta')
     >>> import pickle
     >>> pickle.loads(pickle.dumps(second)) == second
     True
@@ -82,9 +83,7 @@ class Slice:
         self._facts: dict[str, Any] | None = None
 
     @classmethod
-    def from_json(
-        cls, text: str | builtins.bytes, *, storage_options: Mapping[str, Any] | None = None
-    ) -> Slice:
+    def from_json(cls, text: str | builtins.bytes, *, storage_options: Mapping[str, Any] | None = None) -> Slice:
         """A slice of its JSON. Nothing is fetched; `text` may come from anywhere.
 
         Parameters
@@ -92,8 +91,8 @@ class Slice:
         text : str or bytes
             What :meth:`to_json` gave, or ``meseta slices`` printed.
         storage_options : dict, optional
-            This process's own settings of the store. Credentials are found by the store's usual chain when they are not given;
-            they are sent to an endpoint that the slice names only when this process's own settings name it too.
+            This process's own settings of the store. Credentials are found by the store's usual chain when they are not
+            given; they are sent to an endpoint that the slice names only when this process's own settings name it too.
 
         Returns
         -------
@@ -172,7 +171,7 @@ class Slice:
 
     @property
     def offset(self) -> int | None:
-        """FASTA: the first residue of a slice that begins inside a sequence, from 0. May read a little of the source."""
+        """FASTA: the first residue of a slice that begins inside a sequence, from 0. May read a little of it."""
         found: int | None = self._fact("offset")
         return found
 
@@ -242,7 +241,7 @@ class Slice:
 
     def _write(self, out: Any, header: bool) -> None:
         reader = self._native.reader(flag(header, "header"), False)
-        while piece := memoryview(reader.next()):
+        while piece := reader.next():
             while piece:
                 piece = piece[out.write(piece) :]
 
@@ -265,7 +264,8 @@ class Slice:
         Returns
         -------
         Stream
-            Text: lines. FASTA: name, description, sequence. FASTQ: also quality. CSV: the file's columns. VCF: its fields.
+            Text: lines. FASTA: name, description, sequence. FASTQ: also quality. CSV: the file's columns. VCF: its
+            fields.
         """
         asked: dict[str, Any] = dict(options)
         if flag(raw, "raw"):
@@ -276,15 +276,15 @@ class Slice:
             asked["genotypes"] = True
         return Stream(self._native.stream(json_text(asked), flag(recover, "recover")))
 
-    def pandas(self, **options: Any) -> pandas.DataFrame:
+    def pandas(self, **options: Any) -> _pandas.DataFrame:
         """The records as a pandas frame; options as for :meth:`arrow`."""
         return self.arrow(**options).pandas()
 
-    def polars(self, **options: Any) -> polars.DataFrame:
+    def polars(self, **options: Any) -> _polars.DataFrame:
         """The records as a Polars frame; options as for :meth:`arrow`."""
         return self.arrow(**options).polars()
 
-    def numpy(self, **options: Any) -> numpy.ndarray[Any, Any]:
+    def numpy(self, **options: Any) -> _numpy.ndarray[Any, Any]:
         """The records as a NumPy structured array, one field a column; options as for :meth:`arrow`.
 
         Texts and nested values are Python objects; columns of numbers with gaps become floats with NaN.
@@ -294,7 +294,7 @@ class Slice:
         >>> meseta.open(folder / "people.csv").slices(1)[0].numpy()["age"].tolist()
         [36, 41, 41]
         """
-        import numpy
+        import numpy  # type: ignore[import,unused-ignore]
 
         table = self.arrow(**options).arrow()
         columns = [column.to_numpy() for column in table.columns]
@@ -305,8 +305,10 @@ class Slice:
                 n += 1
                 same = f"{name}.{n}"
             names.append(same)
-        found = numpy.empty(table.num_rows, dtype=[(name, column.dtype) for name, column in zip(names, columns)])
-        for name, column in zip(names, columns):
+        found = numpy.empty(
+            table.num_rows, dtype=[(name, column.dtype) for name, column in zip(names, columns, strict=False)]
+        )
+        for name, column in zip(names, columns, strict=False):
             found[name] = column
         return found
 

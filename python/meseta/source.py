@@ -36,8 +36,8 @@ _PIECE_MAX = 64 << 20  # bytes of one piece of distributed indexing, when the ca
 class Source:
     """Raw data as it lies: one object, or the few that belong together, pinned to the version seen at opening.
 
-    Make one with :func:`meseta.open`. It may be used from many threads. As a context manager it is closed at the end of the block;
-    slices made from it stay as they are.
+    Make one with :func:`meseta.open`. It may be used from many threads. As a context manager it is closed at the end of
+    the block; slices made from it stay as they are.
 
     Examples
     --------
@@ -115,7 +115,10 @@ class Source:
 
     def __dask_tokenize__(self) -> tuple[str, str]:
         how = {name: value for name, value in self._how.items() if name not in ("storage_options", "url")}
-        return ("meseta.Source", options.json_text({"url": self._url, "how": how, "pin": self._open().show().get("pin")}))
+        return (
+            "meseta.Source",
+            options.json_text({"url": self._url, "how": how, "pin": self._open().show().get("pin")}),
+        )
 
     def show(self) -> dict[str, Any]:
         """What is known of it: size, version, format and dialect, state of its index.
@@ -123,7 +126,8 @@ class Source:
         Returns
         -------
         dict
-            "url", "format", "size", "pin", "index" and more; ``["index"]["state"]`` is "none", "fresh", "stale" or "broken".
+            "url", "format", "size", "pin", "index" and more; ``["index"]["state"]`` is "none", "fresh", "stale" or
+            "broken".
         """
         found: dict[str, Any] = self._open().show()
         return found
@@ -148,8 +152,9 @@ class Source:
         force : bool
             Index again in any case.
         parallel : int or dict, optional
-            Threads of this process; or settings for ``joblib.parallel_config``, such as ``{"backend": "loky", "n_jobs": 4}`` or
-            ``{"backend": "dask"}``, to scan pieces anywhere. The index is the same, byte for byte.
+            Threads of this process; or settings for ``joblib.parallel_config``, such as
+            ``{"backend": "loky", "n_jobs": 4}`` or ``{"backend": "dask"}``, to scan pieces anywhere. The index is the
+            same, byte for byte.
         spacing : int or str, optional
             Plain bytes between checkpoints; 1 MiB by default.
         chunk_size : int or str, optional
@@ -159,13 +164,14 @@ class Source:
         dry_run : bool
             Read and write nothing, only report.
         progress : bool, function or tqdm bar, optional
-            True makes a bar; a function is called with (done, total) bytes some ten times a second, in the thread that called.
-            What it raises stops the work.
+            True makes a bar; a function is called with (done, total) bytes some ten times a second, in the thread that
+            called. What it raises stops the work.
 
         Returns
         -------
         dict
-            "done" ("indexed", "fresh", "dry-run", "not-needed"), "records", "plain_bytes", "checkpoints", "index" and more.
+            "done" ("indexed", "fresh", "dry-run", "not-needed"), "records", "plain_bytes", "checkpoints", "index" and
+            more.
 
         Examples
         --------
@@ -196,7 +202,7 @@ class Source:
         self, settings: dict[str, Any], force: bool, spacing: int, piece: int, recover: bool, progress: Progress | None
     ) -> dict[str, Any]:
         try:
-            import joblib
+            import joblib  # type: ignore[import,unused-ignore]
         except ImportError as error:
             raise ImportError("parallel={…} needs joblib: python -m pip install joblib") from error
         native = self._open()
@@ -235,7 +241,7 @@ class Source:
         self._open().export(kind, None if to is None else options.url(to, "to"))
 
     def verify(self, *, recover: bool = False, progress: Any = None) -> dict[str, Any]:
-        """Reads the whole source: undamaged? And its index, if there is one: fresh and right?
+        """Reads the whole source: is it undamaged, and its index, if there is one, fresh and right.
 
         Returns
         -------
@@ -361,14 +367,15 @@ def open(
     allow_unpinned: bool = False,
     **dialect: Any,
 ) -> Source:
-    """Opens a raw file where it lies.
+    r"""Opens a raw file where it lies.
 
     Parameters
     ----------
     url : str, bytes or path
         A path, ``file:///path``, ``s3://bucket/key``, ``http(s)://host/path`` or ``memory://name/key``.
     format : str, optional
-        "text", "csv", "fasta", "fastq" or "vcf", each also inside gzip, BGZF and zstd; found by name and first bytes by default.
+        "text", "csv", "fasta", "fastq" or "vcf", each also inside gzip, BGZF and zstd; found by name and first bytes by
+        default.
     storage_options : dict, optional
         Settings of the store, in fsspec's or object_store's spelling. An unknown one is an error.
     index_at : str, bytes or path, optional
@@ -396,7 +403,7 @@ def open(
     >>> people.index()["records"]
     3
     >>> [s.text() for s in people.slices(records=2)]
-    ['name,age\\nAda,36\\nAlan,41\\n', 'Kurt,41\\n']
+    ['name,age\nAda,36\nAlan,41\n', 'Kurt,41\n']
     """
     how: dict[str, Any] = {name: value for name, value in dialect.items() if value is not None}
     chosen = options.json_text(how)

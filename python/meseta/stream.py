@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from . import _meseta
 
 if TYPE_CHECKING:
-    import pandas
-    import polars
-    import pyarrow
+    import pandas as _pandas  # type: ignore[import,unused-ignore]
+    import polars as _polars  # type: ignore[import,unused-ignore]
+    import pyarrow as _pyarrow  # type: ignore[import,unused-ignore]
 
 __all__ = ["Batch", "Schema", "Stream"]
 
@@ -79,9 +79,9 @@ class Batch:
 class Stream:
     """What every read as Arrow gives: batches in order, read once, in bounded memory.
 
-    Anything that speaks Arrow's PyCapsule protocol takes it as it is: ``pyarrow.table(stream)``, ``polars.DataFrame(stream)``,
-    ``duckdb.sql("from stream")``. Iterating gives batches one by one. What was read is final only when the end was reached
-    without an error.
+    Anything that speaks Arrow's PyCapsule protocol takes it as it is: ``pyarrow.table(stream)``,
+    ``polars.DataFrame(stream)``, ``duckdb.sql("from stream")``. Iterating gives batches one by one. What was read is
+    final only when the end was reached without an error.
 
     Examples
     --------
@@ -121,20 +121,20 @@ class Stream:
         """Stops reading and lets go of what the stream holds. What was handed over already is not touched."""
         self._native.close()
 
-    def arrow(self) -> pyarrow.Table:
+    def arrow(self) -> _pyarrow.Table:
         """All of it as a ``pyarrow.Table``."""
-        import pyarrow
+        import pyarrow  # type: ignore[import,unused-ignore]
 
         return pyarrow.table(_Whole(self._native.whole()))
 
-    def pandas(self) -> pandas.DataFrame:
+    def pandas(self) -> _pandas.DataFrame:
         """All of it as a pandas frame (through pyarrow)."""
-        frame: pandas.DataFrame = self.arrow().to_pandas()
+        frame: _pandas.DataFrame = self.arrow().to_pandas()
         return frame
 
-    def polars(self) -> polars.DataFrame:
+    def polars(self) -> _polars.DataFrame:
         """All of it as a Polars frame."""
-        import polars
+        import polars  # type: ignore[import,unused-ignore]
 
         return polars.DataFrame(_Whole(self._native.whole()))
 

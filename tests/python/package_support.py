@@ -1,4 +1,4 @@
-"""Helpers of the tests that other processes must be able to import: workers' functions, servers, independent parsers."""
+"""What tests share and other processes must be able to import: workers' functions, servers, small files."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ CUTS = (1, 2, 3, 7, 50)
 
 def clean_environment(monkeypatch: Any) -> None:
     for name in list(os.environ):
-        if name.startswith(("AWS_", "MESETA_")) and name != "MESETA_SHARED" or name.lower().endswith("_proxy"):
+        if (name.startswith(("AWS_", "MESETA_")) and name != "MESETA_SHARED") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
 
 
-# ---- files -------------------------------------------------------------------------------------------------------------------
+# ---- files -----------------------------------------------------------------------------------------------------------
 
 
 def fastq_text(reads: int, seed: int = 1) -> bytes:
@@ -57,7 +57,7 @@ def write_fastq(path: pathlib.Path, reads: int) -> bytes:
     return text
 
 
-# ---- what workers do -----------------------------------------------------------------------------------------------------------
+# ---- what workers do -------------------------------------------------------------------------------------------------
 
 
 def read(piece: Any) -> bytes:
@@ -86,7 +86,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     return {"type": type(error).__name__, "text": str(error), **error.__dict__}
 
 
-# ---- a web server that is slow on purpose --------------------------------------------------------------------------------------
+# ---- a web server that is slow on purpose ----------------------------------------------------------------------------
 
 
 class _SlowHandler(http.server.BaseHTTPRequestHandler):
@@ -175,7 +175,7 @@ class SlowServer(http.server.ThreadingHTTPServer):
         self.server_close()
 
 
-# ---- an S3 server ----------------------------------------------------------------------------------------------------------------
+# ---- an S3 server ----------------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass
@@ -231,11 +231,21 @@ def s3_server() -> Iterator[S3]:
     """versitygw where it is installed, else moto, which says so."""
     if _versitygw():
         script, name = SHARED / "servers" / "s3.sh", f"python-{os.getpid()}"
-        done = subprocess.run([script, "start", "--name", name, "--bucket", "python"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [script, "start", "--name", name, "--bucket", "python"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         if done.returncode == 0:
             said = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
             try:
-                yield S3("versitygw", "python", _s3_environment(said["S3_ENDPOINT"], said["AWS_ACCESS_KEY_ID"], said["AWS_SECRET_ACCESS_KEY"]))
+                yield S3(
+                    "versitygw",
+                    "python",
+                    _s3_environment(said["S3_ENDPOINT"], said["AWS_ACCESS_KEY_ID"], said["AWS_SECRET_ACCESS_KEY"]),
+                )
             finally:
                 subprocess.run([script, "stop", "--name", name], capture_output=True, timeout=60, check=False)
             return
@@ -245,17 +255,26 @@ def s3_server() -> Iterator[S3]:
 
 
 def _s3_environment(endpoint: str, key: str, secret: str) -> dict[str, str]:
-    return {"AWS_ENDPOINT_URL_S3": endpoint, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "us-east-1"}
+    return {
+        "AWS_ENDPOINT_URL_S3": endpoint,
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_REGION": "us-east-1",
+    }
 
 
 @contextlib.contextmanager
 def _moto() -> Iterator[S3]:
-    print("S3 tests run against moto, a stand-in that checks no signatures: versitygw is not installed", file=sys.stderr)
+    print(
+        "S3 tests run against moto, a stand-in that checks no signatures: versitygw is not installed", file=sys.stderr
+    )
     command = shutil.which("moto_server") or pathlib.Path(sys.executable).parent / "moto_server"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([command, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [command, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     endpoint = f"http://127.0.0.1:{port}"
     try:
         for _ in range(200):

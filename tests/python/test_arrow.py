@@ -7,8 +7,9 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import meseta
 import pytest
+
+import meseta
 
 pyarrow = pytest.importorskip("pyarrow")
 
@@ -16,7 +17,10 @@ pyarrow = pytest.importorskip("pyarrow")
 @pytest.fixture
 def table(tmp_path: pathlib.Path) -> meseta.Slice:
     path = tmp_path / "table.csv"
-    path.write_text("name,n,x,day,ok\n" + "".join(f"r{i},{i},{i / 4},2026-01-{i % 28 + 1:02},{'true' if i % 2 else 'false'}\n" for i in range(5000)))
+    path.write_text(
+        "name,n,x,day,ok\n"
+        + "".join(f"r{i},{i},{i / 4},2026-01-{i % 28 + 1:02},{'true' if i % 2 else 'false'}\n" for i in range(5000))
+    )
     source = meseta.open(path)
     source.index()
     (piece,) = source.slices(1)
@@ -88,7 +92,10 @@ def to_pandas_directly(stream: meseta.Stream) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("take", [to_pyarrow, to_reader, to_batches, to_polars, to_polars_by_method, to_duckdb, to_pandas, to_pandas_directly])
+@pytest.mark.parametrize(
+    "take",
+    [to_pyarrow, to_reader, to_batches, to_polars, to_polars_by_method, to_duckdb, to_pandas, to_pandas_directly],
+)
 def test_consumers(table: meseta.Slice, take: Callable[[meseta.Stream], list[int]]) -> None:
     assert take(table.arrow()) == list(range(5000))
 
@@ -197,7 +204,13 @@ def test_misfit_names_row_and_column(tmp_path: pathlib.Path) -> None:
     source.index()
     (piece,) = source.slices(1)
     as_int: Any = {"schema": {"a": "int64"}}
-    for use in (lambda **o: piece.arrow(**o).arrow(), lambda **o: list(piece.arrow(**o)), piece.pandas, piece.numpy, piece.polars):
+    for use in (
+        lambda **o: piece.arrow(**o).arrow(),
+        lambda **o: list(piece.arrow(**o)),
+        piece.pandas,
+        piece.numpy,
+        piece.polars,
+    ):
         with pytest.raises(meseta.Error, match=r"50001.*oops"):
             use(**as_int)
     with pytest.raises(Exception, match="oops"):

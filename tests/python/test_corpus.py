@@ -1,4 +1,4 @@
-"""Exactness over the corpus beside the tree: every case, cut into few and many slices, against independent parsers and digests."""
+"""Exactness over the corpus beside the tree: every case, in few and many slices, against independent parsers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
-import meseta
 import package_support as support
 import pytest
+
+import meseta
 
 CORPUS = support.SHARED / "corpus"
 if not (CORPUS / "slicing").is_dir():
@@ -48,7 +49,7 @@ def open_case(path: pathlib.Path, place: pathlib.Path, format: str, expected: di
     return meseta.open(path, format=format, index_at=place, **dialect)
 
 
-# ---- independent parsers: bytes of one slice → records ---------------------------------------------------------------------------
+# ---- independent parsers: bytes of one slice → records ---------------------------------------------------------------
 
 
 def lines_of(data: bytes) -> list[bytes]:
@@ -62,7 +63,11 @@ def fasta_of(data: bytes) -> list[list[str]]:
     found: list[list[str]] = []
     for line in lines_of(data):
         if line.startswith(b">"):
-            name, _, rest = line[1:].decode().partition(" ") if b"\t" not in line.split(b" ")[0] else line[1:].decode().partition("\t")
+            name, _, rest = (
+                line[1:].decode().partition(" ")
+                if b"\t" not in line.split(b" ")[0]
+                else line[1:].decode().partition("\t")
+            )
             found.append([name, rest, ""])
         elif line.strip():
             found[-1][2] += line.decode().replace(" ", "").strip()
@@ -93,7 +98,7 @@ def csv_of(data: bytes, dialect: dict[str, Any]) -> list[list[str]]:
     return [row for row in csv.reader(text, **dialect) if row]
 
 
-# ---- corpus/slicing ----------------------------------------------------------------------------------------------------------------
+# ---- corpus/slicing --------------------------------------------------------------------------------------------------
 
 
 def check_records(expected: dict[str, Any], pieces: list[bytes], strategy: str | None = None) -> None:
@@ -102,10 +107,18 @@ def check_records(expected: dict[str, Any], pieces: list[bytes], strategy: str |
     if format == "text":
         if strategy == "words":
             found: list[Any] = [word for p in pieces for word in re.findall(rb"[^ \t\r\n]+", p)]
-            wanted = [bytes.fromhex(w) for w in expected["words_hex"]] if "words_hex" in expected else [w.encode() for w in expected["words"]]
+            wanted = (
+                [bytes.fromhex(w) for w in expected["words_hex"]]
+                if "words_hex" in expected
+                else [w.encode() for w in expected["words"]]
+            )
         else:
             found = [line for p in pieces for line in lines_of(p)]
-            wanted = [bytes.fromhex(r) for r in expected["records_hex"]] if "records_hex" in expected else [r.encode() for r in expected["records"]]
+            wanted = (
+                [bytes.fromhex(r) for r in expected["records_hex"]]
+                if "records_hex" in expected
+                else [r.encode() for r in expected["records"]]
+            )
         assert found == wanted
     elif format == "gztext":
         found = [line for p in pieces for line in p.removesuffix(b"\n").split(b"\n")]
@@ -124,7 +137,9 @@ def check_records(expected: dict[str, Any], pieces: list[bytes], strategy: str |
         assert [line for line in lines if not line.startswith("#")] == expected["records"]
 
 
-def check_cut(source: meseta.Source, n: int, whole: bytes, records: int | None, strategy: str | None = None) -> list[bytes]:
+def check_cut(
+    source: meseta.Source, n: int, whole: bytes, records: int | None, strategy: str | None = None
+) -> list[bytes]:
     slices = source.slices(n, strategy=strategy)
     assert len(slices) <= n
     pieces = [s.read() for s in slices]
@@ -168,7 +183,9 @@ def test_slicing_case(case: pathlib.Path, tmp_path: pathlib.Path) -> None:
             check_cut(source, n, whole, None, "residues")
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.parent.name in ("fasta", "vcf")], ids=lambda p: f"{p.parent.name}-{p.name}")
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.parent.name in ("fasta", "vcf")], ids=lambda p: f"{p.parent.name}-{p.name}"
+)
 def test_slicing_queries(case: pathlib.Path, tmp_path: pathlib.Path) -> None:
     expected = json.loads((case / "expected.json").read_text())
     queries = expected.get("queries", [])
@@ -182,13 +199,19 @@ def test_slicing_queries(case: pathlib.Path, tmp_path: pathlib.Path) -> None:
         pieces = [s.read() for s in source.slices(region=query["region"])]
         if expected["format"] == "fasta":
             lines = [line for p in pieces for line in lines_of(p)]
-            assert "".join(line.decode() for line in lines if not line.startswith(b">")) == query["sequence"], query["region"]
+            assert "".join(line.decode() for line in lines if not line.startswith(b">")) == query["sequence"], query[
+                "region"
+            ]
         else:
             lines = [line for p in pieces for line in lines_of(p) if not line.startswith(b"#")]
             assert [line.decode() for line in lines] == query["records"], query["region"]
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.parent.name in ("csv", "fasta", "fastq", "vcf", "text")], ids=lambda p: f"{p.parent.name}-{p.name}")
+@pytest.mark.parametrize(
+    "case",
+    [c for c in CASES if c.parent.name in ("csv", "fasta", "fastq", "vcf", "text")],
+    ids=lambda p: f"{p.parent.name}-{p.name}",
+)
 def test_slicing_arrow(case: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """Rows of all slices as Arrow are the expected records."""
     pyarrow = pytest.importorskip("pyarrow")
@@ -214,17 +237,30 @@ def test_slicing_arrow(case: pathlib.Path, tmp_path: pathlib.Path) -> None:
         assert [["" if cell is None else cell for cell in row] for row in rows] == expected["records"]
     elif expected["format"] == "fasta":
         wanted = [tuple(record) for record in expected["records"]]
-        assert list(zip(*(["" if v is None else v for v in found[n].to_pylist()] for n in ("name", "description", "sequence")), strict=True)) == wanted
+        assert (
+            list(
+                zip(
+                    *(
+                        ["" if v is None else v for v in found[n].to_pylist()]
+                        for n in ("name", "description", "sequence")
+                    ),
+                    strict=True,
+                )
+            )
+            == wanted
+        )
     elif expected["format"] == "fastq":
         titles = [r[0] for r in expected["records"]]
         assert found["name"].to_pylist() == [re.split(r"[ \t]", t, maxsplit=1)[0] for t in titles]
-        assert [list(r) for r in zip(found["sequence"].to_pylist(), found["quality"].to_pylist(), strict=True)] == [r[1:] for r in expected["records"]]
+        assert [list(r) for r in zip(found["sequence"].to_pylist(), found["quality"].to_pylist(), strict=True)] == [
+            r[1:] for r in expected["records"]
+        ]
     elif expected["format"] == "vcf":
         wanted_chrom = [record.split("\t")[0] for record in expected["records"]]
         assert found.column(0).to_pylist() == wanted_chrom
 
 
-# ---- corpus/files --------------------------------------------------------------------------------------------------------------------
+# ---- corpus/files ----------------------------------------------------------------------------------------------------
 
 FILES = sorted(
     p.with_name(p.name.removesuffix(".expected.json"))
@@ -236,18 +272,27 @@ KINDS = {"gzip": "text"}
 
 def notes(folder: pathlib.Path) -> dict[str, str]:
     """NOTES.md: file → what a reader should do."""
-    rows = re.findall(r"^\| (\S+) \| [^|]* \| ([^|]*) \|", (folder / "NOTES.md").read_text(), re.M)
+    rows = re.findall(r"^\| (\S+) \| [^|]* \| ([^|]*) \|", (folder / "NOTES.md").read_text(), re.MULTILINE)
     return dict(rows)
 
 
-BAD = {f / name: should for f in CORPUS.glob("files/*/bad") if (f / "NOTES.md").exists() for name, should in notes(f).items()}
+BAD = {
+    f / name: should
+    for f in CORPUS.glob("files/*/bad")
+    if (f / "NOTES.md").exists()
+    for name, should in notes(f).items()
+}
 
 
 def ident(path: pathlib.Path) -> str:
     return str(path.relative_to(CORPUS / "files"))
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if "bad" not in p.relative_to(CORPUS).parts and p.suffix not in (".bcf", ".zip")], ids=ident)
+@pytest.mark.parametrize(
+    "path",
+    [p for p in FILES if "bad" not in p.relative_to(CORPUS).parts and p.suffix not in (".bcf", ".zip")],
+    ids=ident,
+)
 def test_good_file(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
     expected = json.loads(path.with_name(path.name + ".expected.json").read_text())
     kind = path.relative_to(CORPUS / "files").parts[0]
@@ -286,10 +331,22 @@ def test_good_file(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
 def may_be_refused(path: pathlib.Path, expected: dict[str, Any]) -> bool:
     """Good for the field's tool, yet against the rules that we hold: said case by case."""
     features = set(expected.get("features", ()))
-    return bool(features & {"nul-bytes", "ragged", "quote-open-at-end", "broken"}) or bool(expected.get("strict")) or path.name == "a-bgzf-without-eof-block.gz"
+    return (
+        bool(features & {"nul-bytes", "ragged", "quote-open-at-end", "broken"})
+        or bool(expected.get("strict"))
+        or path.name == "a-bgzf-without-eof-block.gz"
+    )
 
 
-@pytest.mark.parametrize("path", [p for p in BAD if p.relative_to(CORPUS / "files").parts[0] in ("text", "csv", "fasta", "fastq", "vcf", "gzip") and p.exists()], ids=ident)
+@pytest.mark.parametrize(
+    "path",
+    [
+        p
+        for p in BAD
+        if p.relative_to(CORPUS / "files").parts[0] in ("text", "csv", "fasta", "fastq", "vcf", "gzip") and p.exists()
+    ],
+    ids=ident,
+)
 def test_bad_file(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """What must be refused is; of the rest nothing is lost. Never a crash."""
     should = BAD[path]

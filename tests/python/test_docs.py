@@ -10,9 +10,10 @@ import pkgutil
 import re
 from typing import Any
 
-import meseta
 import package_support as support
 import pytest
+
+import meseta
 
 MODULES = ["meseta", *(f"meseta.{m.name}" for m in pkgutil.iter_modules(meseta.__path__) if not m.name.startswith("_"))]
 GUIDE = support.ROOT / "docs" / "guide" / "python.md"
@@ -42,12 +43,12 @@ def test_guide(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of ```python in one session, in order; lines `# → …` behind an expression say what it gives."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "guide"}
-    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.S)
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     assert len(blocks) > 5
     checked = 0
     for block in blocks:
         exec(compile(block, str(GUIDE), "exec"), names)
-        for expression, wanted in re.findall(r"^([^#\n]+?)\s+# → (.*)$", block, re.M):
+        for expression, wanted in re.findall(r"^([^#\n]+?)\s+# → (.*)$", block, re.MULTILINE):
             checked += 1
             value = expression.split(" = ", 1)[0] if re.match(r"\w+ = ", expression) else expression
             assert repr(eval(value, names)) == wanted, expression

@@ -6,9 +6,10 @@ import concurrent.futures
 import multiprocessing
 import pathlib
 
-import meseta
 import package_support as support
 import pytest
+
+import meseta
 
 READS = 10_000
 

@@ -8,9 +8,10 @@ import errno
 import pathlib
 import pickle
 
-import meseta
 import package_support as support
 import pytest
+
+import meseta
 
 BUILT_IN = {
     "ArgumentError": (ValueError,),
@@ -37,7 +38,11 @@ def test_classes_and_pickles(name: str) -> None:
     assert kind.__module__.startswith("meseta")
     error = kind("what happened to s3://bucket/key")
     error.key, error.offset, error.request_id, error.retryable = "s3://bucket/key", 12, "R1", True
-    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), *(pickle.loads(pickle.dumps(error, p)) for p in range(6))):
+    for again in (
+        pickle.loads(pickle.dumps(error)),
+        copy.copy(error),
+        *(pickle.loads(pickle.dumps(error, p)) for p in range(6)),
+    ):
         assert type(again) is kind
         assert support.describe_error(again) == support.describe_error(error)
         assert str(again) == "what happened to s3://bucket/key"
@@ -49,7 +54,7 @@ def test_every_status_has_a_class() -> None:
     for row in _meseta.describe("errors"):
         if row["status"] != 0:
             assert errors._BY_STATUS[row["status"]].__module__ == "meseta.errors"
-    assert set(BUILT_IN) | {"Error"} == {name for name in errors.__all__}
+    assert set(BUILT_IN) | {"Error"} == set(errors.__all__)
 
 
 def test_attributes_of_a_real_error(tmp_path: pathlib.Path) -> None:

@@ -5,7 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("numpy", "pandas", "pyarrow", "polars", "dask", "distributed", "joblib", "tqdm", "cloudpickle", "fsspec", "boto3", "asyncio", "ssl")
+HEAVY = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "polars",
+    "dask",
+    "distributed",
+    "joblib",
+    "tqdm",
+    "cloudpickle",
+    "fsspec",
+    "boto3",
+    "asyncio",
+    "ssl",
+)
 
 MEASURE = """
 import resource, sys, time
@@ -19,7 +33,9 @@ print(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, pages
 
 
 def run(program: str) -> str:
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
 
 
 def test_time_and_memory() -> None:

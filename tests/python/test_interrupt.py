@@ -12,7 +12,7 @@ import time
 import package_support as support
 import pytest
 
-# Says when it enters the call and how long after the signal it came back; the clock is the machine's, not the process's.
+# Says when it enters the call, and when it came back by a clock that all processes share.
 PROGRAM = """
 import sys, time, meseta
 url, place, what = sys.argv[1:]
@@ -113,7 +113,9 @@ def test_handler_that_does_not_raise(tmp_path: pathlib.Path) -> None:
     try:
         with support.SlowServer(DATA[:100_000], "/x.txt", chunk=5000, pause=0.02) as server:
             source = meseta.open(server.url, index_at=tmp_path)
-            sender = subprocess.Popen([sys.executable, "-c", f"import os, time; time.sleep(.1); os.kill({os.getpid()}, {signal.SIGUSR1})"])
+            sender = subprocess.Popen(
+                [sys.executable, "-c", f"import os, time; time.sleep(.1); os.kill({os.getpid()}, {signal.SIGUSR1})"]
+            )
             report = source.index()
             sender.wait(10)
     finally:

@@ -1,4 +1,4 @@
-"""Slices and sources travel: pickle, cloudpickle, copies, other processes started in every way, other machines' secrets."""
+"""Slices and sources travel: pickle, cloudpickle, copies, processes started in every way; secrets do not."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pickle
 import subprocess
 import sys
 
-import meseta
 import package_support as support
 import pytest
+
+import meseta
 
 
 @pytest.fixture
@@ -63,10 +64,20 @@ def test_source_options_travel(tmp_path: pathlib.Path) -> None:
 
 
 def test_no_pickle_holds_a_secret(fastq: pathlib.Path) -> None:
-    options = {"key": "AKIAEXAMPLE", "secret": "hush-hush", "token": "tok-tok", "client_kwargs": {"region_name": "eu-north-7"}}
+    options = {
+        "key": "AKIAEXAMPLE",
+        "secret": "hush-hush",
+        "token": "tok-tok",
+        "client_kwargs": {"region_name": "eu-north-7"},
+    }
     source = meseta.open(fastq, storage_options=options)
     source.index()
-    texts = [pickle.dumps(source), source.slices(1)[0].to_json().encode(), repr(source).encode(), repr(source.show()).encode()]
+    texts = [
+        pickle.dumps(source),
+        source.slices(1)[0].to_json().encode(),
+        repr(source).encode(),
+        repr(source.show()).encode(),
+    ]
     texts.append(repr(source.__dask_tokenize__()).encode())
     texts.append(pathlib.Path(f"{fastq}.meseta").read_bytes())
     for text in texts:
@@ -110,7 +121,14 @@ def test_fork_after_use(reads: meseta.Source) -> None:
 def test_a_program_with_nothing_but_the_json(reads: meseta.Source) -> None:
     piece = reads.slices(3)[2]
     program = "import sys, meseta; sys.stdout.buffer.write(meseta.Slice.from_json(sys.stdin.read()).read())"
-    done = subprocess.run([sys.executable, "-c", program], input=piece.to_json().encode(), capture_output=True, check=True, timeout=60, cwd="/")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=piece.to_json().encode(),
+        capture_output=True,
+        check=True,
+        timeout=60,
+        cwd="/",
+    )
     assert done.stdout == piece.read()
 
 
@@ -129,6 +147,9 @@ def test_relative_paths_hold_elsewhere(fastq: pathlib.Path, monkeypatch: pytest.
 def test_errors_travel_from_workers(reads: meseta.Source, fastq: pathlib.Path) -> None:
     pieces = reads.slices(2)
     support.write_fastq(fastq, 50)
-    with multiprocessing.get_context("spawn").Pool(1) as pool, pytest.raises(meseta.ChangedError, match="reads") as caught:
+    with (
+        multiprocessing.get_context("spawn").Pool(1) as pool,
+        pytest.raises(meseta.ChangedError, match="reads") as caught,
+    ):
         pool.map(support.read, pieces)
     assert caught.value.key is not None

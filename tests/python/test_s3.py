@@ -7,9 +7,10 @@ import json
 import multiprocessing
 import pickle
 
-import meseta
 import package_support as support
 import pytest
+
+import meseta
 
 pytestmark = pytest.mark.s3
 pytest.importorskip("boto3", reason="boto3 (comes with moto) puts the test objects")
@@ -40,7 +41,13 @@ def test_with_storage_options(url: str, s3: support.S3) -> None:
     source.index(spacing="128Ki")
     piece = source.slices(3)[1]
     assert piece.read() in TEXT
-    spelled = {"aws_access_key_id": s3.options["key"], "aws_secret_access_key": s3.options["secret"], "aws_region": "us-east-1", "aws_endpoint": s3.options["client_kwargs"]["endpoint_url"], "allow_http": True}
+    spelled = {
+        "aws_access_key_id": s3.options["key"],
+        "aws_secret_access_key": s3.options["secret"],
+        "aws_region": "us-east-1",
+        "aws_endpoint": s3.options["client_kwargs"]["endpoint_url"],
+        "allow_http": True,
+    }
     assert meseta.open(url, storage_options=spelled).slices(3)[1].read() == piece.read()
     assert meseta.Slice.from_json(piece.to_json(), storage_options=s3.options).read() == piece.read()
 
@@ -48,7 +55,12 @@ def test_with_storage_options(url: str, s3: support.S3) -> None:
 def test_slices_hold_no_credential(url: str, s3: support.S3) -> None:
     source = meseta.open(url, storage_options=s3.options)
     source.index(spacing="128Ki")
-    texts = [source.slices(2)[0].to_json().encode(), pickle.dumps(source), repr(source).encode(), json.dumps(source.show()).encode()]
+    texts = [
+        source.slices(2)[0].to_json().encode(),
+        pickle.dumps(source),
+        repr(source).encode(),
+        json.dumps(source.show()).encode(),
+    ]
     texts.append(s3.get("runs/möhre + 1/reads.fastq.gz.meseta"))
     secret = s3.options["secret"].encode()
     if s3.kind == "moto":
@@ -64,7 +76,9 @@ def test_workers_find_their_own_credentials(url: str, s3_environment: support.S3
         assert sum(pool.imap(support.count_reads, source.slices(6))) == READS
 
 
-def test_no_credential_goes_to_an_endpoint_that_only_a_slice_names(url: str, s3: support.S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_credential_goes_to_an_endpoint_that_only_a_slice_names(
+    url: str, s3: support.S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A worker with keys, but with no word on the endpoint: the server sees no signed request."""
     source = meseta.open(url, storage_options=s3.options)
     source.index(spacing="128Ki")
@@ -131,5 +145,7 @@ def test_glob_and_joblib(s3_environment: support.S3) -> None:
     one = s3_environment.get("many/a.fastq.meseta")
     sources[0].index(force=True, spacing="64Ki")
     assert s3_environment.get("many/a.fastq.meseta") == one
-    counts = joblib.Parallel(n_jobs=2)(joblib.delayed(support.count_reads)(s) for source in sources for s in source.slices(3))
+    counts = joblib.Parallel(n_jobs=2)(
+        joblib.delayed(support.count_reads)(s) for source in sources for s in source.slices(3)
+    )
     assert sum(counts) == 6000

@@ -11,9 +11,10 @@ import pathlib
 import stat
 import threading
 
-import meseta
 import package_support as support
 import pytest
+
+import meseta
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ def test_facts(people: pathlib.Path) -> None:
         b"\xff\xfe",
         "\0",
         "[" * 100_000,
-        '{"meseta": 1, "url": "s3://a/b?X-Amz-Signature=1", "pin": {}, "format": "csv", "version": 1, "part": {}, "facts": {}}',
+        '{"meseta":1,"url":"s3://a/b?X-Amz-Signature=1","pin":{},"format":"csv","version":1,"part":{},"facts":{}}',
     ],
 )
 def test_hostile_json(text: str | bytes) -> None:
@@ -175,9 +176,15 @@ def test_every_change_of_a_slice_is_refused_or_right(people: pathlib.Path) -> No
 
     def changed(node: object) -> list[object]:
         if isinstance(node, dict):
-            return [{**node, key: other} for key in node for other in changed(node[key])] + [{k: v for k, v in node.items() if k != key} for key in node]
+            return [{**node, key: other} for key in node for other in changed(node[key])] + [
+                {k: v for k, v in node.items() if k != key} for key in node
+            ]
         if isinstance(node, list):
-            return [node[:i] + [other] + node[i + 1 :] for i in range(len(node)) for other in changed(node[i])] + [node[:-1], [*node, 1], []]
+            return [[*node[:i], other, *node[i + 1 :]] for i in range(len(node)) for other in changed(node[i])] + [
+                node[:-1],
+                [*node, 1],
+                [],
+            ]
         return [None, -1, 0, 1, 2**63 - 1, 2**64, 1.5, "x", [], {}, True, "x" * 300]
 
     tried = 0
@@ -273,7 +280,7 @@ def test_one_native_reader_in_two_threads(reads: meseta.Source) -> None:
 
     def work() -> None:
         try:
-            while piece := bytes(memoryview(reader.next())):
+            while piece := bytes(reader.next()):
                 got.append(piece)
         except meseta.ArgumentError as error:
             told.append(error)
@@ -305,7 +312,7 @@ def test_lock_of_the_interpreter_is_released(tmp_path: pathlib.Path) -> None:
 
 def test_pieces_are_read_only_memory(reads: meseta.Source) -> None:
     reader = reads.slices(1)[0]._native.reader(False, False)
-    view = memoryview(reader.next())
+    view = reader.next()
     assert view.readonly
     first = bytes(view[:10])
     del reader

@@ -1,4 +1,4 @@
-"""meseta.open, Source.index, Source.slices, Source.show, glob, configure, formats: what they give and what they refuse."""
+"""open, index, slices, show, verify, export, glob, configure, formats: what they give and what they refuse."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import os
 import pathlib
 import threading
 
-import meseta
 import package_support as support
 import pytest
+
+import meseta
 
 
 def checksum(path: pathlib.Path) -> str:
@@ -39,7 +40,26 @@ def test_file_name_that_is_no_utf8(tmp_path: pathlib.Path) -> None:
     assert os.listdir(os.fsencode(tmp_path)) == [b"n\xe4me.txt"]
 
 
-@pytest.mark.parametrize("name", ["with blanks", "a+b", "100%", "%41", "what?", "a#b", "[x]", "a*b", "früh", "日本", "e\u0301", "-x", "a:b", "'q\"", "x" * 200])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with blanks",
+        "a+b",
+        "100%",
+        "%41",
+        "what?",
+        "a#b",
+        "[x]",
+        "a*b",
+        "früh",
+        "日本",
+        "e\u0301",
+        "-x",
+        "a:b",
+        "'q\"",
+        "x" * 200,
+    ],
+)
 def test_awkward_names(tmp_path: pathlib.Path, name: str) -> None:
     path = tmp_path / name / f"{name[:200]}.txt"
     path.parent.mkdir()
@@ -206,7 +226,9 @@ def test_progress_bar_like_tqdm(fastq: pathlib.Path) -> None:
     meseta.open(fastq).index(progress=bar)
     assert bar.n == bar.total == fastq.stat().st_size
     bar = Bar()
-    meseta.open(fastq).index(force=True, progress=bar, parallel={"backend": "threading", "n_jobs": 2}, chunk_size="64Ki")
+    meseta.open(fastq).index(
+        force=True, progress=bar, parallel={"backend": "threading", "n_jobs": 2}, chunk_size="64Ki"
+    )
     assert bar.n == bar.total == fastq.stat().st_size
 
 
@@ -374,7 +396,14 @@ def test_wrong_arguments(genes: pathlib.Path) -> None:
     for size in (0, -5, "12 parsecs", "inf", "nan", "", 1.5, True, "1e400", 2**70):
         with pytest.raises(meseta.ArgumentError, match="size must be"):
             source.slices(size=size)  # type: ignore[arg-type]
-    for more in ({"n": 2, "records": 3}, {"strategy": "residue"}, {"strategy": 1}, {"region": "g1:9-2"}, {"where": 3}, {"x": object()}):
+    for more in (
+        {"n": 2, "records": 3},
+        {"strategy": "residue"},
+        {"strategy": 1},
+        {"region": "g1:9-2"},
+        {"where": 3},
+        {"x": object()},
+    ):
         with pytest.raises(meseta.ArgumentError):
             source.slices(**more)  # type: ignore[arg-type]
     with pytest.raises(meseta.NotFoundError, match="nowhere"):
