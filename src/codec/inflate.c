@@ -12,7 +12,7 @@ mst_status mst_inflate_new(const mst_allocator *mem, mst_inflate **out, mst_erro
   mst_inflate *z = mst_alloc(mem, sizeof *z);
   if (z == NULL) return mst_fail_memory(err);
   z->mem = mem;
-  z->portable = !mst_inflate_has_bmi2();
+  z->portable = !mst_inflate_has_avx2();
   z->fixed = false;
   mst_inflate_begin(z, 0, NULL, 0);
   *out = z;
@@ -300,15 +300,17 @@ void mst_inflate_track(mst_inflate *z) {
 }
 
 void mst_inflate_prune(const mst_inflate *z, uint8_t *window, size_t n) {
-  uint8_t used[MST_INFLATE_WINDOW] = {0}; /* [i]: i + 1 bytes before the tracked place */
+  uint8_t masks[MST_INFLATE_WINDOW] = {0}; /* the last one belongs to the byte before the tracked place */
+  uint8_t *const end = masks + sizeof masks;
   const uint64_t behind = z->plain - z->tracked;
   mst_assert(z->tracked != UINT64_MAX && n <= MST_INFLATE_WINDOW);
   /* What is still to come may refer to all that is near enough. */
-  if (behind < MST_INFLATE_WINDOW) memset(used, 1, MST_INFLATE_WINDOW - (size_t)behind);
+  if (behind < MST_INFLATE_WINDOW && z->step != STEP_END)
+    memset(end - (MST_INFLATE_WINDOW - behind), 0xff, MST_INFLATE_WINDOW - (size_t)behind);
   for (size_t i = 0; i < z->n_references; i++) {
     const inflate_reference *r = &z->references[i];
-    memset(used + (r->back + 1 - r->size), 1, r->size);
+    uint8_t *mask = end - r->back - 1;
+    for (uint32_t k = 0; k < r->size; k++) mask[k] = 0xff;
   }
-  for (size_t i = 0; i < n; i++)
-    if (!used[i]) window[n - 1 - i] = 0;
+  for (size_t i = 0; i < n; i++) window[i] &= (end - n)[i];
 }

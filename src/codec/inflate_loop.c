@@ -5,9 +5,10 @@
 #include "codec/inflate_state.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define HAVE_BMI2 1
+#include <immintrin.h>
+#define HAVE_AVX2 1
 #else
-#define HAVE_BMI2 0
+#define HAVE_AVX2 0
 #endif
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -31,14 +32,15 @@ ALWAYS_INLINE uint32_t extra_bits(uint64_t bits, uint64_t total, uint64_t code) 
 /* The length or distance of an entry whose code begins at the lowest bit. */
 ALWAYS_INLINE uint32_t entry_value(uint32_t e, uint64_t bits) { return (e >> 16) + extra_bits(bits, e, e >> 8 & 0xf); }
 
-static void track(mst_inflate *z, uint64_t back, uint32_t length) {
+static void track(mst_inflate *z, uint64_t back, uint64_t length) {
   inflate_reference *r = &z->references[z->n_references++];
   r->back = (uint16_t)(back - 1);
   r->size = (uint16_t)(length < back ? length : back);
 }
 
-/* Repeats the `distance` (1-31) bytes before `out`; writes up to 32 bytes more than `length`. */
-static uint8_t *copy_near(uint8_t *out, uint32_t length, uint32_t distance) {
+/* Repeats the `distance` (1-31) bytes before `out`; writes up to 32 bytes more than `length`. The bytes were stored a moment ago,
+ * in pieces: looking at them one by one is faster than a wide load that has to wait for all of these stores. */
+static uint8_t *copy_near(uint8_t *out, uint64_t length, uint64_t distance) {
   uint8_t *const end = out + length;
   const uint8_t *const from = out - distance;
   if (distance == 1) {
@@ -46,185 +48,54 @@ static uint8_t *copy_near(uint8_t *out, uint32_t length, uint32_t distance) {
     return end;
   }
   /* Bytes repeat at every multiple of the distance; the first multiple of 16 or more can be copied from in wide steps. */
-  const uint32_t step = distance >= 16 ? distance : (15 / distance + 1) * distance;
-  for (uint32_t i = 0; i < step - distance; i++) out[i] = from[i];
+  const uint64_t step = distance >= 16 ? distance : (15 / distance + 1) * distance;
+  for (uint64_t i = 0; i < step - distance; i++) out[i] = from[i];
   for (out += step - distance; out < end; out += 16) memcpy(out, out - step, 16);
   return end;
-}
-
-typedef struct wide {
-  uint8_t bytes[32];
-} wide;
-
-/* Copies `length` bytes from `distance` back; writes up to 32 bytes more. */
-ALWAYS_INLINE uint8_t *copy_match(uint8_t *out, uint32_t length, uint32_t distance) {
-  const uint8_t *from = out - distance;
-  uint8_t *const end = out + length;
-  wide w;
-  if (UNLIKELY(distance < sizeof w)) return copy_near(out, length, distance);
-  memcpy(&w, from, sizeof w);
-  memcpy(out, &w, sizeof w);
-  if (UNLIKELY(length > sizeof w)) {
-    do {
-      out += sizeof w;
-      from += sizeof w;
-      memcpy(&w, from, sizeof w);
-      memcpy(out, &w, sizeof w);
-    } while (out + sizeof w < end);
-  }
-  return end;
-}
-
-/* The decoder's state in registers. */
-typedef struct fast_state {
-  const uint8_t *in;
-  uint8_t *out;
-  uint64_t bits;
-  uint32_t n; /* bits in `bits`; only its low 6 bits count, and above them `bits` holds what is still in front of `in` */
-} fast_state;
-
-/* At least 56 bits afterwards. */
-ALWAYS_INLINE void refill(fast_state *s) {
-  s->bits |= load64(s->in) << (s->n & 63);
-  s->in += 7 - (s->n >> 3 & 7);
-  s->n |= 56;
-}
-
-ALWAYS_INLINE void drop_bits(fast_state *s, uint64_t entry) {
-  s->bits >>= entry & 63;
-  s->n -= (uint32_t)entry;
-}
-
-/* What one loop may take for granted. */
-enum { TRACKING = 1, /* note what is referred to                                       */
-       YOUNG = 2 };  /* there are fewer than 32768 bytes of history: distances may be wrong */
-
-/* The match that was just decoded; false when it goes back too far. */
-ALWAYS_INLINE bool apply_match(mst_inflate *z, fast_state *s, uint32_t length, uint32_t distance, unsigned how) {
-  if (UNLIKELY((how & YOUNG) && distance > (size_t)(s->out - z->begin))) return length == 0;
-  if (how & TRACKING) {
-    const uint64_t since = z->plain + (uint64_t)(s->out - z->out) - z->tracked;
-    if (distance > since && length > 0) track(z, distance - since, length);
-  }
-  s->out = copy_match(s->out, length, distance);
-  return true;
-}
-
-/* A whole entry of the table of several symbols. */
-ALWAYS_INLINE bool apply_multi(mst_inflate *z, fast_state *s, uint64_t m, unsigned how) {
-  const uint32_t literals = (uint32_t)(m >> 8);
-  const uint32_t distance = (uint32_t)(m >> 48) + extra_bits(s->bits, m, m >> 42);
-  memcpy(s->out, &literals, 4);
-  s->out += m >> 40 & 3;
-  drop_bits(s, m);
-  return apply_match(z, s, (uint8_t)(m >> 32), distance, how);
 }
 
 static const char no_symbol[] = "a code that stands for nothing";
 static const char no_distance[] = "a distance code that stands for nothing";
 static const char too_far[] = "a distance that goes back beyond the first byte";
 
-/* One symbol through the tables of single symbols; 56 bits are there and enough: 20 of a length, 28 of a distance. */
-ALWAYS_INLINE codes_end apply_single(mst_inflate *z, fast_state *s, unsigned how) {
-  const inflate_tables *t = &z->tables;
-  uint32_t e = t->litlen[s->bits & ((1u << LITLEN_ROOT) - 1)];
-  if ((e & ENTRY_SPECIAL) && (e & ENTRY_SUBTABLE)) {
-    drop_bits(s, e);
-    e = t->litlen[ENTRY_SUB_PLACE(e) + (s->bits & ENTRY_SUB_MASK(e))];
-  }
-  const uint32_t value = entry_value(e, s->bits);
-  if (UNLIKELY(e & ENTRY_SPECIAL)) {
-    if (!(e & ENTRY_END)) z->broken = no_symbol;
-    else drop_bits(s, e);
-    return e & ENTRY_END ? CODES_BLOCK_END : CODES_BROKEN;
-  }
-  drop_bits(s, e);
-  if (e & ENTRY_LITERAL) {
-    *s->out++ = (uint8_t)value;
-    return CODES_FULL;
-  }
-  e = t->dist[s->bits & ((1u << DIST_ROOT) - 1)];
-  if (UNLIKELY(e & ENTRY_SPECIAL)) {
-    if (e & ENTRY_SUBTABLE) {
-      drop_bits(s, e);
-      e = t->dist[ENTRY_SUB_PLACE(e) + (s->bits & ENTRY_SUB_MASK(e))];
-    }
-    if (e & ENTRY_SPECIAL) {
-      z->broken = no_distance;
-      return CODES_BROKEN;
-    }
-  }
-  const uint32_t distance = entry_value(e, s->bits);
-  drop_bits(s, e);
-  if (apply_match(z, s, value, distance, how)) return CODES_FULL;
-  z->broken = too_far;
-  return CODES_BROKEN;
-}
+/* The decoder's state in registers. */
+typedef struct fast_state {
+  const uint8_t *in;
+  uint8_t *out;
+  uint64_t bits;
+  uint64_t n; /* bits in `bits`; only its low 6 bits count, and above them `bits` holds what is still in front of `in` */
+} fast_state;
 
-ALWAYS_INLINE codes_end fast_loop(mst_inflate *z, inflate_input *input, uint8_t *out_end, unsigned how) {
-  const uint64_t *const multi = z->tables.multi;
-  const uint8_t *const in_end = input->end - INPUT_SLACK;
-  fast_state s = {.in = input->at + 1, .out = z->out, .bits = (uint64_t)*input->at >> input->skip, .n = 8 - input->skip};
-  codes_end end = CODES_FULL;
-  while (s.out < out_end && s.in < in_end) {
-    refill(&s);
-    uint64_t m = multi[s.bits & (MULTI_ENTRIES - 1)];
-    if (LIKELY((int64_t)m >= 0)) {
-      if (!apply_multi(z, &s, m, how)) goto far;
-      /* An entry takes at most 11 + 13 bits, so that there are enough for another one. */
-      m = multi[s.bits & (MULTI_ENTRIES - 1)];
-      if (LIKELY((int64_t)m >= 0)) {
-        if (!apply_multi(z, &s, m, how)) goto far;
-        continue;
-      }
-      refill(&s);
-    }
-    end = apply_single(z, &s, how);
-    if (UNLIKELY(end != CODES_FULL)) break;
-  }
-  goto done;
-far:
-  z->broken = too_far;
-  end = CODES_BROKEN;
-done:
-  /* Whole bytes go back; the rest of a byte is told by `skip`. */
-  s.n &= 63;
-  s.in -= s.n >> 3;
-  s.n &= 7;
-  if (s.n > 0) s.in--;
-  input->at = s.in;
-  input->skip = s.n > 0 ? 8 - s.n : 0;
-  z->plain += (uint64_t)(s.out - z->out);
-  z->out = s.out;
-  return end;
-}
+/* What one loop may take for granted. */
+enum { TRACKING = 1, /* note what is referred to                                              */
+       YOUNG = 2 };  /* there are fewer than 32768 bytes of history: distances may be wrong   */
+
+#define FAST_NAME(name) name##_portable
+#define FAST_TARGET
+#include "codec/inflate_fast.h"
+
+#if HAVE_AVX2
+#undef FAST_NAME
+#undef FAST_TARGET
+#define FAST_NAME(name) name##_avx2
+#define FAST_TARGET __attribute__((target("avx2,bmi,bmi2")))
+#define FAST_AVX2 1
+#include "codec/inflate_fast.h"
+#endif
 
 typedef codes_end (*fast_loop_fn)(mst_inflate *z, inflate_input *input, uint8_t *out_end);
 
-#define LOOP(name, attributes, how)                                                             \
-  attributes static codes_end name(mst_inflate *z, inflate_input *input, uint8_t *out_end) {    \
-    return fast_loop(z, input, out_end, how);                                                   \
-  }
-LOOP(portable, , 0)
-LOOP(portable_young, , YOUNG)
-LOOP(portable_tracking, , YOUNG | TRACKING)
-#if HAVE_BMI2
-#define BMI2 __attribute__((target("avx2,bmi,bmi2")))
-LOOP(bmi2, BMI2, 0)
-LOOP(bmi2_young, BMI2, YOUNG)
-LOOP(bmi2_tracking, BMI2, YOUNG | TRACKING)
-#endif
-
 static fast_loop_fn choose(const mst_inflate *z, bool tracking, bool young) {
-#if HAVE_BMI2
-  if (!z->portable) return tracking ? bmi2_tracking : young ? bmi2_young : bmi2;
+#if HAVE_AVX2
+  if (!z->portable) return tracking ? tracking_loop_avx2 : young ? young_loop_avx2 : plain_loop_avx2;
 #endif
-  return tracking ? portable_tracking : young ? portable_young : portable;
+  (void)z;
+  return tracking ? tracking_loop_portable : young ? young_loop_portable : plain_loop_portable;
 }
 
-bool mst_inflate_has_bmi2(void) {
-#if HAVE_BMI2
-  return __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("avx2");
+bool mst_inflate_has_avx2(void) {
+#if HAVE_AVX2
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 #else
   return false;
 #endif

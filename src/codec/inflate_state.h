@@ -57,6 +57,6 @@ typedef enum codes_end { CODES_INPUT, CODES_FULL, CODES_BLOCK_END, CODES_BROKEN 
 
 /* Decodes symbols until the input has no whole one left, `out_end` is reached or the block ends. */
 codes_end mst_inflate_codes(mst_inflate *z, inflate_input *in, uint8_t *out_end);
-bool mst_inflate_has_bmi2(void);
+bool mst_inflate_has_avx2(void);
 
 #endif

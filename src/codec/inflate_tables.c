@@ -120,7 +120,8 @@ static void fill_matches(uint64_t *multi, uint32_t prefix, unsigned bits, uint64
   const unsigned room = MULTI_ROOT - bits;
   for (uint32_t i = 0; i < 1u << room; i++) {
     const uint64_t part = parts[i & ((1u << DIST_ROOT) - 1)];
-    multi[prefix | i << bits] = MULTI_CODE(part) <= room ? part + bits * MULTI_BIT + (length << 32) : MULTI_NONE;
+    multi[prefix | i << bits] = MULTI_CODE(part) <= room ? part + bits * MULTI_BIT + (length << 32)
+                                                         : MULTI_NONE | length << 32 | bits;
   }
 }
 
@@ -148,7 +149,7 @@ static void fill_multi(uint64_t *multi, const code_plan *plan, const uint32_t *d
         for (uint32_t i = code; i < MULTI_ENTRIES; i += 1u << bits)
           multi[i] = MULTI_ALONE + bits * MULTI_BIT + MULTI_LITERAL + (symbol << 8);
       /* 256 and more do not fit into the entry's length. */
-      else if (symbol > 256 && symbol < 284 && bits + extra < MULTI_ROOT)
+      else if (symbol > 256 && symbol < 284 && bits + extra <= MULTI_ROOT)
         for (uint32_t x = 0; x < 1u << extra; x++)
           fill_matches(multi, code | x << bits, bits + extra, length_base[symbol - 257] + x, parts);
       code = next_code(code, bits);

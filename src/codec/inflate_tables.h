@@ -12,7 +12,8 @@
  *   8-15, 16-23  the literals;  40-41 how many
  *   32-39      length; 0: no match, and the rest says a distance that does no harm
  *   42-45      bits in front of the extra bits of the distance;  48-62 base distance
- *   63         set: none of this; look the symbol up by itself */
+ *   63         set: none of this. A length of which 32-39 and 0-7 tell all, but not its distance; or, with 0 there, a symbol to be
+ *              looked up by itself */
 #ifndef MST_CODEC_INFLATE_TABLES_H
 #define MST_CODEC_INFLATE_TABLES_H
 
@@ -28,7 +29,7 @@
 #define ENTRY_SUB_PLACE(e) ((e) >> 16 & 0x1fff)
 #define ENTRY_SUB_MASK(e) ((1u << ((e) >> 8 & 0xf)) - 1)
 
-#define MULTI_ROOT 11u
+#define MULTI_ROOT 10u
 #define MULTI_ENTRIES (1u << MULTI_ROOT)
 
 #define CODE_BITS_MAX 15
