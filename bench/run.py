@@ -25,6 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench"))
 
 import make_data  # noqa: E402
+import stores  # noqa: E402
 
 PY = sys.executable
 
@@ -237,6 +238,8 @@ def main() -> None:
                               data / "reads.fastq.gz", data / "ig.idx"), check=False)
     missing: set[str] = set()
     results = [measure(c, args.runs, env, missing) for c in cases(meseta, data, plain) if not args.only or any(o in c.name for o in args.only)]
+    if not args.only or any(o in "S3, signed" for o in args.only):
+        results += stores.results(args.build, args.runs)
     failed = sum(not r for r in results)
     results = [r for r in results if r]
     lines = [f"meseta {subprocess.run([meseta, 'version'], capture_output=True, text=True, check=True).stdout.split()[1]}, {platform.machine()}, "

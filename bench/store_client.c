@@ -25,7 +25,7 @@ typedef struct flight {
 typedef struct job {
   mst_op op;
   flight *in;
-  char key[1100];
+  char key[1300];
   bool busy;
 } job;
 

@@ -1,17 +1,18 @@
-"""An S3 and HTTP server in one process that fails on command, for the tests of the network stores. Standard library only.
+"""An S3 and HTTP server in one process that fails on command, for the tests of the network stores. Needs nothing else.
 
     python3 faulty_server.py COMMAND [ARGUMENT...]
 
-starts it on two free ports of 127.0.0.1 (the second is "another host" to the first), runs COMMAND with their addresses in the
-environment (FAULTY, FAULTY_OTHER), and ends with its exit status.
+starts it on two free ports of 127.0.0.1 (the second is "another host" to the first), runs COMMAND with their addresses
+in the environment (FAULTY, FAULTY_OTHER), and ends with its exit status.
 
 Objects lie in memory below /BUCKET/KEY. An object that nobody has put exists all the same when its last path element is
 "data-SIZE": byte i of it is (i * 2654435761 >> 13) & 255. What goes wrong stands in the first element of the key, as
-"fault.NAME[.NUMBER]": NUMBER is how many requests of a kind fail (none: all). Everything that was asked is in GET /_log (one
-JSON object a line), and /_reset forgets log, counters and objects.
+"fault.NAME[.NUMBER]": NUMBER is how many requests of a kind fail (none: all). Everything that was asked is in GET /_log
+(one JSON object a line), and /_reset forgets log, counters and objects.
 
 Requests to bucket "anon" must be unsigned, those to other buckets must carry a valid AWS signature of a key in KEYS;
-paths below /http/ want neither. The server also plays STS (POST /), a container's and an instance's metadata service."""
+paths below /http/ want neither. The server also plays STS (POST /), a container's and an instance's metadata service
+and single sign-on."""
 
 import base64
 import datetime
@@ -96,7 +97,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-    # --- answers ---------------------------------------------------------------------------------------------------
+    # --- answers ----------------------------------------------------------------------------------------------
 
     def answer(self, status, body=b"", headers=(), length=None, close=False):
         if isinstance(body, str):
@@ -133,7 +134,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass
         raise ConnectionAbortedError
 
-    # --- signatures --------------------------------------------------------------------------------------------------
+    # --- signatures -------------------------------------------------------------------------------------------
 
     def signature_error(self, bucket):
         auth = self.headers.get("Authorization")
@@ -177,7 +178,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, crc in (("x-amz-checksum-crc32", lambda d: struct.pack(">I", zlib.crc32(d))),):
             if self.headers.get(name) and base64.b64decode(self.headers[name]) != crc(self.body):
                 return ("BadDigest", "checksum")
-        if self.headers.get("Content-MD5") and base64.b64decode(self.headers["Content-MD5"]) != hashlib.md5(self.body).digest():
+        if (
+            self.headers.get("Content-MD5")
+            and base64.b64decode(self.headers["Content-MD5"]) != hashlib.md5(self.body).digest()
+        ):
             return ("BadDigest", "md5")
         return None
 
@@ -185,7 +189,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         auth = self.headers.get("Authorization") or ""
         return auth.split("Credential=", 1)[1].split("/")[2] if "Credential=" in auth else ""
 
-    # --- requests ----------------------------------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------------------
 
     def handle_any(self):
         length = int(self.headers.get("Content-Length") or 0)
@@ -227,7 +231,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do
 
-    # --- identities --------------------------------------------------------------------------------------------------
+    # --- identities -------------------------------------------------------------------------------------------
 
     def keys_json(self, access, **more):
         with LOCK:
@@ -304,7 +308,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>sts-request</RequestId></ErrorResponse>",
         )
 
-    # --- plain HTTP ----------------------------------------------------------------------------------------------------
+    # --- plain HTTP -------------------------------------------------------------------------------------------
 
     def plain(self, key):
         fault = Faults(key)
@@ -313,7 +317,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(302, headers=[("Location", self.path.replace("fault.redirect/", "plain/"))])
         if fault.name == "elsewhere":
             return self.answer(
-                307, headers=[("Location", f"http://127.0.0.1:{other}{self.path.replace('fault.elsewhere/', 'plain/')}")]
+                307,
+                headers=[("Location", f"http://127.0.0.1:{other}{self.path.replace('fault.elsewhere/', 'plain/')}")],
             )
         if fault.name == "loop":
             return self.answer(302, headers=[("Location", self.path)])
@@ -335,7 +340,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(404, "nothing there")
         return self.give(fault, key, data)
 
-    # --- S3 ------------------------------------------------------------------------------------------------------------
+    # --- S3 ---------------------------------------------------------------------------------------------------
 
     def s3(self, bucket, key):
         fault = Faults(key)
@@ -358,7 +363,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if abs((there - sent).total_seconds()) > 900:
                 self.later = there
                 return self.error(
-                    403, "RequestTimeTooSkewed", "The difference between the request time and the server's time is too large."
+                    403,
+                    "RequestTimeTooSkewed",
+                    "The difference between the request time and the server's time is too large.",
                 )
         if wrong is not None:
             return self.error(403, *wrong)
@@ -380,7 +387,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.error(400, "ExpiredToken", "The provided token has expired.")
         if fault.now("elsewhere"):
             return self.error(
-                307, "TemporaryRedirect", "go away", headers=[("Location", f"http://127.0.0.1:{self.server.other}{self.path}")]
+                307,
+                "TemporaryRedirect",
+                "go away",
+                headers=[("Location", f"http://127.0.0.1:{self.server.other}{self.path}")],
             )
         if fault.now("nohead") and self.command == "HEAD":
             return self.answer(405)
@@ -416,7 +426,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.error(404, "NoSuchUpload", "The specified upload does not exist.")
             return self.answer(200, headers=[("ETag", '"' + hashlib.md5(self.body).hexdigest() + '"')])
         if fault.now("nochecksum") and any(name.startswith("x-amz-checksum-") for name in self.headers):
-            return self.error(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
+            return self.error(
+                501, "NotImplemented", "A header you provided implies functionality that is not implemented"
+            )
         if fault.now("conflict"):
             return self.error(409, "ConditionalRequestConflict", "another write is under way")
         status = self.write(key, self.body)
@@ -455,7 +467,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 upload = f"up/load+{len(STATE['uploads'])}=="
                 STATE["uploads"][upload] = {}
             return self.answer(
-                200, f"<InitiateMultipartUploadResult {NS}><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>"
+                200,
+                f"<InitiateMultipartUploadResult {NS}><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>",
             )
         with LOCK:
             parts = STATE["uploads"].get(query["uploadId"][0])
@@ -488,7 +501,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with LOCK:
             for key in keys:
                 if key.startswith("fault.keep"):
-                    failed += f"<Error><Key>{xml_escape(key)}</Key><Code>AccessDenied</Code><Message>it stays</Message></Error>"
+                    failed += f"<Error><Key>{xml_escape(key)}</Key><Code>AccessDenied</Code>"
+                    failed += "<Message>it stays</Message></Error>"
                 else:
                     STATE["objects"].pop(key, None)
             if any(key.startswith("fault.nobatch") for key in keys):
@@ -514,7 +528,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "notoken": begin % "true" + entry % (prefix + "a", 1) + "</ListBucketResult>",
             "html": "<html><body>Please log in</body></html>",
             "nothing": "",
-            "nul": begin % "false" + "<EncodingType>url</EncodingType>" + entry % (prefix + "%00", 1) + "</ListBucketResult>",
+            "nul": begin % "false"
+            + "<EncodingType>url</EncodingType>"
+            + entry % (prefix + "%00", 1)
+            + "</ListBucketResult>",
             "circle": begin % "true"
             + "<NextContinuationToken>round</NextContinuationToken>"
             + entry % (prefix + "a", 1)
@@ -532,10 +549,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         items = "".join(entry % (urllib.parse.quote_plus(k, safe="/"), len(STATE["objects"][k])) for k in page)
         token = f"<NextContinuationToken>{xml_escape(page[-1])}</NextContinuationToken>" if more else ""
         return self.answer(
-            200, begin % ("true" if more else "false") + items + token + "<EncodingType>url</EncodingType></ListBucketResult>"
+            200,
+            begin % ("true" if more else "false")
+            + items
+            + token
+            + "<EncodingType>url</EncodingType></ListBucketResult>",
         )
 
-    # --- giving an object's bytes ----------------------------------------------------------------------------------------
+    # --- giving an object's bytes -----------------------------------------------------------------------------
 
     def wanted(self, size):
         text = self.headers.get("Range")
@@ -551,7 +572,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with LOCK:
             STATE["count"][key] = STATE["count"].get(key, 0) + 1
             dice = random.Random(f"{key} {STATE['count'][key]}")
-        names = ["cut.9999", "reset.9999", "busy", "broken", "short", "norange", "chunked", "liefirst.9999", "lietotal.9999"]
+        names = [
+            "cut.9999",
+            "reset.9999",
+            "busy",
+            "broken",
+            "short",
+            "norange",
+            "chunked",
+            "liefirst.9999",
+            "lietotal.9999",
+        ]
         names += ["norangeline.9999", "garbledrange.9999", "longer", "flip", "drop", "weak", "facts", "cutchunks"]
         name = dice.choice([*names, *["fine"] * len(names)])
         if name == "busy":
@@ -587,7 +618,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault.name == "gzip":
             headers.append(("Content-Encoding", "gzip"))
         if condition is not None and condition != etag:
-            return self.error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+            return self.error(
+                412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
+            )
         if self.command == "HEAD":
             return self.answer(200, headers=headers, length=len(data) if fault.name != "nolength" else -1)
         span = None if fault.name in ("norange", "chunked", "endless") else self.wanted(len(data))
@@ -693,7 +726,9 @@ def main():
     clean = {
         k: v
         for k, v in os.environ.items()
-        if not k.startswith(("AWS_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"))
+        if not k.startswith(
+            ("AWS_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy")
+        )
     }
     env = dict(
         clean,

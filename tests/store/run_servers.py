@@ -2,9 +2,9 @@
 
     python3 run_servers.py EXECUTABLE        exit status 0: passed, 77: nothing could be started, else failed
 
-Starts versitygw and MinIO by the scripts in ../shared/servers (or $MESETA_SHARED/servers) where they are built already, or can be
-within MESETA_SERVER_INSTALL_SECONDS (default 0: never built here). Where neither can run, moto[server] from the Python
-environment stands in. What ran and what did not is said."""
+Starts versitygw and MinIO by the scripts in ../shared/servers (or $MESETA_SHARED/servers) where they are built already,
+or can be within MESETA_SERVER_INSTALL_SECONDS (default 0: never built here). Where neither can run, moto[server] from
+the Python environment stands in. What ran and what did not is said."""
 
 import os
 import pathlib
@@ -35,7 +35,9 @@ def installed(script, binary):
         say(f"{binary}: not built (set MESETA_SERVER_INSTALL_SECONDS to let this run build it)")
         return False
     try:
-        subprocess.run([script, "install"], check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [script, "install"], check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
     except (subprocess.SubprocessError, OSError) as error:
         say(f"{binary}: not built within {PATIENCE:g} s ({error.__class__.__name__})")
         return False
@@ -88,7 +90,10 @@ def free_port():
 
 def over_moto(executable):
     for python in (ROOT / ".venv/bin/python", pathlib.Path(sys.executable)):
-        if python.exists() and subprocess.run([python, "-c", "import moto.server"], stderr=subprocess.DEVNULL).returncode == 0:
+        if (
+            python.exists()
+            and subprocess.run([python, "-c", "import moto.server"], stderr=subprocess.DEVNULL).returncode == 0
+        ):
             break
     else:
         say("moto: moto[server] is not installed")
@@ -96,7 +101,9 @@ def over_moto(executable):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     server = subprocess.Popen(
-        [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         for _ in range(200):
