@@ -242,28 +242,16 @@ done:
   return status;
 }
 
-/* Where a slice that cuts records begins is found by reading up to its first record. */
-static mst_status find_place(mst_slice *s, json_t **out, mst_cancel *cancel, mst_error *err) {
-  const mst_read_options options = {0};
+/* What a format says of where a slice begins: it reads no further than that place. */
+mst_status mst_slice_facts(mst_slice *s, json_t **out, mst_cancel *cancel, mst_error *err) {
   mst_reader *r = NULL;
-  mst_step step;
+  mst_step step = {0};
+  const mst_read_options options = MST_READ_OPTIONS_INIT;
   mst_status status = reader_open(s, &options, MST_READ_PLACE, cancel, &r, err);
   if (status == MST_OK) status = reader_step(r, MST_STEP_DONE, &step, err);
-  if (status == MST_OK) {
-    *out = step.facts != NULL ? step.facts : json_object();
-    step.facts = NULL;
-    mst_step_clear(&step);
-    if (*out == NULL) status = mst_fail_memory(err);
-  }
+  if (status == MST_OK) *out = step.facts != NULL ? json_incref(step.facts) : json_object();
+  if (status == MST_OK && *out == NULL) status = mst_fail_memory(err);
+  mst_step_clear(&step);
   mst_reader_free(r);
   return status;
-}
-
-/* What a format says of a slice stands in its part, under "is", or is found in the object. */
-mst_status mst_slice_facts(mst_slice *s, json_t **out, mst_cancel *cancel, mst_error *err) {
-  const json_t *is = json_object_get(s->part, "is");
-  if (!json_is_object(is) && mst_text_equal(json_string_value(json_object_get(s->part, "kind")), "cut"))
-    return find_place(s, out, cancel, err);
-  *out = json_is_object(is) ? json_deep_copy(is) : json_object();
-  return *out == NULL ? mst_fail_memory(err) : MST_OK;
 }
