@@ -7,24 +7,11 @@
 
 #include <string.h>
 
-#include "base/bits.h"
-
 /* ---- integers ------------------------------------------------------------------------------------------------- */
 
 static inline bool is_digit(char c) { return (unsigned char)(c - '0') <= 9; }
 
-/* Eight digits at once: pairs, then fours, then all. False when one of the bytes is none. */
-static inline bool eight_digits(const char *p, uint64_t *value) {
-  uint64_t v = mst_le64(p);
-  if ((((v + UINT64_C(0x4646464646464646)) | (v - UINT64_C(0x3030303030303030))) & UINT64_C(0x8080808080808080)) != 0)
-    return false;
-  v -= UINT64_C(0x3030303030303030);
-  v = v * 10 + (v >> 8);
-  v = ((v & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
-       (v >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >> 32;
-  *value = v & UINT32_MAX;
-  return true;
-}
+static inline bool eight_digits(const char *p, uint64_t *value) { return mst_number_eight(mst_le64(p), value); }
 
 bool mst_number_u64(const char *text, size_t n, uint64_t *out) {
   uint64_t v = 0, eight;

@@ -25,7 +25,8 @@ const mst_container_ops *mst_container_detect(const uint8_t *head, size_t n) {
   return best;
 }
 
-mst_status mst_container_peek(const mst_allocator *mem, const uint8_t *head, size_t n, size_t max, mst_buf *out, mst_error *err) {
+mst_status mst_container_peek(const mst_allocator *mem, const uint8_t *head, size_t n, size_t max, mst_buf *out,
+                              mst_error *err) {
   const mst_container_open options = {.mem = mem, .name = "", .end = UINT64_MAX, .size = UINT64_MAX};
   const mst_container_ops *ops = mst_container_detect(head, n);
   /* As gzip also the beginning of a block comes out. */
@@ -79,8 +80,8 @@ bool mst_input_keep(container_input *in, uint8_t *kept, size_t *n_kept, size_t w
   return *n_kept >= want;
 }
 
-mst_status mst_notes_add(container_notes *notes, const mst_allocator *mem, uint64_t at, uint64_t plain, const char *what,
-                         mst_error *err) {
+mst_status mst_notes_add(container_notes *notes, const mst_allocator *mem, uint64_t at, uint64_t plain,
+                         const char *what, mst_error *err) {
   if (notes->n == CONTAINER_NOTES_MAX) {
     notes->more++;
     return MST_OK;
@@ -117,12 +118,14 @@ done:
   return status;
 }
 
-mst_status mst_container_broken(const char *name, mst_status status, uint64_t at, uint64_t plain, const char *what, mst_error *err) {
+mst_status mst_container_broken(const char *name, mst_status status, uint64_t at, uint64_t plain, const char *what,
+                                mst_error *err) {
   return mst_fail_at(err, status, at, "%s: %s (byte %llu of the object, plain offset %llu)", name, what,
                      (unsigned long long)at, (unsigned long long)plain);
 }
 
-mst_status mst_container_broken_by(const char *name, const mst_error *cause, uint64_t at, uint64_t plain, mst_error *err) {
+mst_status mst_container_broken_by(const char *name, const mst_error *cause, uint64_t at, uint64_t plain,
+                                   mst_error *err) {
   if (cause->status == MST_E_NO_MEMORY) return mst_fail_memory(err);
   return mst_container_broken(name, cause->status, at, plain, cause->message, err);
 }

@@ -1,5 +1,6 @@
-/* format/container_bgzf.c - BGZF: every block is a restart that needs no window, and any piece of the object can be decoded
- * alone once its first block is found. Owns the decoder and the bytes of a block that input borders cut. Calls codec. */
+/* format/container_bgzf.c - BGZF: every block is a restart that needs no window, and any piece of the object can be
+ * decoded alone once its first block is found. Owns the decoder and the bytes of a block that input borders cut. Calls
+ * codec. */
 #include "codec/codec.h"
 #include "format/container_impl.h"
 
@@ -15,16 +16,16 @@ typedef struct bgzf_container {
   mst_inflate *z;
   bgzf_phase phase;
   bool verify, recover;
-  bool gap;                   /* damage was passed over since the last run           */
-  uint64_t begin, end;        /* first block; blocks from `end` on are others' work  */
-  uint64_t at;                /* of the next block, or where finding goes on         */
+  bool gap;            /* damage was passed over since the last run           */
+  uint64_t begin, end; /* first block; blocks from `end` on are others' work  */
+  uint64_t at;         /* of the next block, or where finding goes on         */
   uint64_t plain, plain_end;
-  uint64_t step;              /* bytes of the object between marks; 0: none          */
+  uint64_t step; /* bytes of the object between marks; 0: none          */
   uint64_t blocks;
-  bool last_empty;            /* the block before held nothing                       */
-  bool end_seen, end_block;   /* the object's end was reached; with its end block    */
+  bool last_empty;          /* the block before held nothing                       */
+  bool end_seen, end_block; /* the object's end was reached; with its end block    */
   mst_restart current, captured, kept;
-  uint8_t *bytes;             /* kept bytes of the object from `at` on               */
+  uint8_t *bytes; /* kept bytes of the object from `at` on               */
   size_t n_bytes;
   container_notes notes;
 } bgzf_container;
@@ -113,7 +114,8 @@ static bool at_end(const bgzf_container *c) { return c->n_bytes == 0 && mst_inpu
 /* ---- decoding -------------------------------------------------------------------------------------------------- */
 
 /* Damage in the block at `at`: an error, or with `recover` a note, and the next block is looked for. */
-static mst_status damaged(bgzf_container *c, mst_status status, uint64_t at, const char *what, size_t skip, mst_error *err) {
+static mst_status damaged(bgzf_container *c, mst_status status, uint64_t at, const char *what, size_t skip,
+                          mst_error *err) {
   if (!c->recover || status == MST_E_NO_MEMORY) return mst_container_broken("bgzf", status, at, c->plain, what, err);
   status = mst_notes_add(&c->notes, c->mem, at, c->plain, what, err);
   use(c, skip);
@@ -163,8 +165,8 @@ static bool holds_mark(const bgzf_container *c, uint64_t size) {
   return (c->at + size - 1) / c->step > before;
 }
 
-static mst_status inflate_block(bgzf_container *c, const uint8_t *data, const mst_bgzf_block *block, mst_container_state *state,
-                                mst_run *run, mst_error *err) {
+static mst_status inflate_block(bgzf_container *c, const uint8_t *data, const mst_bgzf_block *block,
+                                mst_container_state *state, mst_run *run, mst_error *err) {
   mst_error cause = {0};
   const uint8_t *plain;
   size_t n;
@@ -175,8 +177,15 @@ static mst_status inflate_block(bgzf_container *c, const uint8_t *data, const ms
   c->last_empty = n == 0;
   if (n > 0) {
     const size_t size = (size_t)mst_min_u64(n, c->plain_end - c->plain);
-    *run = (mst_run){.data = plain, .size = size, .plain = c->plain, .at = c->at, .restartable = true,
-                     .mark = holds_mark(c, block->size), .gap = c->gap, .has_crc = c->verify && size == n, .crc = crc};
+    *run = (mst_run){.data = plain,
+                     .size = size,
+                     .plain = c->plain,
+                     .at = c->at,
+                     .restartable = true,
+                     .mark = holds_mark(c, block->size),
+                     .gap = c->gap,
+                     .has_crc = c->verify && size == n,
+                     .crc = crc};
     c->gap = false;
     c->current = (mst_restart){.at = c->at, .plain = c->plain};
     c->plain += size;
@@ -186,8 +195,8 @@ static mst_status inflate_block(bgzf_container *c, const uint8_t *data, const ms
   return MST_OK;
 }
 
-/* What comes behind the last block of a piece: another piece's block, or the end of all blocks, which belongs to the piece that holds
- * the last of them, so that one piece alone says whether the object is whole. */
+/* What comes behind the last block of a piece: another piece's block, or the end of all blocks, which belongs to the
+ * piece that holds the last of them, so that one piece alone says whether the object is whole. */
 static mst_status leave_piece(bgzf_container *c, bool *wait, mst_error *err) {
   size_t n;
   const uint8_t *data = view(c, 1, &n);
@@ -214,8 +223,8 @@ static mst_status next_block(bgzf_container *c, bool *wait, mst_container_state 
     const mst_status status = n == 0 ? MST_OK : mst_bgzf_parse(data, n, &block, &more, &cause);
     if (status != MST_OK) {
       char what[sizeof cause.message];
-      (void)snprintf(what, sizeof what, "%s%.700s", c->blocks > 0 && cause.offset < 2 ? "bytes behind the last block: " : "",
-                     cause.message);
+      (void)snprintf(what, sizeof what, "%s%.700s",
+                     c->blocks > 0 && cause.offset < 2 ? "bytes behind the last block: " : "", cause.message);
       return damaged(c, status, c->at + (uint64_t)cause.offset, what, 1, err);
     }
     if (n > 0 && more == 0) more = block.size;

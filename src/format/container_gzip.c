@@ -1,5 +1,5 @@
-/* format/container_gzip.c - gzip members one after the other, with restarts in their middle: at a block boundary the decoder
- * can begin again when it is given the window in front of it.
+/* format/container_gzip.c - gzip members one after the other, with restarts in their middle: at a block boundary the
+ * decoder can begin again when it is given the window in front of it.
  *
  * Owns the decoder, two windows (captured, kept) and the notes about damage. Calls codec. */
 #include "codec/codec.h"
@@ -14,13 +14,13 @@ typedef enum gzip_phase { PHASE_HEAD, PHASE_BODY, PHASE_TRAILER, PHASE_PADDING, 
 typedef struct gzip_place {
   uint64_t at, plain;
   uint8_t bits;
-  bool inside;  /* a member; else its head begins here */
+  bool inside; /* a member; else its head begins here */
 } gzip_place;
 
 typedef struct gzip_slot {
   gzip_place place;
   bool filled;
-  bool tracked;       /* by the decoder, at this moment */
+  bool tracked; /* by the decoder, at this moment */
   size_t n_window;
   uint8_t window[MST_INFLATE_WINDOW];
 } gzip_slot;
@@ -32,23 +32,23 @@ typedef struct gzip_container {
   mst_inflate *z;
   gzip_phase phase;
   bool verify, recover;
-  bool gap;             /* damage ended the plain bytes, perhaps in the middle of something */
+  bool gap; /* damage ended the plain bytes, perhaps in the middle of something */
   uint64_t begin;
-  uint64_t plain, plain_end;    /* of the next run; where to stop                          */
+  uint64_t plain, plain_end; /* of the next run; where to stop                          */
   mst_gzip_head head;
-  uint64_t member_at, body_at;  /* where the member's head and DEFLATE data begin          */
-  uint64_t body_plain;          /* plain offset at which the decoder began                 */
-  bool whole;                   /* the member was decoded from its head on                 */
+  uint64_t member_at, body_at; /* where the member's head and DEFLATE data begin          */
+  uint64_t body_plain;         /* plain offset at which the decoder began                 */
+  bool whole;                  /* the member was decoded from its head on                 */
   uint32_t crc;
   uint8_t trailer[MST_GZIP_TRAILER];
   size_t n_trailer;
-  uint64_t members;             /* that ended                                              */
+  uint64_t members;                      /* that ended                                              */
   uint64_t spacing, next_mark, retry_at; /* retry_at: UINT64_MAX when no safe start is awaited */
-  bool at_boundary, is_mark;    /* of the next run                                         */
-  mst_inflate_state after;      /* what the decoder reached behind the current run          */
+  bool at_boundary, is_mark;             /* of the next run                                         */
+  mst_inflate_state after;               /* what the decoder reached behind the current run          */
   gzip_place boundary, current;
   bool current_restartable;
-  gzip_slot *captured, *kept;   /* both in `slots`                                         */
+  gzip_slot *captured, *kept; /* both in `slots`                                         */
   gzip_slot slots[2];
   container_notes notes;
 } gzip_container;
@@ -264,10 +264,12 @@ static mst_status read_trailer(gzip_container *c, bool *wait, mst_error *err) {
     const uint32_t size = (uint32_t)(c->plain - c->body_plain);
     what[0] = 0;
     if (mst_le32(c->trailer) != c->crc)
-      (void)snprintf(what, sizeof what, "the CRC-32 of the member that begins at byte %llu is %08x, its plain bytes give %08x",
+      (void)snprintf(what, sizeof what,
+                     "the CRC-32 of the member that begins at byte %llu is %08x, its plain bytes give %08x",
                      (unsigned long long)c->member_at, mst_le32(c->trailer), c->crc);
     else if (mst_le32(c->trailer + 4) != size)
-      (void)snprintf(what, sizeof what, "the length of the member that begins at byte %llu is %u (modulo 2^32), its plain bytes are %u",
+      (void)snprintf(what, sizeof what,
+                     "the length of the member that begins at byte %llu is %u (modulo 2^32), its plain bytes are %u",
                      (unsigned long long)c->member_at, mst_le32(c->trailer + 4), size);
     if (what[0] != 0) status = mismatch(c, at, what, err);
   }
@@ -318,7 +320,8 @@ static mst_status read_body(gzip_container *c, bool *wait, mst_container_state *
   go_on(c);
   if (c->phase != PHASE_BODY) return MST_OK;
   const uint64_t stop = mst_min_u64(c->next_mark, c->retry_at);
-  const mst_status status = mst_inflate_run(c->z, &at, c->in.end, stop == UINT64_MAX ? stop : stop - c->body_plain, &c->after, &cause);
+  const mst_status status =
+      mst_inflate_run(c->z, &at, c->in.end, stop == UINT64_MAX ? stop : stop - c->body_plain, &c->after, &cause);
   mst_input_use(&c->in, (size_t)(at - c->in.at));
   const size_t n = mst_inflate_take(c->z, &data);
   if (n > 0) {

@@ -6,8 +6,8 @@ typedef struct plain_container {
   mst_container base;
   const mst_allocator *mem;
   container_input in;
-  uint64_t begin, end;    /* of the object                        */
-  uint64_t offset_base;   /* plain offset = object offset - this  */
+  uint64_t begin, end;  /* of the object                        */
+  uint64_t offset_base; /* plain offset = object offset - this  */
   uint64_t next_mark, spacing;
   uint64_t current, captured, kept; /* object offsets               */
 } plain_container;
@@ -64,8 +64,13 @@ static mst_status plain_next(mst_container *base, mst_container_state *state, ms
   stop = mst_min_u64(stop, c->next_mark);
   const size_t n = (size_t)mst_min_u64(mst_input_left(&c->in), stop - at);
   *state = MST_CONTAINER_RUN;
-  *run = (mst_run){.data = c->in.at, .size = n, .source = c->in.given, .plain = at - c->offset_base, .at = at,
-                   .restartable = true, .mark = mark};
+  *run = (mst_run){.data = c->in.at,
+                   .size = n,
+                   .source = c->in.given,
+                   .plain = at - c->offset_base,
+                   .at = at,
+                   .restartable = true,
+                   .mark = mark};
   c->current = at;
   mst_input_use(&c->in, n);
   return MST_OK;

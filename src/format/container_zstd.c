@@ -14,17 +14,17 @@ typedef struct zstd_container {
   mst_zstd *z;
   zstd_phase phase;
   bool recover;
-  bool gap;             /* damage ended the plain bytes, perhaps in the middle of something */
+  bool gap; /* damage ended the plain bytes, perhaps in the middle of something */
   uint64_t begin;
   uint64_t frame_at;
   uint64_t plain, plain_end;
   uint64_t spacing, next_mark;
-  uint64_t frames;             /* that began and hold data                       */
-  uint64_t restarts;           /* frames at whose beginning decoding can begin   */
-  uint64_t skip;               /* bytes of a skippable frame to come             */
+  uint64_t frames;   /* that began and hold data                       */
+  uint64_t restarts; /* frames at whose beginning decoding can begin   */
+  uint64_t skip;     /* bytes of a skippable frame to come             */
   uint8_t head[MST_ZSTD_HEAD_MAX];
-  size_t n_head, head_used;    /* taken from the input; given to the decoder     */
-  bool at_frame;               /* the next run is the frame's first              */
+  size_t n_head, head_used; /* taken from the input; given to the decoder     */
+  bool at_frame;            /* the next run is the frame's first              */
   mst_restart current, captured, kept;
   container_notes notes;
   uint8_t out[OUT_BYTES];
@@ -85,7 +85,8 @@ static mst_status give_up(zstd_container *c, mst_status status, uint64_t at, con
 
 static mst_status cut(zstd_container *c, mst_error *err) {
   char what[160];
-  (void)snprintf(what, sizeof what, "the object ends in the frame that begins at byte %llu", (unsigned long long)c->frame_at);
+  (void)snprintf(what, sizeof what, "the object ends in the frame that begins at byte %llu",
+                 (unsigned long long)c->frame_at);
   return give_up(c, MST_E_CORRUPT, c->in.offset, what, err);
 }
 
@@ -100,8 +101,10 @@ static mst_status read_head(zstd_container *c, bool *wait, mst_error *err) {
     if (status == MST_OK && c->n_head > 0 && want == 0 && !head.skippable) status = mst_zstd_begin(c->z, &head, &cause);
     if (status != MST_OK) {
       char what[sizeof cause.message];
-      (void)snprintf(what, sizeof what, "%s%.700s", c->frames > 0 && status == MST_E_CORRUPT && cause.offset == 0 ?
-                     "bytes behind the last frame: " : "", cause.message);
+      (void)snprintf(what, sizeof what, "%s%.700s",
+                     c->frames > 0 && status == MST_E_CORRUPT && cause.offset == 0 ? "bytes behind the last frame: "
+                                                                                   : "",
+                     cause.message);
       return give_up(c, status, c->frame_at + (uint64_t)cause.offset, what, err);
     }
     if (!whole && want > 0) {
@@ -139,7 +142,10 @@ static mst_status read_skip(zstd_container *c, bool *wait, mst_error *err) {
 
 static void fill_run(zstd_container *c, size_t n, mst_run *run) {
   const size_t size = (size_t)mst_min_u64(n, c->plain_end - c->plain);
-  *run = (mst_run){.data = c->out, .size = size, .plain = c->plain, .at = c->at_frame ? c->frame_at : c->in.offset,
+  *run = (mst_run){.data = c->out,
+                   .size = size,
+                   .plain = c->plain,
+                   .at = c->at_frame ? c->frame_at : c->in.offset,
                    .restartable = c->at_frame};
   if (c->at_frame) {
     c->restarts++;
@@ -160,7 +166,8 @@ static mst_status read_body(zstd_container *c, bool *wait, mst_container_state *
   mst_error cause = {0};
   bool ended;
   size_t n;
-  const mst_status status = mst_zstd_run(c->z, &at, in_head ? c->head + c->n_head : c->in.end, c->out, OUT_BYTES, &n, &ended, &cause);
+  const mst_status status =
+      mst_zstd_run(c->z, &at, in_head ? c->head + c->n_head : c->in.end, c->out, OUT_BYTES, &n, &ended, &cause);
   const size_t used = (size_t)(at - from);
   if (in_head) c->head_used += used;
   else mst_input_use(&c->in, used);

@@ -10,7 +10,7 @@
  *   ragged   "error" (default) or "cut": surplus cells are dropped
  *
  * Owns: the reader. May call: base, column, csv_cell.c. */
-#include "base/number.h"
+#include "base/base.h"
 #include "format/batches.h"
 #include "format/csv.h"
 

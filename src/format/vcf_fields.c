@@ -1,7 +1,7 @@
 /* format/vcf_fields.c - see vcf_fields.h. May call: base, column. */
 #include "format/vcf_fields.h"
 
-#include "base/number.h"
+#include "base/base.h"
 
 /* ---- declaration ----------------------------------------------------------------------------------------------- */
 

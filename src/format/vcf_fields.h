@@ -46,4 +46,35 @@ static inline size_t mst_vcf_field_count(const mst_vcf_field *f) { return f->lis
 /* Hands everything to the builders. */
 mst_status mst_vcf_field_flush(mst_vcf_field *f, mst_error *err);
 
+/* ---- samples: vcf_samples.c ------------------------------------------------------------------------------------ */
+
+/* One value of one sample. */
+typedef struct mst_vcf_cell {
+  const uint8_t *text;
+  size_t size; /* 0: dropped, which is null */
+} mst_vcf_cell;
+
+/* What FORMAT names: the fields of each sample's column, in order; NULL: not wanted. */
+enum { MST_VCF_FORMAT_MAX = 64 };
+typedef struct mst_vcf_layout {
+  const mst_allocator *mem;
+  const mst_scan_kernels *scan;
+  mst_vcf_field *fields[MST_VCF_FORMAT_MAX];
+  size_t n;
+  mst_vcf_cell *cells; /* of the samples at hand: n for each */
+  size_t room;
+} mst_vcf_layout;
+void mst_vcf_layout_free(mst_vcf_layout *l);
+
+/* A value that is not of its field's type. */
+typedef struct mst_vcf_misfit {
+  const uint8_t *text; /* NULL: everything fits */
+  size_t size;
+  const mst_vcf_field *field;
+} mst_vcf_misfit;
+/* The columns of samples at [text, end), divided by tabs, of which `n` are there; adds a value to each wanted field for each. Up to
+ * `limit` bytes may be read. `*found` is how many columns there were; more than n are not read. */
+mst_status mst_vcf_samples(mst_vcf_layout *l, const uint8_t *text, const uint8_t *end, const uint8_t *limit, size_t n, size_t *found,
+                           mst_vcf_misfit *misfit, mst_error *err);
+
 #endif

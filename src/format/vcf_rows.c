@@ -10,7 +10,7 @@
  *   misfit     "error" (default) or "null": what becomes of a value that is not of its field's type
  *
  * Owns: the reader. May call: base, column, vcf_fields.c. */
-#include "base/number.h"
+#include "base/base.h"
 #include "format/batches.h"
 #include "format/vcf_fields.h"
 
@@ -18,7 +18,6 @@
 #define CHUNK_VALUES 16384
 #define BATCH_ROWS   ((uint64_t)1 << 16)
 #define BATCH_BYTES  ((size_t)4 << 20)
-#define FORMAT_MAX   64
 
 enum { CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, GENOTYPES, N_COLUMNS };
 
@@ -64,12 +63,12 @@ typedef struct vcf_rows {
   mst_vcf_field alt, filter;
   size_t next_info;         /* the field that comes next if this line is like the last */
   mst_buf format_copy;      /* FORMAT of the last line         */
-  size_t format_fields[FORMAT_MAX], n_format; /* its fields; SIZE_MAX: not wanted */
+  mst_vcf_layout layout;    /* its fields                      */
   const uint8_t **sample_at; /* where each sample's column begins, and one behind: for chosen samples */
 
   mst_buf rest;             /* the line that the last bytes given did not finish */
   uint64_t at, rows;        /* offset of the bytes being read; rows in front of the chunk */
-  const uint8_t *data;
+  const uint8_t *data, *limit; /* the bytes being read */
   bool utf8;
   mst_batches batches;
 } vcf_rows;
@@ -291,6 +290,7 @@ void mst_vcf_rows_close(void *self) {
   mst_vcf_field_free(&r->filter);
   mst_free(r->mem, r->samples);
   mst_free(r->mem, r->sample_at);
+  mst_vcf_layout_free(&r->layout);
   mst_buf_free(&r->format_copy);
   mst_buf_free(&r->rest);
   mst_batches_free(&r->batches);
@@ -362,6 +362,7 @@ mst_status mst_vcf_rows_open(const mst_job *job, const json_t *dialect, const js
   MST_TRY_ALLOC(r = mst_alloc_zero(job->mem, 1, sizeof *r));
   r->mem = r->shape.mem = r->alt.mem = r->filter.mem = job->mem;
   r->scan = mst_scan_best();
+  r->layout = (mst_vcf_layout){.mem = job->mem, .scan = r->scan};
   r->record_max = job->record_max > 0 ? job->record_max : UINT64_MAX;
   r->dialect = json_incref((json_t *)(uintptr_t)dialect);
   mst_buf_init(&r->format_copy, r->mem, SIZE_MAX / 2);
@@ -459,20 +460,23 @@ static mst_status put_info(vcf_rows *r, const uint8_t *text, size_t n, mst_error
 /* Which fields FORMAT names, in its order. Most lines repeat the one before. */
 static mst_status take_format(vcf_rows *r, const uint8_t *line, const uint8_t *text, size_t n, mst_error *err) {
   const uint8_t *const end = text + n, *p = text;
+  mst_vcf_layout *layout = &r->layout;
   mst_status status = MST_OK;
-  if (r->n_format > 0 && r->format_copy.size == n && memcmp(r->format_copy.data, text, n) == 0) return MST_OK;
+  if (layout->n > 0 && r->format_copy.size == n && memcmp(r->format_copy.data, text, n) == 0) return MST_OK;
   mst_buf_clear(&r->format_copy);
   MST_TRY(mst_buf_put(&r->format_copy, text, n, err));
-  r->n_format = 0;
+  layout->n = 0;
   for (;;) {
     const uint8_t *stop = p;
+    mst_vcf_field *f;
     size_t i;
     while (stop < end && *stop != ':') stop++;
-    if (r->n_format == FORMAT_MAX) return bad_line(r, line, "FORMAT names too many fields", err);
+    if (layout->n == MST_VCF_FORMAT_MAX) return bad_line(r, line, "FORMAT names too many fields", err);
     i = find_field(&r->shape.format, p, (size_t)(stop - p));
-    for (size_t k = 0; k < r->n_format; k++)
-      if (r->format_fields[k] == i) i = SIZE_MAX; /* named twice: the first counts */
-    r->format_fields[r->n_format++] = i;
+    f = i == SIZE_MAX ? NULL : &r->shape.format.fields[i];
+    for (size_t k = 0; k < layout->n; k++)
+      if (layout->fields[k] == f) f = NULL; /* named twice: the first counts */
+    layout->fields[layout->n++] = f;
     if (stop == end) break;
     p = stop + 1;
   }
@@ -480,30 +484,8 @@ done:
   return status;
 }
 
-/* One sample's column. Returns where it ends: at a tab or `end`. */
-static mst_status put_sample(vcf_rows *r, const uint8_t **at, const uint8_t *end, mst_error *err) {
-  field_set *s = &r->shape.format;
-  const uint8_t *p = *at;
-  mst_status status = MST_OK;
-  size_t k = 0;
-  for (;; k++) {
-    const uint8_t *stop = p;
-    bool fits = true;
-    while (stop < end && *stop != ':' && *stop != '\t') stop++;
-    if (k < r->n_format && r->format_fields[k] != SIZE_MAX) {
-      mst_vcf_field *f = &s->fields[r->format_fields[k]];
-      MST_TRY(mst_vcf_field_add(f, p, (size_t)(stop - p), &fits, err));
-      if (!fits) MST_TRY(misfit(r, p, (size_t)(stop - p), "FORMAT/", f->id, err));
-    }
-    p = stop;
-    if (stop == end || *stop == '\t') break;
-    p++;
-  }
-  for (k++; k < r->n_format; k++) /* trailing fields may be dropped */
-    if (r->format_fields[k] != SIZE_MAX) MST_TRY(mst_vcf_field_null(&s->fields[r->format_fields[k]], err));
-  *at = p;
-done:
-  return status;
+static mst_status put_misfit(const vcf_rows *r, const mst_vcf_misfit *wrong, mst_error *err) {
+  return wrong->text == NULL ? MST_OK : misfit(r, wrong->text, wrong->size, "FORMAT/", wrong->field->id, err);
 }
 
 /* Chosen samples, whose columns must be found first. */
@@ -514,34 +496,41 @@ static mst_status put_chosen(vcf_rows *r, const uint8_t *line, const uint8_t *p,
     const uint8_t *tab = memchr(p, '\t', (size_t)(end - p));
     r->sample_at[i] = p;
     if (tab == NULL && i + 1 < all) return bad_line(r, line, "there are fewer columns than in the header", err);
-    if (tab != NULL) p = tab + 1;
+    p = tab == NULL ? end + 1 : tab + 1;
   }
+  r->sample_at[all] = p;
   for (size_t k = 0; k < r->n_samples; k++) {
-    const uint8_t *at = r->sample_at[r->samples[k]];
-    MST_TRY(put_sample(r, &at, end, err));
+    const size_t i = r->samples[k];
+    mst_vcf_misfit wrong = {0};
+    size_t found;
+    MST_TRY(mst_vcf_samples(&r->layout, r->sample_at[i], r->sample_at[i + 1] - 1, r->limit, 1, &found, &wrong, err));
+    MST_TRY(put_misfit(r, &wrong, err));
   }
 done:
   return status;
 }
 
-static mst_status put_samples(vcf_rows *r, const uint8_t *line, const uint8_t *p, const uint8_t *end, mst_error *err) {
-  const size_t values = (r->n + 1) * r->n_samples;
-  field_set *s = &r->shape.format;
+static mst_status put_all(vcf_rows *r, const uint8_t *line, const uint8_t *p, const uint8_t *end, mst_error *err) {
+  mst_vcf_misfit wrong = {0};
+  size_t found = 0;
   mst_status status = MST_OK;
-  const uint8_t *format = p, *tab = memchr(p, '\t', (size_t)(end - p));
-  for (size_t i = 0; i < s->n; i++) MST_TRY(mst_vcf_field_room(&s->fields[i], r->n_samples, err));
-  MST_TRY(take_format(r, line, format, (size_t)((tab == NULL ? end : tab) - format), err));
+  if (r->n_samples == 0) return MST_OK;
+  MST_TRY(mst_vcf_samples(&r->layout, p, end, r->limit, r->n_samples, &found, &wrong, err));
+  if (found != r->n_samples)
+    return bad_line(r, line, found < r->n_samples ? "there are fewer columns than in the header" : "there are more columns than in the header", err);
+  MST_TRY(put_misfit(r, &wrong, err));
+done:
+  return status;
+}
+
+static mst_status put_samples(vcf_rows *r, const uint8_t *line, const uint8_t *p, const uint8_t *end, mst_error *err) {
+  mst_status status = MST_OK;
+  const uint8_t *tab = memchr(p, '\t', (size_t)(end - p));
+  MST_TRY(take_format(r, line, p, (size_t)((tab == NULL ? end : tab) - p), err));
+  if (tab == NULL && r->n_columns > MST_VCF_FIXED + 1) return bad_line(r, line, "there are fewer columns than in the header", err);
   p = tab == NULL ? end : tab + 1;
-  if (r->samples != NULL) {
-    MST_TRY(put_chosen(r, line, p, end, err));
-  } else {
-    for (size_t i = 0; i < r->n_samples; i++) {
-      if (i > 0 && (p >= end || *p++ != '\t')) return bad_line(r, line, "there are fewer columns than in the header", err);
-      MST_TRY(put_sample(r, &p, end, err));
-    }
-    if (p != end) return bad_line(r, line, "there are more columns than in the header", err);
-  }
-  MST_TRY(pad(s, values, err));
+  MST_TRY(r->samples != NULL ? put_chosen(r, line, p, end, err) : put_all(r, line, p, end, err));
+  MST_TRY(pad(&r->shape.format, (r->n + 1) * r->n_samples, err));
 done:
   return status;
 }
@@ -705,6 +694,7 @@ static mst_status put_lines(vcf_rows *r, const uint8_t *data, size_t n, mst_erro
   mst_status status = MST_OK;
   const uint8_t *const end = data + n, *p = data;
   r->data = data;
+  r->limit = end;
   r->utf8 = r->scan->utf8(data, n);
   while (p < end) {
     const uint8_t *lf = memchr(p, '\n', (size_t)(end - p));
