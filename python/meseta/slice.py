@@ -57,8 +57,8 @@ class Slice:
     r"""One piece of a source: whole records, read when asked for, wherever it is.
 
     A slice is a small JSON value. It pickles, it holds no credential, and it names the very version of the source that
-    was planned: reading a source that changed since raises :class:`meseta.ChangedError`. Many threads may read one slice
-    at once.
+    was planned: reading a source that changed since raises :class:`meseta.ChangedError`. Many threads may read one
+    slice at once.
 
     Make slices with :meth:`Source.slices` or :meth:`from_json`.
 

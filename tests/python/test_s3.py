@@ -135,6 +135,7 @@ def test_errors_name_the_object(s3_environment: support.S3, monkeypatch: pytest.
 
 def test_glob_and_joblib(s3_environment: support.S3) -> None:
     joblib = pytest.importorskip("joblib")
+    joblib.externals.loky.get_reusable_executor().shutdown()  # workers of earlier tests know nothing of this server
     for name in ("b", "a"):
         s3_environment.put(f"many/{name}.fastq", support.fastq_text(3000))
     sources = meseta.glob(f"s3://{s3_environment.bucket}/many/*.fastq")
