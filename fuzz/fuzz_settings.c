@@ -23,7 +23,7 @@ static void check_settings(const json_t *json) {
     const mst_option *row = mst_option_row((mst_option_id)id);
     /* nothing secret, and nothing but the place, ever comes from a slice */
     if (mst_settings_origin(s, (mst_option_id)id) == MST_FROM_SLICE)
-      mst_assert(!row->secret && id <= MST_OPTION_REQUESTER_PAYS);
+      mst_assert(!row->secret && id <= MST_OPTION_ANONYMOUS);
   }
   mst_settings_unref(s);
 }

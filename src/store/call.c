@@ -98,7 +98,7 @@ static mst_go retry(mst_call *c, mst_status status, uint32_t attempts_max, const
   char what[96];
   c->failures++;
   if (is_get(c)) mst_ranged_break(&c->range);
-  if (c->failures >= attempts_max) return give_up(c, status, true, words, "");
+  if (c->failures + c->stalls >= attempts_max) return give_up(c, status, true, words, "");
   pause = mst_retry_pause(c->policy, c->failures, asked > 0 ? asked : 0, c->env->random(c->env->self));
   if (c->policy->total_us > 0 && now + pause - c->began_us > c->policy->total_us)
     return give_up(c, status, true, words,
@@ -128,6 +128,7 @@ static mst_go after_break(mst_call *c) {
     mst_ranged_break(&c->range);
     return MST_GO_AGAIN;
   }
+  if (stalled) c->stalls++;
   if (is_get(c) && c->range.have > 0)
     snprintf(words, sizeof words, "%s after %llu bytes: %s", stalled ? "the transfer stalled" : "the connection broke",
              (ull)c->range.have, c->x.trouble);

@@ -44,7 +44,7 @@ struct mst_call {
   bool conditional;   /* a write that must not be repeated after an unclear reply */
   bool unclear;       /* an earlier attempt may have been carried out */
   bool failed_inside; /* `head` or `body` gave up: x.status says how, and whether to try again */
-  uint32_t failures, adaptations, resumptions;
+  uint32_t failures, stalls, adaptations, resumptions; /* a stall has cost patience: it counts twice */
   int64_t began_us;
   int step;         /* mst_step or one of the dialect's own */
   size_t done_keys; /* DELETE: of op->keys */

@@ -275,7 +275,7 @@ static const mst_option table[MST_OPTIONS] = {
         {.name = "stall_timeout",
          .type = MST_TYPE_SECONDS,
          .stores = FOR_WEB,
-         .initial = "30",
+         .initial = "20",
          .aliases = {"read_timeout", "config_kwargs.read_timeout"},
          .doc = "seconds without a byte after which a transfer is given up and tried again"},
     [MST_OPTION_TIMEOUT] =
@@ -548,18 +548,22 @@ static bool same_value(mst_option_id id, const value *have, const char *text) {
 
 static mst_status take_slice(mst_settings *s, const json_t *slice, mst_error *err) {
   static const mst_option_id portable[] = {MST_OPTION_ENDPOINT, MST_OPTION_REGION, MST_OPTION_ADDRESSING,
-                                           MST_OPTION_REQUESTER_PAYS};
+                                           MST_OPTION_REQUESTER_PAYS, MST_OPTION_ANONYMOUS};
+  enum { N = sizeof portable / sizeof *portable };
   const char *key;
   json_t *v;
   if (!json_is_object(slice)) return mst_fail(err, MST_E_CORRUPT, "the slice's store settings are not an object");
   json_object_foreach((json_t *)(uintptr_t)slice, key, v) {
     size_t i = 0;
-    while (i < 4 && strcmp(table[portable[i]].name, key) != 0) i++;
-    if (i == 4 || !json_is_string(v) || json_string_length(v) > 300)
+    while (i < N && strcmp(table[portable[i]].name, key) != 0) i++;
+    if (i == N || !json_is_string(v) || json_string_length(v) > 300)
       return mst_fail(err, MST_E_CORRUPT, "the slice's store settings hold '%.60s', which %s", key,
-                      i == 4 ? "a slice may not set" : "is not a short text");
+                      i == N ? "a slice may not set" : "is not a short text");
     mst_option_id id = portable[i];
     const char *text = json_string_value(v);
+    /* a slice may ask for less than our signature, never for it */
+    if (id == MST_OPTION_ANONYMOUS && strcmp(text, "true") != 0)
+      return mst_fail(err, MST_E_CORRUPT, "the slice's store settings hold 'anonymous', which can only be true");
     source from = {.origin = MST_FROM_SLICE, .name = key};
     if (s->values[id].origin == MST_FROM_CALLER || same_value(id, &s->values[id], text)) continue;
     mst_status status = set_value(s, id, text, &from, err);

@@ -99,7 +99,7 @@ typedef struct mst_settings mst_settings;
  * kinds of stores are accepted and have no effect, because one set of options serves all URLs of a call.
  *
  * `slice` (may be NULL) is the settings object of a slice, from mst_store_settings of another process: only the options
- * that another process needs (endpoint, region, addressing, requester_pays) are taken from it, anything else is
+ * that another process needs (endpoint, region, addressing, requester_pays, anonymous) are taken from it, anything else is
  * MST_E_CORRUPT. What the caller or the environment set to the same value keeps that origin. An endpoint whose origin
  * is MST_FROM_SLICE must never be sent a credential; only the profile's own endpoint, which this module does not know,
  * may lift that. */

@@ -83,6 +83,7 @@ static mst_status s3_settings(void *self,
   MST_TRY(add(arg, "region", place->region, err));
   if (!mst_text_equal(s->addressing, "auto")) MST_TRY(add(arg, "addressing", s->addressing, err));
   if (s->requester_pays) MST_TRY(add(arg, "requester_pays", "true", err));
+  if (mst_settings_bool(s->settings, MST_OPTION_ANONYMOUS)) MST_TRY(add(arg, "anonymous", "true", err));
 done:
   return status;
 }

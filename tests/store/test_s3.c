@@ -215,6 +215,19 @@ static void anonymous_wins_over_all(void **state) {
   assert_int_equal(get(s, "data-9", 0, 9, &r), MST_OK);
   assert_int_equal(get(closed, "data-9", 0, 9, &r), MST_E_DENIED);
   SAYS(&r.err, "not signed (anonymous)");
+  json_t *settings = NULL;
+  mst_location l;
+  mst_error err = {0};
+  assert_int_equal(mst_store_settings(s, &settings, NULL), MST_OK);
+  assert_string_equal(json_string_value(json_object_get(settings, "anonymous")), "true");
+  assert_int_equal(mst_location_open_from_slice(faulty_context(), "s3://anon/data-9", settings, NULL, 0, &l, &err),
+                   MST_OK);
+  assert_int_equal(get(l.store, l.key, 0, 9, &r), MST_OK);
+  mst_location_close(&l);
+  json_object_set_new(settings, "anonymous", json_string("false"));
+  assert_int_equal(mst_location_open_from_slice(faulty_context(), "s3://anon/data-9", settings, NULL, 0, &l, &err),
+                   MST_E_CORRUPT);
+  json_decref(settings);
   mst_store_unref(s);
   mst_store_unref(closed);
 }
