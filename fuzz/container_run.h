@@ -1,5 +1,5 @@
-/* fuzz/container_run.h - drives one container over an object in memory, for the fuzzers of containers: from any cut of the input,
- * taking restarts as a scanner does, and starting again at them. Aborts where two ways of reading disagree. */
+/* fuzz/container_run.h - drives one container over an object in memory, for the fuzzers of containers: from any cut of
+ * the input, taking restarts as a scanner does, and starting again at them. Aborts where two ways differ. */
 #ifndef MST_FUZZ_CONTAINER_RUN_H
 #define MST_FUZZ_CONTAINER_RUN_H
 
@@ -9,12 +9,12 @@
 #include "codec/codec.h"
 #include "format/container.h"
 
-#define PLAIN_MAX (1u << 20) /* reading stops behind so many bytes */
+#define PLAIN_MAX    (1u << 20) /* reading stops behind so many bytes */
 #define RESTARTS_MAX 8
 
 typedef struct reading {
   mst_status status;
-  bool whole;               /* END was reached */
+  bool whole; /* END was reached */
   uint8_t *plain;
   size_t n;
   mst_restart restarts[RESTARTS_MAX];
@@ -88,7 +88,8 @@ static inline reading read_object(const mst_container_ops *ops, const uint8_t *d
 
 /* Whole, in small cuts, and from every restart: the same plain bytes, the same answer. */
 static inline reading read_in_all_ways(const mst_container_ops *ops, const uint8_t *data, size_t size, uint8_t how) {
-  const mst_container_open open = {.verify = true, .recover = (how & 1) != 0, .spacing = 1 + (how >> 1 & 3) * 500u, .memory = 1 << 20};
+  const mst_container_open open = {
+      .verify = true, .recover = (how & 1) != 0, .spacing = 1 + (how >> 1 & 3) * 500u, .memory = 1 << 20};
   reading whole = read_object(ops, data, size, size + 1, open);
   reading cut = read_object(ops, data, size, 1 + (how >> 3), open);
   if (whole.n < PLAIN_MAX && cut.n < PLAIN_MAX) {
@@ -101,8 +102,9 @@ static inline reading read_in_all_ways(const mst_container_ops *ops, const uint8
               mst_min_size(whole.n, cut.n)) == 0);
   for (size_t i = 0; i < whole.n_restarts && !open.recover && whole.whole; i++) {
     const mst_restart *from = &whole.restarts[i];
-    reading rest = read_object(ops, data, size, size + 1,
-                               (mst_container_open){.from = from, .plain_end = whole.n, .verify = true, .memory = 1 << 20});
+    reading rest =
+        read_object(ops, data, size, size + 1,
+                    (mst_container_open){.from = from, .plain_end = whole.n, .verify = true, .memory = 1 << 20});
     must(rest.status == MST_OK && rest.n == whole.n - from->plain);
     must(memcmp(rest.plain, whole.plain + from->plain, rest.n) == 0);
     reading_free(&rest);

@@ -1,5 +1,5 @@
-/* fuzz/fuzz_bgzf.c - BGZF objects and .gzi lists from outside: read in all ways alike, and in two pieces that together are the
- * whole wherever their extents meet. Byte 0: how; bytes 1 and 2: where the object is cut. */
+/* fuzz/fuzz_bgzf.c - BGZF objects and .gzi lists from outside: read in all ways alike, and in two pieces that together
+ * are the whole wherever their extents meet. Byte 0: how; bytes 1 and 2: where the object is cut. */
 #include "container_run.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,4 +1,5 @@
-/* fuzz/fuzz_gzip.c - gzip objects from outside: read in all ways alike, and as by zlib where zlib reads them. Byte 0: how. */
+/* fuzz/fuzz_gzip.c - gzip objects from outside: read in all ways alike, and as by zlib where zlib reads them. Byte 0:
+ * how. */
 #include <zlib.h>
 
 #include "container_run.h"

@@ -1,5 +1,5 @@
-/* fuzz/fuzz_inflate.c - raw DEFLATE from outside: what zlib makes of it, from any cut of the input, with any window, through the
- * fast loops and the portable ones. Byte 0: bytes a feed; bytes 1 and 2: size of the window. */
+/* fuzz/fuzz_inflate.c - raw DEFLATE from outside: what zlib makes of it, from any cut of the input, with any window,
+ * through the fast loops and the portable ones. Byte 0: bytes a feed; bytes 1 and 2: size of the window. */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -18,8 +18,8 @@ static void must(bool ok) {
 
 typedef enum answer { WHOLE, CUT, BROKEN, LONG } answer;
 
-static answer by_us(mst_inflate *z, const uint8_t *data, size_t size, size_t chunk, uint64_t stop, const uint8_t *window, size_t n_window,
-                    size_t *n) {
+static answer by_us(mst_inflate *z, const uint8_t *data, size_t size, size_t chunk, uint64_t stop,
+                    const uint8_t *window, size_t n_window, size_t *n) {
   mst_inflate_state state = MST_INFLATE_INPUT;
   size_t at = 0;
   *n = 0;
@@ -45,7 +45,8 @@ static answer by_us(mst_inflate *z, const uint8_t *data, size_t size, size_t chu
 }
 
 static answer by_zlib(const uint8_t *data, size_t size, const uint8_t *window, size_t n_window, size_t *n) {
-  z_stream z = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)size, .next_out = theirs, .avail_out = PLAIN_MAX};
+  z_stream z = {
+      .next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)size, .next_out = theirs, .avail_out = PLAIN_MAX};
   must(inflateInit2(&z, -15) == Z_OK);
   if (n_window > 0) must(inflateSetDictionary(&z, window, (uInt)n_window) == Z_OK);
   const int code = inflate(&z, Z_SYNC_FLUSH);
@@ -79,7 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mst_inflate *z = NULL;
     must(mst_inflate_new(NULL, &z, NULL) == MST_OK);
     if (turn == 1) mst_inflate_portable(z);
-    const answer got = by_us(z, data, size, turn == 2 ? size + 1 : chunk, turn == 1 ? 0 : UINT64_MAX, window, n_window, &n_mine);
+    const answer got =
+        by_us(z, data, size, turn == 2 ? size + 1 : chunk, turn == 1 ? 0 : UINT64_MAX, window, n_window, &n_mine);
     mst_inflate_free(z);
     if (got == LONG || expected == LONG) continue;
     if (got == BROKEN && expected == CUT) must(breaks_later(data, size, window, n_window));

@@ -49,7 +49,8 @@ mst_status mst_bgzf_parse(const uint8_t *data, size_t n, mst_bgzf_block *out, si
   if (!find_size(data + FIXED_HEAD, extra, &out->size))
     return mst_fail_at(err, MST_E_CORRUPT, FIXED_HEAD, "a gzip member that is no BGZF block (no BC field)");
   if (out->size < out->head + 1 + MST_GZIP_TRAILER)
-    return mst_fail_at(err, MST_E_CORRUPT, FIXED_HEAD, "a BGZF block whose size %u is less than its head needs", out->size);
+    return mst_fail_at(err, MST_E_CORRUPT, FIXED_HEAD, "a BGZF block whose size %u is less than its head needs",
+                       out->size);
   return MST_OK;
 }
 
@@ -67,8 +68,9 @@ mst_status mst_bgzf_inflate(mst_inflate *z, const uint8_t *data, const mst_bgzf_
   *n = mst_inflate_take(z, plain);
   if (state != MST_INFLATE_END || in != trailer || *n > MST_BGZF_BLOCK_MAX)
     return mst_fail_at(err, MST_E_CORRUPT, (uint64_t)(in - data), "a BGZF block whose DEFLATE data %s",
-                       state == MST_INFLATE_INPUT ? "is not whole"
-                       : state == MST_INFLATE_END && in != trailer ? "ends before its size says" : "gives more than 64 KiB");
+                       state == MST_INFLATE_INPUT                  ? "is not whole"
+                       : state == MST_INFLATE_END && in != trailer ? "ends before its size says"
+                                                                   : "gives more than 64 KiB");
   if (!verify) return MST_OK;
   *crc = mst_crc32(0, *plain, *n);
   if (*crc != mst_le32(trailer))
@@ -130,7 +132,8 @@ mst_status mst_gzi_parse(const mst_allocator *mem, const uint8_t *data, size_t n
     entries[i] = (mst_gzi_entry){.at = mst_le64(data + 8 + 16 * i), .plain = mst_le64(data + 16 + 16 * i)};
     if (entries[i].at <= before.at || entries[i].plain < before.plain) {
       mst_free(mem, entries);
-      return mst_fail_at(err, MST_E_CORRUPT, 8 + 16 * i, "a .gzi whose entry %zu does not lie behind the one before", i);
+      return mst_fail_at(err, MST_E_CORRUPT, 8 + 16 * i, "a .gzi whose entry %zu does not lie behind the one before",
+                         i);
     }
     before = entries[i];
   }

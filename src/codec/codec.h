@@ -1,7 +1,7 @@
 /* codec/codec.h - compressed bytes in, plain bytes out, no I/O: what other modules may include of this one.
  *
- * Owns: the codecs' state. May call: base, and libdeflate, libzstd, zlib. May be included by: column-based formats (parquet),
- * containers and formats. */
+ * Owns: the codecs' state. May call: base, and libdeflate, libzstd, zlib. May be included by: column-based formats
+ * (parquet), containers and formats. */
 #ifndef MST_CODEC_CODEC_H
 #define MST_CODEC_CODEC_H
 

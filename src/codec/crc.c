@@ -1,5 +1,5 @@
-/* codec/crc.c - CRC-32 by libdeflate, and its arithmetic: a CRC is a remainder modulo a polynomial over GF(2), so that putting
- * n bytes behind A multiplies A's remainder by x^(8n). Owns nothing. Calls libdeflate only. */
+/* codec/crc.c - CRC-32 by libdeflate, and its arithmetic: a CRC is a remainder modulo a polynomial over GF(2), so that
+ * putting n bytes behind A multiplies A's remainder by x^(8n). Owns nothing. Calls libdeflate only. */
 #include "codec/crc.h"
 
 #include <libdeflate.h>

@@ -19,7 +19,8 @@ static mst_status check_fixed(const mst_gzip_head *h, mst_error *err) {
 
 /* The next part of the head that its flags announce, from `step` on. */
 static uint8_t step_from(const mst_gzip_head *h, uint8_t step) {
-  static const uint8_t flag_of[] = {0, MST_GZIP_FEXTRA, MST_GZIP_FEXTRA, MST_GZIP_FNAME, MST_GZIP_FCOMMENT, MST_GZIP_FHCRC};
+  static const uint8_t flag_of[] = {
+      0, MST_GZIP_FEXTRA, MST_GZIP_FEXTRA, MST_GZIP_FNAME, MST_GZIP_FCOMMENT, MST_GZIP_FHCRC};
   while (step < STEP_DONE && (h->flags & flag_of[step]) == 0) step++;
   return step;
 }
@@ -59,8 +60,8 @@ static mst_status feed_part(mst_gzip_head *h, const uint8_t **in, const uint8_t 
   } else {
     *whole = keep(h, in, end, 2);
     if (*whole && mst_le16(h->kept) != (h->crc & 0xffff))
-      return mst_fail_at(err, MST_E_CORRUPT, h->size, "the head's check sum is %04x, its bytes give %04x", mst_le16(h->kept),
-                         h->crc & 0xffff);
+      return mst_fail_at(err, MST_E_CORRUPT, h->size, "the head's check sum is %04x, its bytes give %04x",
+                         mst_le16(h->kept), h->crc & 0xffff);
   }
   return MST_OK;
 }
@@ -87,7 +88,7 @@ const char *mst_gzip_looks_like(const uint8_t *head, size_t n) {
     const char *name;
     uint8_t n, magic[6];
   } known[] = {
-      {"zstd data", 4, {0x28, 0xb5, 0x2f, 0xfd}}, {"bzip2 data", 3, {'B', 'Z', 'h'}},
+      {"zstd data", 4, {0x28, 0xb5, 0x2f, 0xfd}},    {"bzip2 data", 3, {'B', 'Z', 'h'}},
       {"xz data", 6, {0xfd, '7', 'z', 'X', 'Z', 0}}, {"a ZIP archive", 4, {'P', 'K', 3, 4}},
       {"LZ4 data", 4, {0x04, 0x22, 0x4d, 0x18}},
   };

@@ -1,4 +1,5 @@
-/* codec/gzip.h - the head and trailer of gzip members (RFC 1952), read from input that is cut anywhere, in constant memory. */
+/* codec/gzip.h - the head and trailer of gzip members (RFC 1952), read from input that is cut anywhere, in constant
+ * memory. */
 #ifndef MST_CODEC_GZIP_H
 #define MST_CODEC_GZIP_H
 
@@ -10,14 +11,14 @@ enum { MST_GZIP_FTEXT = 1, MST_GZIP_FHCRC = 2, MST_GZIP_FEXTRA = 4, MST_GZIP_FNA
 /* The reader of one head. {0} to begin with; fields are private until `done`. */
 typedef struct mst_gzip_head {
   bool done;
-  uint8_t flags;       /* MST_GZIP_F…                                      */
+  uint8_t flags; /* MST_GZIP_F…                                      */
   uint32_t mtime;
-  uint64_t size;       /* of the head, bytes; while reading: those taken   */
+  uint64_t size; /* of the head, bytes; while reading: those taken   */
   uint8_t step;
   uint8_t n_kept;
   uint8_t kept[10];
-  uint32_t left;       /* bytes of FEXTRA to come                          */
-  uint32_t crc;        /* of the head so far                               */
+  uint32_t left; /* bytes of FEXTRA to come                          */
+  uint32_t crc;  /* of the head so far                               */
 } mst_gzip_head;
 
 /* Takes bytes from *in until the head is done or `end` is reached. A broken rule is MST_E_CORRUPT;

@@ -66,7 +66,8 @@ static uint32_t cursor_take(bit_cursor *c, unsigned n) {
   return v;
 }
 
-static const uint8_t precode_order[PRECODE_SYMBOLS] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+static const uint8_t precode_order[PRECODE_SYMBOLS] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                                       11, 4,  12, 3, 13, 2, 14, 1, 15};
 
 /* The code lengths of a dynamic block. Stops early when the input ends; the caller sees that by c->at. */
 static const char *read_lengths(bit_cursor *c, uint8_t *lengths, unsigned total) {
@@ -258,8 +259,8 @@ static void slide(mst_inflate *z) {
 }
 
 static mst_status broken(mst_inflate *z, mst_error *err) {
-  return mst_fail_at(err, MST_E_CORRUPT, z->consumed, "DEFLATE data with %s (byte %llu, bit %u of the stream)", z->broken,
-                     (unsigned long long)z->consumed, z->skip);
+  return mst_fail_at(err, MST_E_CORRUPT, z->consumed, "DEFLATE data with %s (byte %llu, bit %u of the stream)",
+                     z->broken, (unsigned long long)z->consumed, z->skip);
 }
 
 mst_status mst_inflate_run(mst_inflate *z, const uint8_t **in, const uint8_t *end, uint64_t stop_at,

@@ -1,5 +1,5 @@
-/* codec/inflate_fast.h - the fast loop over symbols, for input and output with room to spare. A template: inflate_loop.c includes it
- * once for every processor that it serves, with FAST_NAME and FAST_TARGET (and FAST_AVX2) set. */
+/* codec/inflate_fast.h - the fast loop over symbols, for input and output with room to spare. A template:
+ * inflate_loop.c includes it once for each kind of processor, with FAST_NAME and FAST_TARGET (and FAST_AVX2) set. */
 
 #define FAST_INLINE static inline __attribute__((always_inline)) FAST_TARGET
 
@@ -130,9 +130,10 @@ FAST_INLINE codes_end FAST_NAME(single)(mst_inflate *z, fast_state *s, uint64_t 
 
 /* What one turn writes at most (two entries of 2 literals and 255 bytes), and how far it moves on in the input. */
 #define TURN_OUT 514u
-#define TURN_IN 14u
+#define TURN_IN  14u
 
-FAST_INLINE codes_end FAST_NAME(turns)(mst_inflate *z, fast_state *s, const uint8_t *in_end, uint8_t *out_end, unsigned how) {
+FAST_INLINE codes_end FAST_NAME(turns)(mst_inflate *z, fast_state *s, const uint8_t *in_end, uint8_t *out_end,
+                                       unsigned how) {
   const uint64_t *const multi = z->tables.multi;
   while (s->out < out_end && s->in < in_end) {
     /* Looking at both ends every time would cost two branches a turn. */
@@ -161,7 +162,8 @@ far:
 }
 
 FAST_INLINE codes_end FAST_NAME(fast_loop)(mst_inflate *z, inflate_input *input, uint8_t *out_end, unsigned how) {
-  fast_state s = {.in = input->at + 1, .out = z->out, .bits = (uint64_t)*input->at >> input->skip, .n = 8 - input->skip};
+  fast_state s = {
+      .in = input->at + 1, .out = z->out, .bits = (uint64_t)*input->at >> input->skip, .n = 8 - input->skip};
   const codes_end end = FAST_NAME(turns)(z, &s, input->end - INPUT_SLACK, out_end, how);
   /* Whole bytes go back; the rest of a byte is told by `skip`. */
   s.n &= 63;

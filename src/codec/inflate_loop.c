@@ -1,5 +1,5 @@
-/* codec/inflate_loop.c - the symbols of a DEFLATE block: a fast loop where input and output have room to spare, and a careful
- * one, symbol by symbol, for the rest. Owns nothing. Calls nobody. */
+/* codec/inflate_loop.c - the symbols of a DEFLATE block: a fast loop where input and output have room to spare, and a
+ * careful one, symbol by symbol, for the rest. Owns nothing. Calls nobody. */
 #include <string.h>
 
 #include "codec/inflate_state.h"
@@ -12,8 +12,8 @@
 #endif
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define LIKELY(x)     __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)   __builtin_expect(!!(x), 0)
 
 ALWAYS_INLINE uint64_t load64(const uint8_t *p) {
   uint64_t v;
@@ -38,8 +38,9 @@ static void track(mst_inflate *z, uint64_t back, uint64_t length) {
   r->size = (uint16_t)(length < back ? length : back);
 }
 
-/* Repeats the `distance` (1-31) bytes before `out`; writes up to 32 bytes more than `length`. The bytes were stored a moment ago,
- * in pieces: looking at them one by one is faster than a wide load that has to wait for all of these stores. */
+/* Repeats the `distance` (1-31) bytes before `out`; writes up to 32 bytes more than `length`. The bytes were stored a
+ * moment ago, in pieces: looking at them one by one is faster than a wide load that has to wait for all of these
+ * stores. */
 static uint8_t *copy_near(uint8_t *out, uint64_t length, uint64_t distance) {
   uint8_t *const end = out + length;
   const uint8_t *const from = out - distance;
@@ -47,7 +48,7 @@ static uint8_t *copy_near(uint8_t *out, uint64_t length, uint64_t distance) {
     memset(out, *from, length);
     return end;
   }
-  /* Bytes repeat at every multiple of the distance; the first multiple of 16 or more can be copied from in wide steps. */
+  /* Bytes repeat at every multiple of the distance: from the first multiple of 16 or more on in wide steps. */
   const uint64_t step = distance >= 16 ? distance : (15 / distance + 1) * distance;
   for (uint64_t i = 0; i < step - distance; i++) out[i] = from[i];
   for (out += step - distance; out < end; out += 16) memcpy(out, out - step, 16);
@@ -63,12 +64,14 @@ typedef struct fast_state {
   const uint8_t *in;
   uint8_t *out;
   uint64_t bits;
-  uint64_t n; /* bits in `bits`; only its low 6 bits count, and above them `bits` holds what is still in front of `in` */
+  uint64_t n; /* bits in `bits`; only its low 6 bits count. Above them `bits` holds what is in front of `in`, too */
 } fast_state;
 
 /* What one loop may take for granted. */
-enum { TRACKING = 1, /* note what is referred to                                              */
-       YOUNG = 2 };  /* there are fewer than 32768 bytes of history: distances may be wrong   */
+enum {
+  TRACKING = 1, /* note what is referred to                                            */
+  YOUNG = 2     /* there are fewer than 32768 bytes of history: distances may be wrong */
+};
 
 #define FAST_NAME(name) name##_portable
 #define FAST_TARGET
@@ -78,8 +81,8 @@ enum { TRACKING = 1, /* note what is referred to                                
 #undef FAST_NAME
 #undef FAST_TARGET
 #define FAST_NAME(name) name##_avx2
-#define FAST_TARGET __attribute__((target("avx2,bmi,bmi2")))
-#define FAST_AVX2 1
+#define FAST_TARGET     __attribute__((target("avx2,bmi,bmi2")))
+#define FAST_AVX2       1
 #include "codec/inflate_fast.h"
 #endif
 
@@ -129,7 +132,8 @@ static uint32_t resolve(const uint32_t *table, uint32_t e, uint64_t bits, unsign
 }
 
 /* The distance of a match of `length` bytes whose code was the first `used` bits; then the match. */
-static codes_end careful_match(mst_inflate *z, inflate_input *in, uint64_t bits, unsigned have, unsigned used, uint32_t length) {
+static codes_end careful_match(mst_inflate *z, inflate_input *in, uint64_t bits, unsigned have, unsigned used,
+                               uint32_t length) {
   const uint64_t rest = bits >> used;
   uint32_t e = z->tables.dist[rest & ((1u << DIST_ROOT) - 1)];
   unsigned sub = 0;
@@ -145,7 +149,8 @@ static codes_end careful_match(mst_inflate *z, inflate_input *in, uint64_t bits,
     z->broken = too_far;
     return CODES_BROKEN;
   }
-  if (z->tracked != UINT64_MAX && z->plain - z->tracked < distance) track(z, distance - (z->plain - z->tracked), length);
+  if (z->tracked != UINT64_MAX && z->plain - z->tracked < distance)
+    track(z, distance - (z->plain - z->tracked), length);
   drop(in, used);
   for (uint32_t i = 0; i < length; i++) z->out[i] = (z->out - distance)[i];
   z->out += length;

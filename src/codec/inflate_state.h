@@ -1,11 +1,11 @@
-/* codec/inflate_state.h - the decoder's insides, shared by inflate.c (blocks, input borders) and inflate_loop.c (symbols). */
+/* codec/inflate_state.h - the decoder's insides, shared by inflate.c (blocks, input) and inflate_loop.c (symbols). */
 #ifndef MST_CODEC_INFLATE_STATE_H
 #define MST_CODEC_INFLATE_STATE_H
 
 #include "codec/inflate.h"
 #include "codec/inflate_tables.h"
 
-#define RUN_BYTES (256u * 1024)
+#define RUN_BYTES    (256u * 1024)
 #define BUFFER_BYTES (MST_INFLATE_WINDOW + RUN_BYTES)
 /* Two matches that begin in the buffer may end behind it, and wide copies write a little farther. */
 #define BUFFER_SLACK 1024u
@@ -32,19 +32,19 @@ typedef struct inflate_input {
 struct mst_inflate {
   const mst_allocator *mem;
   inflate_step step;
-  bool last;              /* the block at hand is the last one         */
-  bool fixed;             /* the tables are those of the fixed codes   */
-  bool stopped;           /* the last run ended in front of this block */
+  bool last;    /* the block at hand is the last one         */
+  bool fixed;   /* the tables are those of the fixed codes   */
+  bool stopped; /* the last run ended in front of this block */
   bool portable;
   unsigned skip;
   uint32_t stored_left;
-  uint64_t consumed;      /* whole bytes in front of the one with the next bit, since begin */
-  const char *broken;     /* the rule that was broken; no way on       */
+  uint64_t consumed;  /* whole bytes in front of the one with the next bit, since begin */
+  const char *broken; /* the rule that was broken; no way on       */
   uint64_t broken_at;
-  uint8_t *begin;         /* of the history in `buffer`                */
+  uint8_t *begin; /* of the history in `buffer`                */
   uint8_t *out, *taken;
-  uint64_t plain;         /* plain offset of `out`                     */
-  uint64_t tracked;       /* plain offset; UINT64_MAX: nothing is tracked */
+  uint64_t plain;   /* plain offset of `out`                     */
+  uint64_t tracked; /* plain offset; UINT64_MAX: nothing is tracked */
   size_t n_references;
   size_t n_stash;
   inflate_tables tables;

@@ -6,15 +6,17 @@
 
 static const uint16_t length_base[29] = {3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
                                          31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
-static const uint8_t length_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
-static const uint16_t dist_base[30] = {1,   2,   3,   4,   5,   7,    9,    13,   17,   25,   33,   49,   65,    97,    129,
-                                       193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
+static const uint8_t length_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
+                                         2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
+static const uint16_t dist_base[30] = {1,    2,    3,    4,    5,    7,    9,    13,    17,    25,
+                                       33,   49,   65,   97,   129,  193,  257,  385,   513,   769,
+                                       1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
 
 /* The symbols in the order of their codes, and how many codes of each length there are. */
 typedef struct code_plan {
   uint16_t count[CODE_BITS_MAX + 1];
   uint16_t sorted[LITLEN_SYMBOLS];
-  unsigned used;       /* symbols with a code             */
+  unsigned used; /* symbols with a code             */
   unsigned shortest, longest;
 } code_plan;
 
@@ -100,13 +102,13 @@ static void fill_table(uint32_t *table, unsigned root, const code_plan *plan, co
 
 /* ---- several symbols at once ----------------------------------------------------------------------------------- */
 
-#define MULTI_BIT (((uint64_t)1 << 42) + 1)          /* one bit of code more, in both counts            */
-#define MULTI_ALONE ((uint64_t)64 << 48)             /* no match: a distance that does no harm          */
+#define MULTI_BIT     (((uint64_t)1 << 42) + 1) /* one bit of code more, in both counts            */
+#define MULTI_ALONE   ((uint64_t)64 << 48)      /* no match: a distance that does no harm          */
 #define MULTI_LITERAL ((uint64_t)1 << 40)
-#define MULTI_NONE ((uint64_t)0x80003c0000000000)    /* 15 bits of code, so that it joins with nothing  */
+#define MULTI_NONE    ((uint64_t)0x80003c0000000000) /* 15 bits of code, so that it joins with nothing  */
 #define MULTI_CODE(e) ((e) >> 42 & 15)
 
-/* Distances as they stand behind a length: the bits of the code and the base; none where the code is longer than a root. */
+/* Distances as they stand behind a length: bits of the code and base; none where the code is longer than a root. */
 static void prepare_distances(uint64_t *parts, const uint32_t *dist) {
   for (uint32_t i = 0; i < 1u << DIST_ROOT; i++) {
     const uint64_t e = dist[i];
@@ -115,13 +117,13 @@ static void prepare_distances(uint64_t *parts, const uint32_t *dist) {
   }
 }
 
-/* A match of `length` whose code and extra bits are the `bits` bits of `prefix`, with every distance that may follow. */
+/* A match of `length` whose code and extra bits are the `bits` bits of `prefix`, with every distance behind it. */
 static void fill_matches(uint64_t *multi, uint32_t prefix, unsigned bits, uint64_t length, const uint64_t *parts) {
   const unsigned room = MULTI_ROOT - bits;
   for (uint32_t i = 0; i < 1u << room; i++) {
     const uint64_t part = parts[i & ((1u << DIST_ROOT) - 1)];
-    multi[prefix | i << bits] = MULTI_CODE(part) <= room ? part + bits * MULTI_BIT + (length << 32)
-                                                         : MULTI_NONE | length << 32 | bits;
+    multi[prefix | i << bits] =
+        MULTI_CODE(part) <= room ? part + bits * MULTI_BIT + (length << 32) : MULTI_NONE | length << 32 | bits;
   }
 }
 
@@ -166,7 +168,8 @@ static void fill_multi(uint64_t *multi, const code_plan *plan, const uint32_t *d
 
 /* ---- whole blocks ---------------------------------------------------------------------------------------------- */
 
-const char *mst_inflate_build(inflate_tables *t, const uint8_t *litlen, unsigned n_litlen, const uint8_t *dist, unsigned n_dist) {
+const char *mst_inflate_build(inflate_tables *t, const uint8_t *litlen, unsigned n_litlen, const uint8_t *dist,
+                              unsigned n_dist) {
   uint32_t symbols[LITLEN_SYMBOLS];
   code_plan plan;
   const char *broken;

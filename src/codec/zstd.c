@@ -1,14 +1,14 @@
-/* codec/zstd.c - parses zstd frame heads and seek tables, and decodes frames by libzstd. Owns the decoding context, whose memory
- * comes from the caller's allocator. Calls libzstd. */
+/* codec/zstd.c - parses zstd frame heads and seek tables, and decodes frames by libzstd. Owns the decoding context,
+ * whose memory comes from the caller's allocator. Calls libzstd. */
 #define ZSTD_STATIC_LINKING_ONLY
 #include "codec/zstd.h"
 
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#define FRAME_MAGIC 0xfd2fb528u
-#define SKIPPABLE_MAGIC 0x184d2a50u
-#define SEEKABLE_MAGIC 0x8f92eab1u
+#define FRAME_MAGIC      0xfd2fb528u
+#define SKIPPABLE_MAGIC  0x184d2a50u
+#define SEEKABLE_MAGIC   0x8f92eab1u
 #define SEEK_TABLE_MAGIC 0x184d2a5eu
 
 /* ---- frame heads ----------------------------------------------------------------------------------------------- */
@@ -51,7 +51,8 @@ mst_status mst_zstd_parse(const uint8_t *data, size_t n, mst_zstd_head *out, siz
   const size_t n_dictionary = dictionary_size[descriptor & 3];
   const size_t n_content = descriptor >> 6 == 0 && single ? 1 : content_size[descriptor >> 6];
   const size_t size = (single ? 5u : 6u) + n_dictionary + n_content;
-  if ((descriptor & 8) != 0) return mst_fail_at(err, MST_E_CORRUPT, 4, "the reserved bit of a zstd frame's head is set");
+  if ((descriptor & 8) != 0)
+    return mst_fail_at(err, MST_E_CORRUPT, 4, "the reserved bit of a zstd frame's head is set");
   *want = size;
   if (n < size) return MST_OK;
   *want = 0;
@@ -129,8 +130,8 @@ uint64_t mst_zstd_seek_size(const uint8_t footer[MST_ZSTD_SEEK_FOOTER]) {
   return 8 + (uint64_t)mst_le32(footer) * seek_entry_size(footer[4]) + MST_ZSTD_SEEK_FOOTER;
 }
 
-mst_status mst_zstd_seek_parse(const mst_allocator *mem, const uint8_t *table, size_t n, uint64_t size, mst_zstd_seek **out,
-                               size_t *n_frames, mst_error *err) {
+mst_status mst_zstd_seek_parse(const mst_allocator *mem, const uint8_t *table, size_t n, uint64_t size,
+                               mst_zstd_seek **out, size_t *n_frames, mst_error *err) {
   if (n < 8 + MST_ZSTD_SEEK_FOOTER || n > size || mst_zstd_seek_size(table + n - MST_ZSTD_SEEK_FOOTER) != n)
     return mst_fail_at(err, MST_E_CORRUPT, 0, "a zstd seek table whose size is not what its count gives");
   if (mst_le32(table) != SEEK_TABLE_MAGIC || mst_le32(table + 4) != n - 8)
@@ -148,7 +149,8 @@ mst_status mst_zstd_seek_parse(const mst_allocator *mem, const uint8_t *table, s
   if (seeks[count].at != size - n) {
     const uint64_t filled = seeks[count].at;
     mst_free(mem, seeks);
-    return mst_fail_at(err, MST_E_CORRUPT, size - n, "a zstd seek table whose frames fill %llu bytes where %llu lie before it",
+    return mst_fail_at(err, MST_E_CORRUPT, size - n,
+                       "a zstd seek table whose frames fill %llu bytes where %llu lie before it",
                        (unsigned long long)filled, (unsigned long long)(size - n));
   }
   *out = seeks;

@@ -20,7 +20,7 @@ uint64_t sample_next(sample_random *r) {
 static void fill_fastq(uint8_t *out, size_t n, sample_random *r) {
   static uint8_t genome[20000];
   size_t column = 0, line = 0, from = 0;
-  for (size_t i = 0; i < sizeof genome; i++) genome[i] = (uint8_t)"ACGT"[sample_below(r, 4)];
+  for (size_t i = 0; i < sizeof genome; i++) genome[i] = (uint8_t) "ACGT"[sample_below(r, 4)];
   for (size_t i = 0; i < n; i++, column++) {
     const size_t length = line % 4 == 0 ? 30 : line % 4 == 2 ? 1 : 100;
     if (column == length) {
@@ -29,7 +29,7 @@ static void fill_fastq(uint8_t *out, size_t n, sample_random *r) {
       line++;
       from = sample_below(r, sizeof genome - 200);
     } else if (line % 4 == 0) {
-      out[i] = column == 0 ? '@' : (uint8_t)"A00427:118:HKWGT:1:0123456789"[column % 20 + sample_below(r, 9)];
+      out[i] = column == 0 ? '@' : (uint8_t) "A00427:118:HKWGT:1:0123456789"[column % 20 + sample_below(r, 9)];
     } else if (line % 4 == 1) {
       out[i] = genome[from + column];
     } else if (line % 4 == 2) {
@@ -191,7 +191,8 @@ static void append_block(uint8_t **out, size_t *n_out, const uint8_t *plain, siz
 uint8_t *sample_bgzf(const uint8_t *plain, size_t n, size_t block, int level, bool ended, size_t *n_out) {
   uint8_t *out = NULL;
   *n_out = 0;
-  for (size_t at = 0; at < n; at += block) append_block(&out, n_out, plain + at, n - at < block ? n - at : block, level);
+  for (size_t at = 0; at < n; at += block)
+    append_block(&out, n_out, plain + at, n - at < block ? n - at : block, level);
   if (ended) append_block(&out, n_out, plain, 0, 6);
   if (out == NULL) sample_append(&out, n_out, "", 0);
   return out;

@@ -19,7 +19,7 @@ uint8_t *sample_plain(int kind, size_t n, uint64_t seed);
 
 typedef struct sample_deflate {
   int level, strategy, window_bits, mem_level; /* zlib's; 0 for the last two: 15 and 8                 */
-  int flush;        /* Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_BLOCK …, every `flush_every` plain bytes; 0: none */
+  int flush; /* Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_BLOCK …, every `flush_every` plain bytes; 0: none */
   size_t flush_every;
 } sample_deflate;
 /* Raw DEFLATE. */
@@ -40,8 +40,8 @@ typedef struct sample_bits {
   uint8_t data[4096];
   size_t bits;
 } sample_bits;
-void sample_put(sample_bits *b, uint32_t value, unsigned n);      /* lowest bit first */
-void sample_put_code(sample_bits *b, uint32_t code, unsigned n);  /* highest bit first, as Huffman codes are */
+void sample_put(sample_bits *b, uint32_t value, unsigned n);     /* lowest bit first */
+void sample_put_code(sample_bits *b, uint32_t code, unsigned n); /* highest bit first, as Huffman codes are */
 static inline size_t sample_size(const sample_bits *b) { return (b->bits + 7) / 8; }
 
 #endif

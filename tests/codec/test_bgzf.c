@@ -1,5 +1,5 @@
-/* tests/codec/test_bgzf.c - BGZF blocks are parsed, checked and found from anywhere, also where a block holds another BGZF
- * file; .gzi lists go round. */
+/* tests/codec/test_bgzf.c - BGZF blocks are parsed, checked and found from anywhere, also where a block holds another
+ * BGZF file; .gzi lists go round. */
 #include "support/support.h"
 
 #include <stdlib.h>
@@ -132,7 +132,8 @@ static void a_bgzf_file_inside_stored_blocks_misleads_nobody(void **state) {
 
 static void a_block_that_hides_its_size_among_other_fields(void **state) {
   /* Other subfields before BC, a BC of the wrong size, a field that runs over the end. */
-  uint8_t head[40] = {0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 16, 0, 'A', 'B', 0, 0, 'B', 'C', 1, 0, 7, 'B', 'C', 2, 0, 99, 0};
+  uint8_t head[40] = {0x1f, 0x8b, 8,   4,   0, 0, 0, 0,   0,   255, 16, 0,  'A', 'B',
+                      0,    0,    'B', 'C', 1, 0, 7, 'B', 'C', 2,   0,  99, 0};
   mst_bgzf_block block;
   size_t want;
   (void)state;

@@ -1,4 +1,4 @@
-/* tests/codec/test_gzip.c - gzip heads are read from input cut anywhere, and what breaks RFC 1952 is refused by name. */
+/* tests/codec/test_gzip.c - gzip heads are read from input cut anywhere, and what breaks RFC 1952 is refused. */
 #include "support/support.h"
 
 #include <stdlib.h>
@@ -65,8 +65,9 @@ static void broken_heads_are_refused_where_they_break(void **state) {
     int64_t offset;
     const char *rule;
   } cases[] = {
-      {{'@', 'r', '1', ' '}, 0, "plain text"}, {{0x1f, 0x8c, 8, 0}, 0, "magic"}, {{0x28, 0xb5, 0x2f, 0xfd}, 0, "zstd"},
-      {{0x1f, 0x8b, 9, 0}, 2, "method 9"},     {{0x1f, 0x8b, 8, 0x20}, 3, "reserved"}, {{0x1f, 0x8b, 8, 0xff}, 3, "reserved"},
+      {{'@', 'r', '1', ' '}, 0, "plain text"}, {{0x1f, 0x8c, 8, 0}, 0, "magic"},
+      {{0x28, 0xb5, 0x2f, 0xfd}, 0, "zstd"},   {{0x1f, 0x8b, 9, 0}, 2, "method 9"},
+      {{0x1f, 0x8b, 8, 0x20}, 3, "reserved"},  {{0x1f, 0x8b, 8, 0xff}, 3, "reserved"},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

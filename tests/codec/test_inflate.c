@@ -1,5 +1,5 @@
-/* tests/codec/test_inflate.c - the DEFLATE decoder gives what zlib gives, whatever the cut of its input; begins again at every
- * block boundary with a pruned window; and refuses what breaks the rules, naming the place. */
+/* tests/codec/test_inflate.c - the DEFLATE decoder gives what zlib gives, whatever the cut of its input; begins again
+ * at every block boundary with a pruned window; and refuses what breaks the rules, naming the place. */
 #include "support/support.h"
 
 #include <stdlib.h>
@@ -19,7 +19,8 @@ static mst_inflate *open_inflate(void) {
 }
 
 /* Decodes all, fed `chunk` bytes at a time (0: random sizes), and compares. */
-static void expect_plain(mst_inflate *z, const uint8_t *deflated, size_t n, const uint8_t *plain, size_t n_plain, size_t chunk) {
+static void expect_plain(mst_inflate *z, const uint8_t *deflated, size_t n, const uint8_t *plain, size_t n_plain,
+                         size_t chunk) {
   sample_random r = {.state = n + chunk};
   mst_inflate_state state = MST_INFLATE_INPUT;
   size_t at = 0, got = 0;
@@ -83,7 +84,8 @@ typedef struct stop {
 } stop;
 
 /* From `s` on with its window: the rest of the plain bytes, or `most` of them. */
-static void expect_rest(const stop *s, const uint8_t *deflated, size_t n, const uint8_t *plain, size_t n_plain, size_t most) {
+static void expect_rest(const stop *s, const uint8_t *deflated, size_t n, const uint8_t *plain, size_t n_plain,
+                        size_t most) {
   mst_inflate *z = open_inflate();
   const uint8_t *in = deflated + s->bit / 8, *data;
   mst_inflate_state state = MST_INFLATE_INPUT;
@@ -237,8 +239,8 @@ static void distances_beyond_the_history_are_refused(void **state) {
       sample_bits b = {0};
       sample_put(&b, 1 | 1 << 1, 3);
       for (unsigned i = 0; i < literals; i++) put_fixed(&b, 'a');
-      put_fixed(&b, 257);             /* length 3 */
-      sample_put_code(&b, 3, 5);      /* distance 4 */
+      put_fixed(&b, 257);        /* length 3 */
+      sample_put_code(&b, 3, 5); /* distance 4 */
       for (unsigned i = 0; i < padding; i++) put_fixed(&b, 'b');
       put_fixed(&b, 256);
       if (literals >= 4) assert_int_equal(run_bits(&b, 0, &end, &err), MST_OK);

@@ -1,5 +1,5 @@
-/* tests/codec/test_zstd.c - zstd frame heads as libzstd reads them, frames decoded from input cut anywhere within their limits,
- * and seek tables that are not believed before they fit. */
+/* tests/codec/test_zstd.c - zstd frame heads as libzstd reads them, frames decoded from input cut anywhere within their
+ * limits, and seek tables that are not believed before they fit. */
 #define ZSTD_STATIC_LINKING_ONLY
 #include "support/support.h"
 
@@ -10,7 +10,8 @@
 #include "codec/codec.h"
 #include "sample.h"
 
-static uint8_t *compress(const uint8_t *plain, size_t n, int level, int window_log, bool checksum, bool sized, size_t *n_out) {
+static uint8_t *compress(const uint8_t *plain, size_t n, int level, int window_log, bool checksum, bool sized,
+                         size_t *n_out) {
   ZSTD_CCtx *c = ZSTD_createCCtx();
   uint8_t *out = malloc(ZSTD_compressBound(n));
   assert_non_null(out);
@@ -91,7 +92,8 @@ static void frames_come_out_whole_from_any_cut(void **state) {
       const uint8_t *in = frame + at;
       size_t k;
       assert_true(at <= n);
-      assert_int_equal(mst_zstd_run(z, &in, frame + mst_min_size(n, at + chunk), out, sizeof out, &k, &ended, NULL), MST_OK);
+      assert_int_equal(mst_zstd_run(z, &in, frame + mst_min_size(n, at + chunk), out, sizeof out, &k, &ended, NULL),
+                       MST_OK);
       assert_memory_equal(out, plain + got, k);
       got += k;
       at = (size_t)(in - frame);
@@ -158,7 +160,8 @@ static void decoding_takes_its_memory_from_the_allocator(void **state) {
       const uint8_t *in = frame;
       status = mst_zstd_begin(z, &head, NULL);
       while (status == MST_OK && !ended)
-        status = mst_zstd_run(z, &in, in + mst_min_size(1000, (size_t)(frame + n - in)), out, sizeof out, &k, &ended, NULL);
+        status =
+            mst_zstd_run(z, &in, in + mst_min_size(1000, (size_t)(frame + n - in)), out, sizeof out, &k, &ended, NULL);
       mst_zstd_free(z);
     }
     assert_int_equal(a.live_blocks, 0);
@@ -203,7 +206,8 @@ static void seek_tables_are_believed_when_they_fit(void **state) {
     assert_true(seeks[3].at == before);
     mst_free(NULL, seeks);
     assert_int_equal(mst_zstd_seek_parse(NULL, table, n, before + n + 1, &seeks, &n_frames, NULL), MST_E_CORRUPT);
-    for (size_t k = 0; k < n; k++) assert_int_equal(mst_zstd_seek_parse(NULL, table, k, before + k, &seeks, &n_frames, NULL), MST_E_CORRUPT);
+    for (size_t k = 0; k < n; k++)
+      assert_int_equal(mst_zstd_seek_parse(NULL, table, k, before + k, &seeks, &n_frames, NULL), MST_E_CORRUPT);
     for (size_t i = 0; i < n; i++) {
       /* Plain sizes and check sums cannot be judged from the table alone. */
       const size_t in_entry = (i - 8) % (sums ? 12 : 8);

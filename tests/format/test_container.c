@@ -1,5 +1,5 @@
-/* tests/format/test_container.c - containers give the plain bytes of their objects from any cut of the input, begin again at
- * every restart they hand out, agree between pieces, and never pass damage over in silence. */
+/* tests/format/test_container.c - containers give the plain bytes of their objects from any cut of the input, begin
+ * again at every restart they hand out, agree between pieces, and never pass damage over in silence. */
 #include "support/support.h"
 
 #include <dirent.h>
@@ -18,9 +18,9 @@ typedef struct pass {
   const mst_container_ops *ops;
   const uint8_t *data;
   size_t n;
-  mst_container_open open;   /* size and end are filled in when 0 */
-  size_t chunk;              /* bytes a feed; 0: random           */
-  unsigned patience;         /* runs between a mark and its keep  */
+  mst_container_open open; /* size and end are filled in when 0 */
+  size_t chunk;            /* bytes a feed; 0: random           */
+  unsigned patience;       /* runs between a mark and its keep  */
 } pass;
 
 #define RESTARTS_MAX 512
@@ -29,11 +29,11 @@ typedef struct outcome {
   mst_error err;
   uint8_t *plain;
   size_t n_plain;
-  uint64_t first;       /* plain offset of the first run          */
+  uint64_t first; /* plain offset of the first run          */
   size_t runs, marks, restartable, with_crc;
   mst_restart restarts[RESTARTS_MAX];
   size_t n_restarts;
-  uint64_t begin, end;  /* the extent                             */
+  uint64_t begin, end; /* the extent                             */
   json_t *facts;
 } outcome;
 
@@ -68,7 +68,8 @@ static mst_status take_kept(mst_container *c, outcome *o, bool *kept) {
 }
 
 /* What a scanner does with a run: capture where it may have to begin again, keep once a safe start was found. */
-static mst_status mind_marks(const pass *p, mst_container *c, outcome *o, const mst_run *run, unsigned *waiting, bool *kept) {
+static mst_status mind_marks(const pass *p, mst_container *c, outcome *o, const mst_run *run, unsigned *waiting,
+                             bool *kept) {
   mst_status status = MST_OK;
   if (run->mark) {
     o->marks++;
@@ -176,7 +177,8 @@ static uint8_t *make_frames(const uint8_t *plain, size_t n, size_t each, size_t 
 #define KINDS 6
 /* The same plain bytes as an object of one of the containers. */
 static uint8_t *make_object(int kind, const uint8_t *plain, size_t n, const mst_container_ops **ops, size_t *n_out) {
-  static const sample_deflate normal = {.level = 6, .mem_level = 3}, flushed = {.level = 6, .flush = Z_SYNC_FLUSH, .flush_every = 3000};
+  static const sample_deflate normal = {.level = 6, .mem_level = 3},
+                              flushed = {.level = 6, .flush = Z_SYNC_FLUSH, .flush_every = 3000};
   *ops = &mst_container_gzip;
   if (kind == 0) return make_members(plain, n, n + 1, &normal, n_out);
   if (kind == 1) return make_members(plain, n, n / 5 + 1, &flushed, n_out);
@@ -208,7 +210,8 @@ static void objects_come_out_whole_from_any_cut(void **state) {
       expect_plain(o, plain, k);
       assert_int_equal(o->begin, 0);
       assert_int_equal(o->end, p.n);
-      if (p.ops == &mst_container_gzip || p.ops == &mst_container_bgzf) assert_int_equal(o->with_crc, i % 2 == 0 ? o->runs : 0);
+      if (p.ops == &mst_container_gzip || p.ops == &mst_container_bgzf)
+        assert_int_equal(o->with_crc, i % 2 == 0 ? o->runs : 0);
       outcome_free(o);
       free((void *)(uintptr_t)p.data);
     }
@@ -241,12 +244,14 @@ static void plain_runs_are_the_given_bytes(void **state) {
 /* ---- restarts -------------------------------------------------------------------------------------------------- */
 
 /* From restart `i` on: up to the end, and up to a place in the middle. */
-static void expect_restart(const pass *whole, const mst_restart *from, const uint8_t *plain, size_t n_plain, sample_random *r) {
+static void expect_restart(const pass *whole, const mst_restart *from, const uint8_t *plain, size_t n_plain,
+                           sample_random *r) {
   for (int turn = 0; turn < 2; turn++) {
     const size_t left = n_plain - (size_t)from->plain;
     const size_t want = turn == 0 ? left : 1 + sample_below(r, left);
     pass p = {.ops = whole->ops, .data = whole->data, .n = whole->n, .chunk = turn == 0 ? 1 << 30 : 0};
-    p.open = (mst_container_open){.from = from, .verify = true, .plain_end = turn == 0 ? UINT64_MAX : from->plain + want};
+    p.open =
+        (mst_container_open){.from = from, .verify = true, .plain_end = turn == 0 ? UINT64_MAX : from->plain + want};
     outcome *o = run(&p);
     expect_plain(o, plain + from->plain, want);
     assert_int_equal(o->first, from->plain);
@@ -291,7 +296,8 @@ static void marks_stand_close_to_their_multiples(void **state) {
     for (size_t k = 0; k < o->n_restarts; k++) {
       const mst_restart *at = &o->restarts[k];
       if (p.ops == &mst_container_plain) assert_int_equal(at->plain, (k + 1) * spacing);
-      else if (p.ops != &mst_container_bgzf) assert_true(at->plain / spacing > (k == 0 ? 0 : o->restarts[k - 1].plain / spacing));
+      else if (p.ops != &mst_container_bgzf)
+        assert_true(at->plain / spacing > (k == 0 ? 0 : o->restarts[k - 1].plain / spacing));
     }
     if (kind == 0 || kind == 1 || kind == 5) assert_int_equal(o->n_restarts, 15);
     outcome_free(o);
@@ -391,7 +397,8 @@ static void expect_pieces(const pass *whole, const outcome *all, const uint64_t 
     p.open.size = whole->n;
     if (begin < end) {
       outcome *o = run(&p);
-      if (o->status != MST_OK) fail_msg("piece [%llu, %llu): %s", (unsigned long long)begin, (unsigned long long)end, o->err.message);
+      if (o->status != MST_OK)
+        fail_msg("piece [%llu, %llu): %s", (unsigned long long)begin, (unsigned long long)end, o->err.message);
       if (o->begin != UINT64_MAX) {
         assert_true(o->begin == met && o->begin >= begin && o->begin < end);
         met = o->end;
@@ -428,7 +435,8 @@ static void pieces_together_are_the_whole(void **state) {
   sample_random r = {.state = 9};
   (void)state;
   for (int kind = 0; kind < 5; kind++) {
-    pass p = {.ops = &mst_container_bgzf, .chunk = kind % 2 == 0 ? 1 << 30 : 0, .open = {.verify = true, .spacing = 40000}};
+    pass p = {
+        .ops = &mst_container_bgzf, .chunk = kind % 2 == 0 ? 1 << 30 : 0, .open = {.verify = true, .spacing = 40000}};
     uint8_t *object = sample_bgzf(plain, n_plain, kind == 1 ? 3000 : 65280, kind == 2 ? 0 : 6, true, &p.n);
     if (kind == 3) { /* a BGZF file inside stored blocks */
       uint8_t *outer = sample_bgzf(object, p.n, 65280, 0, true, &p.n);
@@ -491,9 +499,11 @@ static void damage_gives_an_error_or_the_right_bytes(void **state) {
   (void)state;
   for (int kind = 0; kind < 5; kind++)
     for (int turn = 0; turn < 1500; turn++) {
-      pass p = {.chunk = turn % 2 == 0 ? 1 << 30 : 0, .open = {.verify = true, .spacing = 500, .recover = turn % 5 == 4}};
+      pass p = {.chunk = turn % 2 == 0 ? 1 << 30 : 0,
+                .open = {.verify = true, .spacing = 500, .recover = turn % 5 == 4}};
       uint8_t *object = make_object(kind, plain, n_plain, &p.ops, &p.n);
-      for (size_t k = 1 + sample_below(&r, 3); k > 0; k--) object[sample_below(&r, p.n)] ^= (uint8_t)(1 + sample_below(&r, 255));
+      for (size_t k = 1 + sample_below(&r, 3); k > 0; k--)
+        object[sample_below(&r, p.n)] ^= (uint8_t)(1 + sample_below(&r, 255));
       p.data = object;
       outcome *o = run(&p);
       const bool same = o->n_plain == n_plain && memcmp(o->plain, plain, n_plain) == 0;
@@ -507,8 +517,8 @@ static void damage_gives_an_error_or_the_right_bytes(void **state) {
 }
 
 /* `plain` with what `mangle` did to its container, read with and without recovering. */
-static void expect_damage(const mst_container_ops *ops, const uint8_t *object, size_t n, const char *what, const uint8_t *rescued,
-                          size_t n_rescued) {
+static void expect_damage(const mst_container_ops *ops, const uint8_t *object, size_t n, const char *what,
+                          const uint8_t *rescued, size_t n_rescued) {
   pass p = {.ops = ops, .data = object, .n = n, .chunk = 1 << 30, .open = {.verify = true}};
   outcome *o = run(&p);
   assert_int_equal(o->status, MST_E_CORRUPT);
@@ -795,7 +805,8 @@ static size_t corpus_folder(const char *folder, bool good) {
       if (whole) expect_plain(o, plain, n_plain);
       else assert_int_equal(o->status, MST_E_CORRUPT);
       sample_random r = {.state = 1};
-      for (size_t i = 0; whole && i < o->n_restarts && turn == 0; i += 5) expect_restart(&p, &o->restarts[i], plain, n_plain, &r);
+      for (size_t i = 0; whole && i < o->n_restarts && turn == 0; i += 5)
+        expect_restart(&p, &o->restarts[i], plain, n_plain, &r);
       outcome_free(o);
     }
     free(object);
