@@ -165,6 +165,12 @@ typedef struct output {
   char *part;
 } output;
 
+/* Devices, pipes and links are written through; only a plain file, or none, can be replaced by another one. */
+static bool is_replaceable(const char *path) {
+  struct stat there;
+  return lstat(path, &there) != 0 || S_ISREG(there.st_mode);
+}
+
 static int output_open(output *o, const char *path) {
   *o = (output){.path = path};
   if (path == NULL || strcmp(path, "-") == 0) {
@@ -172,8 +178,8 @@ static int output_open(output *o, const char *path) {
     return CLI_DONE;
   }
   const size_t n = strlen(path) + 16;
-  o->part = malloc(n);
-  if (o->part != NULL) {
+  if (!is_replaceable(path)) o->file = fopen(path, "wb");
+  else if ((o->part = malloc(n)) != NULL) {
     snprintf(o->part, n, "%s.XXXXXX", path);
     const int fd = mkstemp(o->part);
     o->file = fd < 0 ? NULL : fdopen(fd, "wb");
@@ -195,6 +201,11 @@ static int output_write(output *o, const void *data, size_t n) {
 /* All or nothing: the file gets its name when everything is in it. */
 static int output_close(output *o, int code) {
   if (o->path == NULL) return code == CLI_DONE ? cli_flush() : code;
+  if (o->part == NULL) {
+    if (fclose(o->file) == 0 || code != CLI_DONE) return code;
+    cli_note("cannot write %s: %s", o->path, strerror(errno));
+    return CLI_FAILED;
+  }
   const mode_t mask = umask(0);
   umask(mask);
   if (code == CLI_DONE && (fflush(o->file) != 0 || fchmod(fileno(o->file), 0666 & ~mask) != 0 || fsync(fileno(o->file)) != 0)) {

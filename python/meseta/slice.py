@@ -225,9 +225,14 @@ class Slice:
 
     def save(self, path: str | os.PathLike[str], *, header: bool = False) -> None:
         """Writes the content to `path`, which appears only when it is whole."""
-        target = os.path.abspath(os.fsdecode(path))
+        target = os.fsdecode(path)
         if os.path.isdir(target):
             raise ArgumentError(f"{target} is a folder; name a file in it")
+        if os.path.exists(target) and not os.path.isfile(target):  # a device or a pipe: written, not replaced
+            with open(target, "wb", buffering=0) as out:
+                self._write(out, header)
+            return
+        target = os.path.realpath(target)
         folder, name = os.path.split(target)
         part = os.path.join(folder, f".{name[:200]}.{os.urandom(6).hex()}.part")
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)

@@ -91,6 +91,13 @@ def test_save(people: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert os.listdir(target.parent) == ["second.csv"]
     with pytest.raises(meseta.ArgumentError, match="folder"):
         piece.save(target.parent)
+    piece.save("/dev/null")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    piece.save(link)
+    assert link.is_symlink()
+    assert target.read_bytes() == piece.read()
     with pytest.raises(FileNotFoundError):
         piece.save(tmp_path / "absent" / "x")
 
