@@ -34,7 +34,7 @@ static bool given(const mst_pair *options, size_t n, const char *key) {
 
 mst_status faulty_open_status(const char *url, const mst_pair *options, mst_store **out, mst_error *err) {
   static const mst_pair usual[] = {
-      {"stall_timeout", "600ms"}, {"connect_timeout", "2"}, {"retry_timeout", "20"}, {"max_attempts", "4"}};
+      {"stall_timeout", "1500ms"}, {"connect_timeout", "5"}, {"retry_timeout", "20"}, {"max_attempts", "4"}};
   mst_pair all[24];
   size_t n = 0;
   for (; options != NULL && options[n].key != NULL; n++) all[n] = options[n];

@@ -44,11 +44,11 @@ LOCK = threading.Lock()
 STATE = {"objects": {}, "uploads": {}, "log": [], "count": {}, "fetches": {}, "lifetime": 3600}
 
 
+PERIOD = bytes((i * 2654435761 >> 13) & 255 for i in range(1 << 21))  # only 21 bits of the product count
+
+
 def pattern(size):
-    block = bytes((i * 2654435761 >> 13) & 255 for i in range(1 << 16))
-    if size <= len(block):
-        return block[:size]
-    return bytes(((i * 2654435761) >> 13) & 255 for i in range(size)) if size <= 1 << 22 else block * (size >> 16)
+    return (PERIOD * (size // len(PERIOD) + 1))[:size]
 
 
 CACHE = {}

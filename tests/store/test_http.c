@@ -160,10 +160,10 @@ static void stalls_are_noticed(void **state) {
   faulty_read r;
   (void)state;
   assert_int_equal(get("fault.stall.1/data-200000", 0, 200000, &r), MST_OK);
-  assert_true(r.seconds < 3);
+  assert_true(r.seconds < 5);
   assert_int_equal(get("fault.stall/data-2000", 0, 2000, &r), MST_E_TIMEOUT);
   SAYS(&r.err, "stalled");
-  assert_true(r.seconds < 8);
+  assert_true(r.seconds < 12);
   assert_int_equal(get("fault.hang/data-2000", 0, 2000, &r), MST_E_TIMEOUT);
   SAYS(&r.err, "no answer");
   /* Bytes, but too few of them. */
@@ -176,7 +176,7 @@ static void deadlines_hold(void **state) {
   (void)state;
   assert_int_equal(faulty_get(store, "fault.hang/data-100", &r), MST_E_TIMEOUT);
   SAYS(&r.err, "deadline");
-  assert_true(r.seconds > 0.25 && r.seconds < 0.6);
+  assert_true(r.seconds > 0.25 && r.seconds < 0.9);
 }
 
 static void *cancel_later(void *arg) {
@@ -192,7 +192,7 @@ static void cancelled_reads_return_at_once(void **state) {
   (void)state;
   pthread_create(&thread, NULL, cancel_later, cancel);
   assert_int_equal(faulty_get(store, "fault.hang/data-100", &r), MST_E_CANCELLED);
-  assert_true(r.seconds > 0.19 && r.seconds < 0.3);
+  assert_true(r.seconds > 0.19 && r.seconds < 0.45);
   pthread_join(thread, NULL);
   mst_cancel_unref(cancel);
 }
@@ -204,7 +204,7 @@ static void nobody_there_is_said_soon(void **state) {
   assert_int_equal(faulty_get(nobody, "x", &r), MST_E_IO);
   SAYS(&r.err, "no connection", "127.0.0.1");
   assert_true(r.err.retryable);
-  assert_true(r.seconds < 3);
+  assert_true(r.seconds < 8);
   mst_store_unref(nobody);
 }
 

@@ -114,7 +114,7 @@ static void trouble_passes(void **state) {
   assert_int_equal(get(store, "fault.silent.2/data-50", 0, 50, &r), MST_OK);
   assert_int_equal(get(store, "fault.cut.1/data-500000", 0, 500000, &r), MST_OK);
   assert_int_equal(get(store, "fault.patience.1/data-50", 0, 50, &r), MST_OK);
-  assert_true(r.seconds >= 1 && r.seconds < 2);
+  assert_true(r.seconds >= 1 && r.seconds < 6);
   assert_int_equal(get(store, "fault.busy/data-50", 0, 50, &r), MST_E_IO);
   SAYS(&r.err, "HTTP 503 SlowDown", "after 4 attempts");
   assert_true(r.err.retryable);
@@ -552,7 +552,7 @@ static void pauses_pass_in_virtual_time(void **state) {
     assert_int_equal(mst_store_open_url(ctx, "s3://later", NULL, 0, &s, NULL), MST_OK);
     faulty_reset("");
     assert_int_equal(get(s, "fault.busy.11/data-9", 0, 9, &r), MST_OK);
-    assert_true(r.seconds < 2);
+    assert_true(r.seconds < 10);
     slept[run] = world.slept;
     mst_store_unref(s);
     mst_context_unref(ctx);
