@@ -6,7 +6,7 @@
 #include "format/fasta.h"
 #include "format/texts.h"
 
-enum { BATCH_ROWS = 32768, BATCH_BYTES = 8 << 20, COLUMNS = 4 };
+enum { BATCH_ROWS = 32768, BATCH_BYTES = 1 << 20, COLUMNS = 4 };
 
 typedef struct fasta_rows {
   const mst_job *job;

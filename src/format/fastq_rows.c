@@ -5,7 +5,7 @@
 #include "format/fastq.h"
 #include "format/texts.h"
 
-enum { BATCH_ROWS = 65536, BATCH_BYTES = 8 << 20, COLUMNS = 4, READ_BYTES_MIN = 6 };
+enum { BATCH_ROWS = 65536, BATCH_BYTES = 1 << 20, COLUMNS = 4, READ_BYTES_MIN = 6 };
 
 /* The line at hand. */
 typedef enum line { TITLE, BASES, AGAIN, QUALITIES } line;
