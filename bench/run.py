@@ -111,7 +111,7 @@ def cases(meseta: str, data: pathlib.Path, plain: dict[str, int]) -> list[Case]:
 
     found = [
         Case("gzip + record index, FASTQ.gz", index(gz), {
-            "rapidgzip": shell(f"rapidgzip -q -P 1 --export-index {data}/r.idx --force -o /dev/null -d {gz} || rapidgzip -P 1 -f --export-index {data}/r.idx {gz}"),
+            "rapidgzip": shell(f"rapidgzip -P 1 -f --export-index {data}/r.idx -c -d {gz}"),
             "gztool": shell(f"gztool -f -i -s 1 -I {data}/g.gzi {gz}"),
         }, plain["reads.fastq.gz"], aim=700, bound={"igzip -dc": shell(f"igzip -dc {gz}"), "gzip -dc": shell(f"gzip -dc {gz}")}),
         Case("64 KiB from the middle of a .gz, ms", python(READ_MIDDLE, gz, 300), {
