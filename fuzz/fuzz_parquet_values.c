@@ -48,13 +48,13 @@ static void read_levels(const uint8_t *data, size_t size, unsigned width, size_t
   uint32_t wide[256];
   uint8_t narrow[256];
   size_t total;
-  mst_rle_in_begin(&r, data, size, width);
+  mst_rle_in_begin(&r, mst_pq_kernels_best(), data, size, width);
   for (total = 0; total < VALUES_MAX && mst_rle_in_u32(&r, wide, at_once); total += at_once) {
   }
-  mst_rle_in_begin(&r, data, size, width % 8);
+  mst_rle_in_begin(&r, mst_pq_kernels_best(), data, size, width % 8);
   for (total = 0; total < VALUES_MAX && mst_rle_in_u8(&r, narrow, at_once); total += at_once) {
   }
-  mst_bit_packed_begin(&r, data, size, width % 8);
+  mst_bit_packed_begin(&r, mst_pq_kernels_best(), data, size, width % 8);
   for (total = 0; total < VALUES_MAX && mst_rle_in_u8(&r, narrow, at_once); total += at_once) {
   }
 }
@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   physical = (mst_pq_physical)(data[1] % 8);
   width = mst_pq_width(physical, 1u + data[2] % 40);
   at_once = 1u + data[3];
-  mst_values_in_init(&v, NULL);
+  mst_values_in_init(&v, NULL, mst_pq_kernels_best());
   if (mst_values_in_begin(&v, physical, width, data[0] % 10, data + 4, size - 4, VALUES_MAX, NULL) == MST_OK) {
     if (data[0] % 10 == MST_PQ_RLE_DICTIONARY || data[0] % 10 == MST_PQ_PLAIN_DICTIONARY) {
       for (size_t total = 0; total < VALUES_MAX && mst_values_in_indices(&v, some, at_once); total += at_once) {

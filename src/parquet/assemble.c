@@ -14,49 +14,62 @@ static const mst_pq_field *first_leaf(const mst_pq_field *field) {
   return field;
 }
 
-static mst_status put_valid(slots *s, bool valid, mst_error *err) {
-  mst_status status = MST_OK;
-  if ((s->n & 7) == 0) MST_TRY(mst_block_put_zero(&s->valid, 1, err));
-  if (valid) s->valid.data[s->n >> 3] |= (uint8_t)(1u << (s->n & 7));
-  s->nulls += !valid;
-done:
-  return status;
+/* How many slots there are, and how many of them are null. */
+static void count_slots(const mst_pq_field *field, const mst_pq_decoded *d, const mst_pq_kernels *kernels, slots *s) {
+  size_t n = kernels->count_slots(d->rep.data, d->def.data, d->def.size, field->parent_rep, field->parent_def);
+  s->n = (int64_t)n;
+  if (field->nullable)
+    s->nulls =
+        (int64_t)(n - kernels->count_slots(d->rep.data, d->def.data, d->def.size, field->parent_rep, field->def));
 }
 
-static mst_status scan_struct(const mst_pq_field *field, const mst_pq_decoded *d, slots *s, mst_error *err) {
-  mst_status status = MST_OK;
-  size_t i;
-  for (i = 0; i < d->def.size; i++) {
-    if (d->rep.data[i] > field->parent_rep || d->def.data[i] < field->parent_def) continue;
-    if (field->nullable) MST_TRY(put_valid(s, d->def.data[i] >= field->def, err));
-    s->n++;
-  }
-done:
-  return status;
-}
+/* Writes the beginnings of the lists, whose slots begin at the bits of `begins` and whose items are those of `items`.
+ */
+#define PUT_STARTS(type)                                                                     \
+  do {                                                                                       \
+    type *starts = (type *)(void *)s->offsets.data;                                          \
+    for (bits = begins; bits != 0; bits &= bits - 1)                                         \
+      starts[n++] = (type)(total + __builtin_popcountll(items & ((bits & (0 - bits)) - 1))); \
+  } while (0)
 
-static mst_status scan_list(const mst_pq_field *field, const mst_pq_decoded *d, slots *s, mst_error *err) {
+/* One pass over 64 entries at a time: most begin no slot, and which ones do cannot be predicted. */
+static mst_status scan_slots(const mst_pq_field *field, const mst_pq_decoded *d, const mst_pq_kernels *kernels,
+                             slots *s, mst_error *err) {
   mst_status status = MST_OK;
-  size_t i;
-  int32_t end;
-  MST_TRY(mst_block_put_zero(&s->offsets, field->large ? 8 : 4, err));
-  for (i = 0; i < d->def.size; i++) {
-    uint8_t def = d->def.data[i], rep = d->rep.data[i];
-    if (rep <= field->parent_rep && def >= field->parent_def) {
-      if (field->nullable) MST_TRY(put_valid(s, def >= field->def, err));
-      s->n++;
-      s->items += def > field->def;
-      end = (int32_t)s->items;
-      MST_TRY(field->large ? mst_block_put(&s->offsets, &s->items, 8, err) : mst_block_put(&s->offsets, &end, 4, err));
-    } else if (rep <= field->rep && def > field->def) {
-      if (s->n == 0) return mst_fail(err, MST_E_CORRUPT, "the levels of \"%s\" begin inside a list", field->name);
-      s->items++;
-      end = (int32_t)s->items;
-      memcpy(s->offsets.data + s->offsets.size - (field->large ? 8 : 4),
-             field->large ? (void *)&s->items : (void *)&end, field->large ? 8 : 4);
+  const uint8_t *def = d->def.data, *rep = d->rep.data;
+  bool list = field->kind != MST_KIND_STRUCT;
+  size_t i, n = 0, at = 0, each = field->large ? 8 : 4;
+  int64_t total = 0;
+  uint64_t begins, valid = 0, items = 0, bits, word = 0;
+  if (list) MST_TRY(mst_block_put_zero(&s->offsets, ((size_t)s->n + 1) * each, err));
+  if (s->nulls > 0) MST_TRY(mst_block_put_zero(&s->valid, ((size_t)s->n + 63) / 64 * 8, err));
+  for (i = 0; i < d->def.size; i += 64) {
+    size_t k = mst_min_size(d->def.size - i, 64);
+    kernels->mask_slots(rep + i, def + i, k, field->parent_rep, field->parent_def, &begins);
+    if (list) kernels->mask_slots(rep + i, def + i, k, field->rep, (uint8_t)(field->def + 1), &items);
+    if (i == 0 && (items & ((begins & (0 - begins)) - 1)) != 0)
+      return mst_fail(err, MST_E_CORRUPT, "the levels of \"%s\" begin inside a list", field->name);
+    if (list && field->large) {
+      PUT_STARTS(int64_t);
+    } else if (list) {
+      PUT_STARTS(int32_t);
+    }
+    total += __builtin_popcountll(items);
+    if (s->nulls == 0) continue;
+    kernels->mask_slots(rep + i, def + i, k, field->parent_rep, field->def, &valid);
+    for (bits = begins; bits != 0; bits &= bits - 1) {
+      word |= (uint64_t)((valid & bits & (0 - bits)) != 0) << (at & 63);
+      if ((++at & 63) != 0) continue;
+      mst_put_le64(s->valid.data + at / 8 - 8, word);
+      word = 0;
     }
   }
-  if (!field->large && s->items > INT32_MAX)
+  if ((at & 63) != 0) mst_put_le64(s->valid.data + at / 64 * 8, word);
+  s->items = total;
+  if (!list) return MST_OK;
+  if (field->large) mst_put_le64(s->offsets.data + 8 * (size_t)s->n, (uint64_t)total);
+  if (!field->large) mst_put_le32(s->offsets.data + 4 * (size_t)s->n, (uint32_t)total);
+  if (!field->large && total > INT32_MAX)
     return mst_fail(err, MST_E_LIMIT, "the lists of \"%s\" hold more than 2^31 items in one batch", field->name);
 done:
   return status;
@@ -308,7 +321,8 @@ static mst_status make_group(const mst_allocator *mem, const mst_pq_field *field
   mst_block_init(&s.offsets, mem);
   mst_block_init(&sizes, mem);
   MST_TRY_ALLOC(children = mst_alloc_zero(mem, field->n_children, sizeof *children));
-  MST_TRY(list ? scan_list(field, d, &s, err) : scan_struct(field, d, &s, err));
+  count_slots(field, d, columns[first_leaf(field)->leaf].kernels, &s);
+  MST_TRY(scan_slots(field, d, columns[first_leaf(field)->leaf].kernels, &s, err));
   MST_TRY(make_children(mem, field, columns, list ? s.items : s.n, children, &made, err));
   if (field->fixed_list) MST_TRY(pad_fixed(mem, field, &s, &children[0], err));
   MST_TRY(group_buffers(field, &s, &sizes, &parts, err));

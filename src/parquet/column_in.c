@@ -65,8 +65,9 @@ mst_status mst_pq_column_in_open(mst_parquet_file *f, size_t group, const mst_pq
                           .group = group,
                           .nested = nested,
                           .coder = coder,
+                          .kernels = mst_pq_kernels_best(),
                           .window_size = window_size};
-  mst_values_in_init(&c->values, mem);
+  mst_values_in_init(&c->values, mem, c->kernels);
   mst_block_init(&c->page, mem);
   mst_block_init(&c->scratch, mem);
   mst_block_init(&c->dictionary.values, mem);
@@ -140,13 +141,13 @@ done:
 static bool by_index(int encoding) { return encoding == MST_PQ_PLAIN_DICTIONARY || encoding == MST_PQ_RLE_DICTIONARY; }
 
 /* Where RLE levels of a v1 page lie: behind their size; old BIT_PACKED ones take what their number needs. */
-static mst_status begin_levels(mst_rle_in *r, int32_t encoding, unsigned width, uint32_t n_values, const uint8_t **at,
-                               const uint8_t *end, mst_error *err) {
+static mst_status begin_levels(mst_rle_in *r, const mst_pq_kernels *kernels, int32_t encoding, unsigned width,
+                               uint32_t n_values, const uint8_t **at, const uint8_t *end, mst_error *err) {
   uint64_t size;
   if (encoding == MST_PQ_BIT_PACKED) {
     size = ((uint64_t)n_values * width + 7) / 8;
     if (size > (uint64_t)(end - *at)) return mst_fail(err, MST_E_CORRUPT, "the levels are longer than the page");
-    mst_bit_packed_begin(r, *at, (size_t)size, width);
+    mst_bit_packed_begin(r, kernels, *at, (size_t)size, width);
     *at += size;
     return MST_OK;
   }
@@ -156,7 +157,7 @@ static mst_status begin_levels(mst_rle_in *r, int32_t encoding, unsigned width, 
   if (size > (uint64_t)(end - *at) - 4)
     return mst_fail(err, MST_E_CORRUPT, "levels of %llu bytes in a page that has %zu left", (unsigned long long)size,
                     (size_t)(end - *at) - 4);
-  mst_rle_in_begin(r, *at + 4, (size_t)size, width);
+  mst_rle_in_begin(r, kernels, *at + 4, (size_t)size, width);
   *at += 4 + size;
   return MST_OK;
 }
@@ -170,12 +171,12 @@ static mst_status begin_data_page(mst_pq_column_in *c, const mst_pq_page *p, con
   if (p->type == MST_PQ_DATA_PAGE) {
     MST_TRY(unpack(c, body, p->packed_size, p->plain_size, &c->page, &at, err));
     end = at + p->plain_size;
-    if (rep_bits > 0) MST_TRY(begin_levels(&c->rep, p->rep_encoding, rep_bits, p->n_values, &at, end, err));
-    if (def_bits > 0) MST_TRY(begin_levels(&c->def, p->def_encoding, def_bits, p->n_values, &at, end, err));
+    if (rep_bits > 0) MST_TRY(begin_levels(&c->rep, c->kernels, p->rep_encoding, rep_bits, p->n_values, &at, end, err));
+    if (def_bits > 0) MST_TRY(begin_levels(&c->def, c->kernels, p->def_encoding, def_bits, p->n_values, &at, end, err));
   } else {
     size_t levels = (size_t)p->rep_size + p->def_size;
-    mst_rle_in_begin(&c->rep, body, p->rep_size, rep_bits);
-    mst_rle_in_begin(&c->def, body + p->rep_size, p->def_size, def_bits);
+    mst_rle_in_begin(&c->rep, c->kernels, body, p->rep_size, rep_bits);
+    mst_rle_in_begin(&c->def, c->kernels, body + p->rep_size, p->def_size, def_bits);
     at = body + levels;
     end = at + (p->packed_size - levels);
     if (p->packed && p->packed_size > levels) {
@@ -313,11 +314,10 @@ static bool is_bytes(const mst_pq_column_in *c) { return c->field->conv == MST_P
 
 /* Indices into the dictionary, in pieces; `use` gets each piece. */
 static mst_status take_indices(mst_pq_column_in *c, uint32_t *some, size_t n, mst_error *err) {
-  uint32_t largest = 0;
-  size_t i;
+  uint32_t largest;
   if (!mst_values_in_indices(&c->values, some, n))
     return mst_fail(err, MST_E_CORRUPT, "the dictionary indices end early or are broken");
-  for (i = 0; i < n; i++) largest = some[i] > largest ? some[i] : largest;
+  largest = c->kernels->max_u32(some, n);
   if (largest >= c->dictionary.n)
     return mst_fail(err, MST_E_CORRUPT, "dictionary index %u, but the dictionary has %u values", largest,
                     c->dictionary.n);
@@ -587,7 +587,7 @@ done:
 
 static mst_status fill_ahead(mst_pq_column_in *c, bool *ended, mst_error *err) {
   mst_status status = MST_OK;
-  size_t n, i;
+  size_t n;
   MST_TRY(next_page(c, ended, err));
   if (*ended || c->need.length > 0) return MST_OK;
   n = mst_min_size(c->levels_left, LEVELS_AHEAD);
@@ -596,9 +596,9 @@ static mst_status fill_ahead(mst_pq_column_in *c, bool *ended, mst_error *err) {
   if ((c->node->rep > 0 && !mst_rle_in_u8(&c->rep, c->rep_ahead, n)) ||
       (c->node->def > 0 && !mst_rle_in_u8(&c->def, c->def_ahead, n)))
     return mst_fail(err, MST_E_CORRUPT, "the levels end early or are broken");
-  for (i = 0; i < n; i++)
-    if (c->rep_ahead[i] > c->node->rep || c->def_ahead[i] > c->node->def)
-      return mst_fail(err, MST_E_CORRUPT, "a level is beyond the schema's highest");
+  if (c->kernels->count_u8(c->rep_ahead, n, (uint8_t)(c->node->rep + 1)) > 0 ||
+      c->kernels->count_u8(c->def_ahead, n, (uint8_t)(c->node->def + 1)) > 0)
+    return mst_fail(err, MST_E_CORRUPT, "a level is beyond the schema's highest");
   if (c->rows_done + c->out.rows == 0 && c->rep_ahead[0] != 0)
     return mst_fail(err, MST_E_CORRUPT, "the first repetition level is %u, not 0", c->rep_ahead[0]);
   c->ahead_at = 0;
@@ -613,11 +613,9 @@ static mst_status take_nested(mst_pq_column_in *c, size_t n, size_t starts, mst_
   mst_pq_decoded *o = &c->out;
   const uint8_t *def = c->def_ahead + c->ahead_at;
   uint8_t parent = c->field->parent_def, max = c->node->def;
-  size_t i, slots = 0, ones = 0;
-  for (i = 0; i < n; i++) {
-    slots += def[i] >= parent;
-    ones += def[i] == max;
-  }
+  size_t i, slots, ones;
+  slots = parent > 0 ? c->kernels->count_u8(def, n, parent) : n;
+  ones = c->kernels->count_u8(def, n, max);
   if (ones < slots || o->has_valid) {
     int64_t at = o->slots;
     MST_TRY(need_valid(c, slots, err));
@@ -640,7 +638,9 @@ done:
 
 /* Levels up to the row that is one too many; `*starts` rows begin among them. */
 static size_t levels_of_rows(const mst_pq_column_in *c, uint64_t rows, size_t *starts) {
-  size_t i;
+  size_t i, n = c->ahead_n - c->ahead_at;
+  *starts = n - c->kernels->count_u8(c->rep_ahead + c->ahead_at, n, 1);
+  if (*starts <= rows) return n;
   *starts = 0;
   for (i = c->ahead_at; i < c->ahead_n; i++) {
     if (c->rep_ahead[i] != 0) continue;
@@ -651,9 +651,7 @@ static size_t levels_of_rows(const mst_pq_column_in *c, uint64_t rows, size_t *s
 }
 
 static size_t values_among(const mst_pq_column_in *c, size_t n) {
-  size_t i, m = 0;
-  for (i = 0; i < n; i++) m += c->def_ahead[c->ahead_at + i] == c->node->def;
-  return m;
+  return c->kernels->count_u8(c->def_ahead + c->ahead_at, n, c->node->def);
 }
 
 static mst_status read_nested(mst_pq_column_in *c, uint64_t rows, uint64_t bytes_most, mst_error *err) {
@@ -670,7 +668,7 @@ static mst_status read_nested(mst_pq_column_in *c, uint64_t rows, uint64_t bytes
     if (n == 0) return MST_OK;
     /* A batch ends early only between rows, and never before its first one. */
     if (c->rep_ahead[c->ahead_at] == 0 && c->out.rows > 0) {
-      m = values_among(c, n);
+      m = is_bytes(c) ? values_among(c, n) : 0;
       while (starts > 1 && fitting(c, m, room_left(c, bytes_most)) < m) {
         n = levels_of_rows(c, starts / 2, &starts);
         m = values_among(c, n);

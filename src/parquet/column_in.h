@@ -41,6 +41,7 @@ typedef struct mst_pq_column_in {
   bool nested; /* max_rep > 0, or levels are needed for what encloses it */
   mst_block_codec codec;
   mst_block_coder *coder; /* borrowed */
+  const mst_pq_kernels *kernels;
   /* bytes */
   uint64_t at, end; /* of the next page, of the chunk */
   mst_bytes window;

@@ -3,12 +3,13 @@
  * Owns: nothing. May call: base. */
 #include "parquet/rle_in.h"
 
-void mst_rle_in_begin(mst_rle_in *r, const uint8_t *data, size_t n, unsigned width) {
-  *r = (mst_rle_in){.at = data, .end = data + n, .width = width};
+void mst_rle_in_begin(mst_rle_in *r, const mst_pq_kernels *kernels, const uint8_t *data, size_t n, unsigned width) {
+  *r = (mst_rle_in){.kernels = kernels, .at = data, .end = data + n, .width = width};
 }
 
-void mst_bit_packed_begin(mst_rle_in *r, const uint8_t *data, size_t n, unsigned width) {
-  *r = (mst_rle_in){.at = data + n,
+void mst_bit_packed_begin(mst_rle_in *r, const mst_pq_kernels *kernels, const uint8_t *data, size_t n, unsigned width) {
+  *r = (mst_rle_in){.kernels = kernels,
+                    .at = data + n,
                     .end = data + n,
                     .width = width,
                     .packed = data,
@@ -62,17 +63,23 @@ static uint64_t load_part(const uint8_t *p, const uint8_t *end) {
   return v;
 }
 
-void mst_unpack_u32(const uint8_t *p, const uint8_t *end, uint64_t bit, unsigned width, uint32_t *out, size_t n) {
-  uint32_t mask = width == 32 ? UINT32_MAX : ((uint32_t)1 << width) - 1;
-  size_t i;
-  for (i = 0; i < n; i++, bit += width) {
-    const uint8_t *at = p + (bit >> 3);
-    uint64_t v;
-    if (end - at < 8) break;
-    memcpy(&v, at, 8);
-    out[i] = (uint32_t)(v >> (bit & 7)) & mask;
+static uint32_t unpack_one(const mst_rle_in *r, uint64_t bit) {
+  uint64_t v = load_part(r->packed + (bit >> 3), r->packed_end) >> (bit & 7);
+  return (uint32_t)v & (r->width == 32 ? UINT32_MAX : (UINT32_C(1) << r->width) - 1);
+}
+
+/* Groups of eight begin at bytes; what comes before and behind them goes value by value. */
+static void unpack(const mst_rle_in *r, uint32_t *out, size_t n) {
+  uint64_t bit = r->bit;
+  size_t i = 0, groups;
+  if (r->width == 0) {
+    memset(out, 0, n * sizeof *out);
+    return;
   }
-  for (; i < n; i++, bit += width) out[i] = (uint32_t)(load_part(p + (bit >> 3), end) >> (bit & 7)) & mask;
+  for (; i < n && bit % (8 * r->width) != 0; i++, bit += r->width) out[i] = unpack_one(r, bit);
+  groups = (n - i) & ~(size_t)7;
+  if (groups > 0) r->kernels->unpack(r->packed + bit / 8, r->end, r->width, out + i, groups);
+  for (i += groups, bit += groups * r->width; i < n; i++, bit += r->width) out[i] = unpack_one(r, bit);
 }
 
 /* The old encoding puts the most significant bit first. */
@@ -88,7 +95,7 @@ static void take_literals(mst_rle_in *r, uint32_t *out, size_t n) {
   if (r->most_first) {
     for (i = 0; i < n; i++) out[i] = unpack_most_first(r, r->bit + i * r->width);
   } else {
-    mst_unpack_u32(r->packed, r->packed_end, r->bit, r->width, out, n);
+    unpack(r, out, n);
   }
   r->bit += (uint64_t)n * r->width;
   r->literals -= n;
@@ -112,6 +119,26 @@ bool mst_rle_in_u32(mst_rle_in *r, uint32_t *out, size_t n) {
   return true;
 }
 
+/* Levels of one or two bits, eight at a time: each ends up in a byte of its own. */
+static size_t unpack_bytes(const mst_rle_in *r, uint8_t *out, size_t n) {
+  const uint8_t *p = r->packed + r->bit / 8;
+  size_t i = 0;
+  uint64_t v;
+  if (r->most_first || r->width == 0 || r->bit % (8 * r->width) != 0) return 0;
+  for (; r->width == 1 && i + 8 <= n; i += 8, p++) {
+    v = (*p * UINT64_C(0x0101010101010101)) & UINT64_C(0x8040201008040201);
+    v = ((v + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 7) & UINT64_C(0x0101010101010101);
+    memcpy(out + i, &v, 8);
+  }
+  for (; r->width == 2 && i + 8 <= n; i += 8, p += 2) {
+    uint64_t b = mst_le16(p);
+    v = (b & 0xff) | (b & 0xff00) << 24;
+    v = (v | v << 6 | v << 12 | v << 18) & UINT64_C(0x0303030303030303);
+    memcpy(out + i, &v, 8);
+  }
+  return i;
+}
+
 bool mst_rle_in_u8(mst_rle_in *r, uint8_t *out, size_t n) {
   uint32_t some[256];
   size_t i, k;
@@ -122,9 +149,15 @@ bool mst_rle_in_u8(mst_rle_in *r, uint8_t *out, size_t n) {
       memset(out, (int)r->value, k);
       r->repeats -= k;
     } else {
-      k = (size_t)mst_min_u64(mst_min_u64(n, r->literals), sizeof some / sizeof some[0]);
-      take_literals(r, some, k);
-      for (i = 0; i < k; i++) out[i] = (uint8_t)some[i];
+      k = unpack_bytes(r, out, (size_t)mst_min_u64(n, r->literals));
+      r->bit += (uint64_t)k * r->width;
+      r->literals -= k;
+      if (k == 0) {
+        k = (size_t)mst_min_u64(mst_min_u64(n, r->literals), sizeof some / sizeof some[0]);
+        if (!r->most_first && r->width > 0 && r->width <= 2) k = mst_min_size(k, 8);
+        take_literals(r, some, k);
+        for (i = 0; i < k; i++) out[i] = (uint8_t)some[i];
+      }
     }
     out += k;
     n -= k;

@@ -4,9 +4,10 @@
 #ifndef MST_PARQUET_RLE_IN_H
 #define MST_PARQUET_RLE_IN_H
 
-#include "base/base.h"
+#include "parquet/kernels.h"
 
 typedef struct mst_rle_in {
+  const mst_pq_kernels *kernels;
   const uint8_t *at, *end; /* what is not begun            */
   unsigned width;          /* bits a value, 0 … 32         */
   uint64_t repeats;        /* left of an RLE run           */
@@ -18,8 +19,8 @@ typedef struct mst_rle_in {
   bool most_first;   /* the old BIT_PACKED           */
 } mst_rle_in;
 
-void mst_rle_in_begin(mst_rle_in *r, const uint8_t *data, size_t n, unsigned width);
-void mst_bit_packed_begin(mst_rle_in *r, const uint8_t *data, size_t n, unsigned width);
+void mst_rle_in_begin(mst_rle_in *r, const mst_pq_kernels *kernels, const uint8_t *data, size_t n, unsigned width);
+void mst_bit_packed_begin(mst_rle_in *r, const mst_pq_kernels *kernels, const uint8_t *data, size_t n, unsigned width);
 /* The next `n` values; false when there are not so many, or a run is broken. */
 bool mst_rle_in_u32(mst_rle_in *r, uint32_t *out, size_t n);
 bool mst_rle_in_u8(mst_rle_in *r, uint8_t *out, size_t n); /* width at most 8 */
@@ -31,8 +32,5 @@ void mst_set_bits(uint8_t *bits, size_t at, size_t n);
 /* How many of the next values are equal to one another without looking further than the open run, at most `n`; 0 when
  * the next run is bit-packed. They are consumed. */
 size_t mst_rle_in_equal(mst_rle_in *r, size_t n, uint32_t *value);
-
-/* n values of `width` bits from bit `bit` of p[0 … end), least significant first; never reads beyond `end`. */
-void mst_unpack_u32(const uint8_t *p, const uint8_t *end, uint64_t bit, unsigned width, uint32_t *out, size_t n);
 
 #endif

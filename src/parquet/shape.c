@@ -313,8 +313,8 @@ static mst_status add_field(walk *w, const struct ArrowSchema *field, const char
     return mst_fail(err, MST_E_LIMIT, "field \"%s\" nests deeper than %d levels", field->name, MST_SCHEMA_DEPTH_MAX);
   MST_TRY(mst_type_parse(field->format, &type, err));
   if (mst_type_children(&type) >= 0 && mst_type_children(&type) != field->n_children)
-    return mst_fail(err, MST_E_ARGUMENT, "field \"%s\" of Arrow format \"%s\" has %lld children", field->name, field->format,
-                    (long long)field->n_children);
+    return mst_fail(err, MST_E_ARGUMENT, "field \"%s\" of Arrow format \"%s\" has %lld children", field->name,
+                    field->format, (long long)field->n_children);
   if (type.kind == MST_KIND_NULL) nullable = true;
   MST_TRY(add_element(w, name, nullable ? MST_PQ_OPTIONAL : MST_PQ_REQUIRED, (uint32_t)field->n_children, err));
   last_element(w)->field_id = field_id(field);

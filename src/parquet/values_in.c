@@ -3,8 +3,8 @@
  * Owns: scratch inside an mst_values_in. May call: base, column. */
 #include "parquet/values_in.h"
 
-void mst_values_in_init(mst_values_in *v, const mst_allocator *mem) {
-  *v = (mst_values_in){0};
+void mst_values_in_init(mst_values_in *v, const mst_allocator *mem, const mst_pq_kernels *kernels) {
+  *v = (mst_values_in){.kernels = kernels};
   mst_block_init(&v->lengths, mem);
   mst_block_init(&v->prefixes, mem);
   mst_block_init(&v->last, mem);
@@ -48,19 +48,19 @@ static mst_status begin_rle_bools(mst_values_in *v, mst_error *err) {
   if (v->end - v->at < 4) return broken(v, "the page is too short", err);
   size = mst_le32(v->at);
   if (size > (size_t)(v->end - v->at) - 4) return broken(v, "the size is beyond the page", err);
-  mst_rle_in_begin(&v->indices, v->at + 4, size, 1);
+  mst_rle_in_begin(&v->indices, v->kernels, v->at + 4, size, 1);
   return MST_OK;
 }
 
 static mst_status begin_indices(mst_values_in *v, mst_error *err) {
   if (v->at == v->end) {
     /* A page of nulls may hold no indices at all. */
-    mst_rle_in_begin(&v->indices, v->at, 0, 0);
+    mst_rle_in_begin(&v->indices, v->kernels, v->at, 0, 0);
     return MST_OK;
   }
   if (*v->at > 32)
     return mst_fail(err, MST_E_CORRUPT, "dictionary indices of %u bits, 32 is the most", (unsigned)*v->at);
-  mst_rle_in_begin(&v->indices, v->at + 1, (size_t)(v->end - v->at) - 1, *v->at);
+  mst_rle_in_begin(&v->indices, v->kernels, v->at + 1, (size_t)(v->end - v->at) - 1, *v->at);
   return MST_OK;
 }
 

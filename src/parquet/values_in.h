@@ -10,6 +10,7 @@
 #include "parquet/rle_in.h"
 
 typedef struct mst_values_in {
+  const mst_pq_kernels *kernels;
   mst_pq_physical physical;
   uint32_t width; /* of a stored value of fixed width; 0: BOOLEAN, BYTE_ARRAY */
   int encoding;
@@ -25,7 +26,7 @@ typedef struct mst_values_in {
   mst_block last;       /* DELTA_BYTE_ARRAY: the value before                  */
 } mst_values_in;
 
-void mst_values_in_init(mst_values_in *v, const mst_allocator *mem);
+void mst_values_in_init(mst_values_in *v, const mst_allocator *mem, const mst_pq_kernels *kernels);
 void mst_values_in_free(mst_values_in *v);
 /* `n_values` is the most that the page can hold (its values and nulls). MST_E_CORRUPT and MST_E_UNSUPPORTED say why. */
 mst_status mst_values_in_begin(mst_values_in *v, mst_pq_physical physical, uint32_t width, int encoding,
