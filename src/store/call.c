@@ -120,20 +120,24 @@ static mst_go after_unclear(mst_call *c, mst_status status, const char *words) {
   return retry(c, status, c->policy->attempts_max, words);
 }
 
+/* Whether what came is worth a request of its own, and can be gone on with: then that was no failed attempt. */
+static bool goes_on(mst_call *c, uint64_t worth) {
+  if (!is_get(c) || c->range.gained < worth || c->resumptions >= RESUMPTIONS_MAX) return false;
+  c->resumptions++;
+  mst_ranged_break(&c->range);
+  return c->range.have > 0;
+}
+
 static mst_go after_break(mst_call *c) {
   const bool stalled = c->x.outcome == MST_OUTCOME_STALLED;
-  const mst_status status = stalled ? MST_E_TIMEOUT : MST_E_IO;
   char words[400];
-  if (is_get(c) && c->range.gained >= PROGRESS && c->resumptions++ < RESUMPTIONS_MAX) {
-    mst_ranged_break(&c->range);
-    return MST_GO_AGAIN;
-  }
-  if (stalled) c->stalls++;
   if (is_get(c) && c->range.have > 0)
     snprintf(words, sizeof words, "%s after %llu bytes: %s", stalled ? "the transfer stalled" : "the connection broke",
              (ull)c->range.have, c->x.trouble);
   else snprintf(words, sizeof words, "%s: %s", stalled ? "no answer" : "the connection broke", c->x.trouble);
-  return after_unclear(c, status, words);
+  if (goes_on(c, PROGRESS)) return MST_GO_AGAIN;
+  if (stalled) c->stalls++;
+  return after_unclear(c, stalled ? MST_E_TIMEOUT : MST_E_IO, words);
 }
 
 mst_go mst_call_fail(mst_call *c, mst_status status, const char *words, const char *hint) {
@@ -196,7 +200,7 @@ static mst_go after_get(mst_call *c) {
   if (c->x.reply.status != 200 && c->x.reply.status != 206) return after_bad_reply(c);
   if (mst_ranged_end(&c->range) == MST_RANGED_DONE) return finish_get(c);
   /* A server may give less than was asked for; what it gives must be something. */
-  if (c->range.gained > 0 && c->resumptions++ < RESUMPTIONS_MAX) return MST_GO_AGAIN;
+  if (goes_on(c, 1)) return MST_GO_AGAIN;
   return retry(c, MST_E_IO, c->policy->attempts_max, "the reply is shorter than its headers say");
 }
 

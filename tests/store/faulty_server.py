@@ -608,7 +608,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault.name == "grow" and self.command == "GET":
             data = data + b"more"
             condition = None
-        if fault.name in ("noetag", "facts"):
+        if fault.name in ("noetag", "facts", "cutbare", "shortbare"):
             headers = headers[1:] if fault.name == "facts" else []
             condition = None
         if fault.name == "drop" and self.command == "GET":
@@ -639,7 +639,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 first, last = first + 1, last + 1
             if fault.now("lietotal"):
                 total += 5
-            if fault.name == "short" and len(body) > 1000:
+            if fault.name in ("short", "shortbare") and len(body) > 1000:
                 body = body[:1000]
                 last = first + 999
             line = f"bytes {first}-{last}/{total}"
@@ -661,7 +661,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(status, body[:half], headers, length=len(body))
             time.sleep(0.02)
             self.hang_up(reset=fault.name == "reset")
-        if fault.name == "cutall":  # every reply breaks after 100 000 bytes
+        if fault.name in ("cutall", "cutbare"):  # every reply breaks after 100 000 bytes
             self.answer(status, body[:100000], headers, length=len(body))
             if len(body) > 100000:
                 time.sleep(0.02)

@@ -138,6 +138,17 @@ static void progress_is_not_counted_as_failure(void **state) {
   assert_in_range(r.requests, 15, 30);
 }
 
+/* Without a version to compare, nothing is joined to what came before: each attempt is for the whole range. */
+static void nothing_is_joined_blindly(void **state) {
+  faulty_read r;
+  (void)state;
+  assert_int_equal(get("fault.cutbare/data-300000", 0, 300000, &r), MST_E_IO);
+  assert_int_equal(r.requests, 4);
+  assert_int_equal(get("fault.cutbare/data-300000", 0, 90000, &r), MST_OK);
+  assert_int_equal(get("fault.shortbare/data-300000", 0, 90000, &r), MST_E_IO);
+  assert_int_equal(r.requests, 4);
+}
+
 static void suffix_and_whole_reads_resume_too(void **state) {
   faulty_read r = {.size = 200000, .from_end = true};
   (void)state;
@@ -593,6 +604,7 @@ int main(void) {
       cmocka_unit_test(it_only_reads),
       cmocka_unit_test(broken_bodies_go_on_at_their_byte),
       cmocka_unit_test(progress_is_not_counted_as_failure),
+      cmocka_unit_test(nothing_is_joined_blindly),
       cmocka_unit_test(suffix_and_whole_reads_resume_too),
       cmocka_unit_test(endless_trouble_ends),
       cmocka_unit_test(stalls_are_noticed),
