@@ -216,6 +216,7 @@ void exact_check_memory(drive *d) {
       drive_init(&copy, &a.allocator, d->format, d->name, d->data, d->size);
       copy.spacing = d->spacing;
       copy.options = d->options;
+      copy.recover = d->recover;
       copy.facts = json_incref(d->facts);
       mst_test_allocator_init(&a, n, persistent != 0);
       status = whole_life(&copy, &err);

@@ -349,6 +349,27 @@ static void broken_blocks_are_passed_over(void **state) {
   free(text);
 }
 
+static void failing_memory_hinders_no_recovery(void **state) {
+  exact e;
+  uint8_t *text = make_numbered_lines(60, &e);
+  size_t size;
+  uint8_t *data = wrap(WRAP_BGZF, text, e.size, 200, &size);
+  drive d;
+  mst_error err = {0};
+  (void)state;
+  data[size / 2] ^= 0x55;
+  drive_init(&d, NULL, &mst_format_text, "broken", data, size - 40);
+  d.spacing = 200;
+  d.recover = true;
+  exact_ok(drive_index(&d, NULL, 0, &err), &err);
+  assert_true(json_array_size(json_object_get(d.facts, "damage")) >= 1);
+  exact_check_memory(&d);
+  drive_free(&d);
+  free(data);
+  exact_free(&e);
+  free(text);
+}
+
 /* A rule that a record breaks costs that record. */
 static void broken_records_are_passed_over(void **state) {
   enum { READS = 3000 };
@@ -531,6 +552,7 @@ int main(void) {
       cmocka_unit_test(hostile_partials_are_refused),  cmocka_unit_test(hostile_parts_are_refused),
       cmocka_unit_test(wrong_queries_are_refused),     cmocka_unit_test(cut_objects_are_recovered),
       cmocka_unit_test(broken_blocks_are_passed_over), cmocka_unit_test(broken_records_are_passed_over),
+      cmocka_unit_test(failing_memory_hinders_no_recovery),
   };
   return cmocka_run_group_tests_name("records", tests, NULL, NULL);
 }
