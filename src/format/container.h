@@ -47,7 +47,8 @@ typedef struct mst_container_open {
   uint64_t spacing;        /* plain bytes between marks (scanning); 0: no marks                         */
   bool verify;             /* CRC and length of every member or frame that is decoded whole             */
   bool recover;            /* skip damage where the container allows it and note it                     */
-  uint64_t memory;         /* bytes that the decoder may hold; 0: 40 MiB. A zstd frame that wants more is MST_E_LIMIT */
+  uint64_t memory;         /* this machine's share of the budget; 0: 16 MiB. A zstd frame's window may take twice that
+                              and at least 8 MiB; a larger one is MST_E_LIMIT                           */
 } mst_container_open;
 
 typedef struct mst_container_ops {

@@ -6,7 +6,6 @@
 #include "format/container.h"
 
 #define CONTAINER_NOTES_MAX 64u
-#define CONTAINER_MEMORY    (40u << 20)
 
 /* The bytes that were fed and not used yet. */
 typedef struct container_input {

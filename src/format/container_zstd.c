@@ -3,7 +3,10 @@
 #include "codec/codec.h"
 #include "format/container_impl.h"
 
-#define OUT_BYTES (256u * 1024)
+#define OUT_BYTES      (256u * 1024)
+#define MEMORY_DEFAULT (16u << 20)
+/* What `zstd -19` writes is read whatever the budget. */
+#define WINDOW_LEAST (8u << 20)
 
 typedef enum zstd_phase { PHASE_HEAD, PHASE_SKIP, PHASE_BODY, PHASE_END } zstd_phase;
 
@@ -44,7 +47,7 @@ static void zstd_close(mst_container *base) {
 }
 
 static mst_status zstd_open(const mst_container_open *options, mst_container **out, mst_error *err) {
-  const uint64_t memory = options->memory > 0 ? options->memory : CONTAINER_MEMORY;
+  const uint64_t memory = options->memory > 0 ? mst_min_u64(options->memory, UINT64_MAX / 2) : MEMORY_DEFAULT;
   mst_status status = MST_OK;
   zstd_container *c = mst_alloc_zero(options->mem, 1, sizeof *c);
   if (c == NULL) return mst_fail_memory(err);
@@ -61,7 +64,7 @@ static mst_status zstd_open(const mst_container_open *options, mst_container **o
     c->plain_end = options->plain_end;
   }
   c->in.offset = c->begin;
-  MST_TRY(mst_zstd_new(c->mem, memory, &c->z, err));
+  MST_TRY(mst_zstd_new(c->mem, mst_max_u64(2 * memory, WINDOW_LEAST), &c->z, err));
   *out = &c->base;
 done:
   if (status != MST_OK) zstd_close(&c->base);

@@ -53,7 +53,8 @@ static mst_status open_container(inspect *n, mst_error *err) {
                                       .end = n->job->members[0].size,
                                       .size = n->job->members[0].size,
                                       .plain_end = UINT64_MAX,
-                                      .recover = n->job->recover};
+                                      .recover = n->job->recover,
+                                      .memory = n->job->memory};
   mst_status status;
   n->container_ops = mst_container_detect(n->input.data, n->input.size);
   status = check_name(n, err);

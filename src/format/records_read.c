@@ -102,7 +102,8 @@ static mst_status open_header(reading *r, mst_error *err) {
                                       .size = r->size,
                                       .from = &start,
                                       .plain_end = r->header_bytes,
-                                      .recover = r->job->recover};
+                                      .recover = r->job->recover,
+                                      .memory = r->job->memory};
   r->fed = 0;
   r->bound = mst_min_u64(r->size, r->setting.container == &mst_container_plain
                                       ? r->header_bytes
@@ -121,7 +122,8 @@ static mst_status open_body(reading *r, mst_error *err) {
                                       .from = &from,
                                       .plain_end = to_end ? UINT64_MAX : p->to.plain,
                                       .verify = true,
-                                      .recover = r->job->recover};
+                                      .recover = r->job->recover,
+                                      .memory = r->job->memory};
   mst_status status = r->setting.container->open(&options, &r->container, err);
   r->fed = p->at;
   r->at = from.plain;

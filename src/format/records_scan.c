@@ -492,7 +492,8 @@ static mst_status open_scan(mst_scan *s, mst_error *err) {
                                       .plain_end = UINT64_MAX,
                                       .spacing = s->job->spacing,
                                       .verify = true,
-                                      .recover = s->job->recover};
+                                      .recover = s->job->recover,
+                                      .memory = s->job->memory};
   mst_status status = s->setting.container->open(&options, &s->container, err);
   if (status == MST_OK) status = open_scanners(s, err);
   if (status == MST_OK && s->size == 0) status = s->setting.container->feed(s->container, &s->input, true, err);

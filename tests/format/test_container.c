@@ -640,16 +640,25 @@ static void memory_stays_small_whatever_the_object(void **state) {
 }
 
 static void a_frame_that_wants_more_memory_is_refused(void **state) {
-  uint8_t *plain = sample_plain(SAMPLE_ZEROS, 3 << 20, 1);
-  pass p = {.chunk = 1 << 30, .open = {.verify = true, .memory = 1 << 20}};
+  const size_t n_plain = 9 << 20;
+  uint8_t *plain = sample_plain(SAMPLE_ZEROS, n_plain, 1);
+  pass p = {.ops = &mst_container_zstd, .chunk = 1 << 30, .open = {.verify = true, .memory = 1 << 20}};
   (void)state;
-  p.data = make_frames(plain, 3 << 20, 3 << 20, &p.n);
-  p.ops = &mst_container_zstd;
+  ZSTD_CCtx *c = ZSTD_createCCtx();
+  uint8_t *frame = malloc(ZSTD_compressBound(n_plain));
+  ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, 24);
+  p.n = ZSTD_compress2(c, frame, ZSTD_compressBound(n_plain), plain, n_plain);
+  ZSTD_freeCCtx(c);
+  p.data = frame;
   outcome *o = run(&p);
   assert_int_equal(o->status, MST_E_LIMIT);
-  assert_non_null(strstr(o->err.message, "window of"));
+  assert_non_null(strstr(o->err.message, "window of 9"));
   outcome_free(o);
-  free((void *)(uintptr_t)p.data);
+  p.open.memory = 8 << 20;
+  o = run(&p);
+  expect_plain(o, plain, n_plain);
+  outcome_free(o);
+  free(frame);
   free(plain);
 }
 
