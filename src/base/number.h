@@ -13,15 +13,18 @@ bool mst_number_i64(const char *text, size_t n, int64_t *out);
 /* digits; false also when it does not fit. */
 bool mst_number_u64(const char *text, size_t n, uint64_t *out);
 
+/* The number that eight bytes 0 to 9 stand for, the first digit in the lowest byte. */
+static inline uint64_t mst_number_sum(uint64_t v) {
+  v = v * 10 + (v >> 8); /* pairs, then fours, then all */
+  v = ((v & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
+       (v >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >> 32;
+  return v & UINT32_MAX;
+}
 /* The value of eight digits, the first one in the lowest byte; false when one of the bytes is none. */
 static inline bool mst_number_eight(uint64_t v, uint64_t *value) {
   if ((((v + UINT64_C(0x4646464646464646)) | (v - UINT64_C(0x3030303030303030))) & UINT64_C(0x8080808080808080)) != 0)
     return false;
-  v -= UINT64_C(0x3030303030303030);
-  v = v * 10 + (v >> 8); /* pairs, then fours, then all */
-  v = ((v & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
-       (v >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >> 32;
-  *value = v & UINT32_MAX;
+  *value = mst_number_sum(v - UINT64_C(0x3030303030303030));
   return true;
 }
 /* The n digits, 1 to 7, at text, behind which at least 8 bytes may be read; false when one is none. */

@@ -63,5 +63,5 @@ void mst_block_take(mst_block *b, mst_bytes *out) {
   head->mem = b->mem != NULL ? *b->mem : (mst_allocator){0};
   head->own_mem = b->mem != NULL;
   *out = (mst_bytes){.data = b->data, .size = b->size, .owner = head};
-  mst_block_init(b, b->mem);
+  *b = (mst_block){.mem = b->mem, .usual = b->size};
 }

@@ -11,6 +11,7 @@ typedef struct mst_block {
   uint8_t *data;
   size_t size;
   size_t capacity;
+  size_t usual; /* size of the last block that was taken: what an empty one begins with */
   const mst_allocator *mem;
 } mst_block;
 
@@ -27,6 +28,7 @@ void mst_block_take(mst_block *b, mst_bytes *out);
 static inline mst_status mst_block_reserve(mst_block *b, size_t extra, mst_error *err) {
   if (b->capacity - b->size >= extra && b->data != NULL) return MST_OK;
   if (extra > SIZE_MAX / 4 - b->size) return mst_fail_memory(err);
+  if (b->data == NULL && extra < b->usual) return mst_block_grow(b, b->usual + b->usual / 16, err);
   return mst_block_grow(b, mst_max_size(b->size + extra, b->capacity + b->capacity / 2 + 64), err);
 }
 

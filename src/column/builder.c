@@ -303,9 +303,15 @@ done:
 }
 
 static size_t count_nulls(const uint8_t *valid, size_t n) {
-  size_t nulls = 0;
-  for (size_t i = 0; valid != NULL && i < n; i++) nulls += valid[i] == 0;
-  return nulls;
+  size_t set = 0, i = 0;
+  if (valid == NULL) return 0;
+  for (; n - i >= 8; i += 8) {
+    const uint64_t eight = mst_le64(valid + i);
+    /* one bit of each byte that is not 0, added up in the highest */
+    set += (size_t)((((((eight & 0x7f7f7f7f7f7f7f7f) + 0x7f7f7f7f7f7f7f7f) | eight) >> 7 & 0x0101010101010101) * 0x0101010101010101) >> 56);
+  }
+  for (; i < n; i++) set += valid[i] != 0;
+  return n - set;
 }
 
 mst_status mst_builder_values(mst_builder *b, const void *values, const uint8_t *valid, size_t n, mst_error *err) {
@@ -379,6 +385,31 @@ static mst_status too_wide(const mst_builder *b, mst_error *err) {
   return mst_fail(err, MST_E_LIMIT, "column \"%s\" outgrows 32-bit offsets in one batch", b->name);
 }
 
+mst_status mst_builder_texts(mst_builder *b, const uint8_t *bytes, const uint32_t *ends, const uint8_t *valid, size_t n,
+                             mst_error *err) {
+  mst_status status = MST_OK;
+  const size_t size = n > 0 ? ends[n - 1] : 0, nulls = count_nulls(valid, n);
+  const uint64_t base = b->values.size;
+  if (b->type.layout != MST_LAYOUT_OFFSETS32 && b->type.layout != MST_LAYOUT_OFFSETS64)
+    return wrong_kind(b, "a run of texts", err);
+  if (!wide_offsets(b) && base + size > INT32_MAX) return too_wide(b, err);
+  MST_TRY(reserve_offsets(b, n, err));
+  MST_TRY(mst_block_reserve(&b->values, size, err));
+  MST_TRY(put_valid_rows(b, valid, n, nulls, err));
+  MST_TRY(mst_block_put(&b->values, bytes, size, err));
+  if (wide_offsets(b)) {
+    for (size_t i = 0; i < n; i++) push_offset(b, base + ends[i]);
+  } else {
+    int32_t *to = (int32_t *)(void *)(b->offsets.data + b->offsets.size);
+    for (size_t i = 0; i < n; i++) to[i] = (int32_t)(base + ends[i]);
+    b->offsets.size += n * sizeof *to;
+  }
+  b->nulls += (int64_t)nulls;
+  b->length += (int64_t)n;
+done:
+  return status;
+}
+
 mst_status mst_builder_spans(mst_builder *b, const mst_span *items, size_t n, mst_error *err) {
   mst_status status = MST_OK;
   size_t size = 0, nulls = 0, i;
@@ -421,7 +452,13 @@ mst_status mst_builder_lists(mst_builder *b, const uint64_t *ends, const uint8_t
   if (n > 0 && !wide_offsets(b) && ends[n - 1] > INT32_MAX) return too_wide(b, err);
   MST_TRY(reserve_offsets(b, n, err));
   MST_TRY(put_valid_rows(b, valid, n, nulls, err));
-  for (size_t i = 0; i < n; i++) push_offset(b, ends[i]);
+  if (wide_offsets(b)) {
+    for (size_t i = 0; i < n; i++) push_offset(b, ends[i]);
+  } else {
+    int32_t *to = (int32_t *)(void *)(b->offsets.data + b->offsets.size);
+    for (size_t i = 0; i < n; i++) to[i] = (int32_t)ends[i];
+    b->offsets.size += n * sizeof *to;
+  }
   b->nulls += (int64_t)nulls;
   b->length += (int64_t)n;
 done:

@@ -120,6 +120,10 @@ typedef struct mst_span {
   size_t size;
 } mst_span;
 mst_status mst_builder_spans(mst_builder *b, const mst_span *items, size_t n, mst_error *err);
+/* Bulk: n texts that lie one behind the other in `bytes`: text i ends at `ends[i]`. `valid` as above; a null's text counts for
+ * nothing but should be empty. */
+mst_status mst_builder_texts(mst_builder *b, const uint8_t *bytes, const uint32_t *ends, const uint8_t *valid, size_t n,
+                             mst_error *err);
 /* Bulk: n lists whose items are in the child already: item i ends at the child's length `ends[i]`. `valid` as above. */
 mst_status mst_builder_lists(mst_builder *b, const uint64_t *ends, const uint8_t *valid, size_t n, mst_error *err);
 /* Bulk: n struct rows, none of them null, whose values are in the children already. */

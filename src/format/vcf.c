@@ -198,16 +198,23 @@ static mst_status begin_line(vcf_scanner *s, const uint8_t *data, size_t i, cons
   return MST_OK;
 }
 
-/* Tabs of the line under way, bits of the 64 bytes at data[base]. */
-static mst_status take_tabs(vcf_scanner *s, const uint8_t *data, size_t base, uint64_t mask, mst_error *err) {
-  for (; mask != 0 && !s->counted; mask = mst_mask_rest(mask)) {
-    const size_t at = base + mst_mask_first(mask);
-    s->tabs[s->n_tabs++] = (size_t)((int64_t)at - s->line);
-    if (s->n_tabs < MST_VCF_FIXED) continue;
-    const mst_status status = count_line(s, data, at, err);
-    if (status != MST_OK) return status;
+/* Tabs of the line under way: bits [from, to) of the mask, which stands for data[base], data[base + 1], … */
+static mst_status take_tabs(vcf_scanner *s, const uint8_t *data, size_t base, const uint64_t *mask, size_t from, size_t to,
+                            mst_error *err) {
+  while (!s->counted && from < to) {
+    uint64_t word = mask[from / 64] & ~mst_mask_low(from % 64);
+    for (; word != 0 && !s->counted; word = mst_mask_rest(word)) {
+      const size_t at = (from & ~(size_t)63) + mst_mask_first(word);
+      if (at >= to) return MST_OK;
+      s->tabs[s->n_tabs++] = (size_t)((int64_t)(base + at) - s->line);
+      if (s->n_tabs < MST_VCF_FIXED) continue;
+      const mst_status status = count_line(s, data, base + at, err);
+      if (status != MST_OK) return status;
+      from = at + 1;
+    }
+    if (!s->counted) from = (from & ~(size_t)63) + 64;
   }
-  s->n_tabs += mst_mask_count(mask);
+  if (s->counted) s->n_tabs += s->scan->count_bits(mask, from, to);
   return MST_OK;
 }
 
@@ -216,25 +223,24 @@ static mst_status feed_lines(vcf_scanner *s, const uint8_t *data, size_t i, size
                              size_t *used, bool *stopped, mst_error *err) {
   mst_status status = MST_OK;
   uint64_t tabs[MST_SCAN_WORDS(MST_SCAN_BATCH)], ends[MST_SCAN_WORDS(MST_SCAN_BATCH)];
+  size_t from = 0; /* of the line under way, from data[i] */
   *used = i;
   if (s->state == MST_VCF_LINE) MST_TRY(begin_line(s, data, i, stop, stopped, err));
   if (*stopped) return MST_OK;
   s->scan->mask2(data + i, n - i, '\t', '\n', tabs, ends);
   for (size_t w = 0; w < MST_SCAN_WORDS(n - i); w++) {
-    uint64_t left = tabs[w];
     for (uint64_t mask = ends[w]; mask != 0; mask = mst_mask_rest(mask)) {
-      const unsigned bit = mst_mask_first(mask);
-      const size_t end = i + 64 * w + bit;
-      MST_TRY(take_tabs(s, data, i + 64 * w, left & mst_mask_low(bit), err));
-      left &= ~mst_mask_low(bit);
-      MST_TRY(end_line(s, data, end, err));
-      *used = end + 1;
+      const size_t end = 64 * w + mst_mask_first(mask);
+      MST_TRY(take_tabs(s, data, i, tabs, from, end, err));
+      MST_TRY(end_line(s, data, i + end, err));
+      from = end + 1;
+      *used = i + from;
       if (*used == n) return MST_OK;
       MST_TRY(begin_line(s, data, *used, stop, stopped, err));
       if (*stopped) return MST_OK;
     }
-    MST_TRY(take_tabs(s, data, i + 64 * w, left, err));
   }
+  MST_TRY(take_tabs(s, data, i, tabs, from, n - i, err));
   *used = n;
 done:
   return status;

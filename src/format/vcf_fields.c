@@ -18,6 +18,7 @@ mst_status mst_vcf_field_init(mst_vcf_field *f, const mst_allocator *mem, const 
   if (strcmp(number, "0") == 0) f->kind = MST_VCF_FLAG;
   if (sample && f->kind == MST_VCF_FLAG) f->kind = MST_VCF_TEXT;
   f->list = f->kind != MST_VCF_FLAG && strcmp(number, "1") != 0;
+  f->packed = sample && f->kind == MST_VCF_TEXT && !f->list;
   return MST_OK;
 }
 
@@ -25,6 +26,8 @@ void mst_vcf_field_free(mst_vcf_field *f) {
   mst_free(f->mem, f->values);
   mst_free(f->mem, f->valid);
   mst_free(f->mem, f->spans);
+  mst_free(f->mem, f->bytes);
+  mst_free(f->mem, f->text_ends);
   mst_free(f->mem, f->ends);
   mst_free(f->mem, f->lists_valid);
 }
@@ -57,7 +60,8 @@ static mst_status room_for_values(mst_vcf_field *f, size_t more, mst_error *err)
   const size_t room = mst_max_size(f->n + more, f->room * 2);
   if (f->room - f->n >= more) return MST_OK;
   MST_TRY(grow(f->mem, (void **)&f->valid, room, 1, err));
-  if (f->kind == MST_VCF_TEXT) MST_TRY(grow(f->mem, (void **)&f->spans, room, sizeof *f->spans, err));
+  if (f->packed) MST_TRY(grow(f->mem, (void **)&f->text_ends, room, sizeof *f->text_ends, err));
+  else if (f->kind == MST_VCF_TEXT) MST_TRY(grow(f->mem, (void **)&f->spans, room, sizeof *f->spans, err));
   else MST_TRY(grow(f->mem, &f->values, room, 8, err));
   f->room = room;
 done:
@@ -79,10 +83,22 @@ mst_status mst_vcf_field_room(mst_vcf_field *f, size_t more, mst_error *err) {
   return f->list ? room_for_lists(f, more, err) : room_for_values(f, more, err);
 }
 
+mst_status mst_vcf_field_bytes(mst_vcf_field *f, size_t more, mst_error *err) {
+  mst_status status = MST_OK;
+  const size_t room = mst_max_size(f->n_bytes + more + 16, f->bytes_room * 2);
+  if (f->bytes_room >= f->n_bytes + more + 16) return MST_OK;
+  if (room > UINT32_MAX) return mst_fail(err, MST_E_LIMIT, "the samples of a few lines hold more than 4 GiB in one field");
+  MST_TRY(grow(f->mem, (void **)&f->bytes, room, 1, err));
+  f->bytes_room = room;
+done:
+  return status;
+}
+
 /* Room was made. */
 static inline void put_null(mst_vcf_field *f) {
   f->valid[f->n] = 0;
-  if (f->kind == MST_VCF_TEXT) f->spans[f->n] = (mst_span){0};
+  if (f->packed) f->text_ends[f->n] = (uint32_t)f->n_bytes;
+  else if (f->kind == MST_VCF_TEXT) f->spans[f->n] = (mst_span){0};
   else if (f->kind == MST_VCF_FLAG) ((uint8_t *)f->values)[f->n] = 0;
   else if (f->kind == MST_VCF_INTEGER && f->narrow) ((int32_t *)f->values)[f->n] = 0;
   else ((int64_t *)f->values)[f->n] = 0;
@@ -179,13 +195,14 @@ mst_status mst_vcf_field_flag(mst_vcf_field *f, bool there, mst_error *err) {
 mst_status mst_vcf_field_flush(mst_vcf_field *f, mst_error *err) {
   mst_status status = MST_OK;
   const uint64_t before = mst_builder_length(f->leaf);
-  if (f->kind == MST_VCF_TEXT) MST_TRY(mst_builder_spans(f->leaf, f->spans, f->n, err));
+  if (f->packed) MST_TRY(mst_builder_texts(f->leaf, f->bytes, f->text_ends, f->valid, f->n, err));
+  else if (f->kind == MST_VCF_TEXT) MST_TRY(mst_builder_spans(f->leaf, f->spans, f->n, err));
   else MST_TRY(mst_builder_values(f->leaf, f->values, f->kind == MST_VCF_FLAG ? NULL : f->valid, f->n, err));
   if (f->list) {
     for (size_t i = 0; i < f->n_lists; i++) f->ends[i] += before;
     MST_TRY(mst_builder_lists(f->lists, f->ends, f->lists_valid, f->n_lists, err));
   }
-  f->n = f->n_lists = 0;
+  f->n = f->n_lists = f->n_bytes = 0;
 done:
   return status;
 }

@@ -16,11 +16,15 @@ typedef struct mst_vcf_field {
   mst_vcf_kind kind;
   bool list;      /* more than one value where the header allows it */
   bool narrow;    /* integers of 32 bits                            */
+  bool packed;    /* texts lie in `bytes` (samples)                 */
   mst_builder *leaf, *lists; /* borrowed; lists: NULL when `list` is false */
   size_t n, room; /* values                                         */
   void *values;   /* int64, int32, double, or bytes of flags        */
   uint8_t *valid;
   mst_span *spans; /* texts                                          */
+  uint8_t *bytes;  /* packed texts, each with room for 16 bytes more  */
+  uint32_t *text_ends;
+  size_t n_bytes, bytes_room;
   size_t n_lists, lists_room;
   uint64_t *ends; /* in values gathered since the flush             */
   uint8_t *lists_valid;
@@ -36,6 +40,8 @@ void mst_vcf_field_use(mst_vcf_field *f, mst_builder *b);
 
 /* Room for `more` further values (or lists). */
 mst_status mst_vcf_field_room(mst_vcf_field *f, size_t more, mst_error *err);
+/* Room for packed texts of `more` further bytes. */
+mst_status mst_vcf_field_bytes(mst_vcf_field *f, size_t more, mst_error *err);
 mst_status mst_vcf_field_null(mst_vcf_field *f, mst_error *err);
 /* The text of the field in one line or sample; "." is null. `*fits` is false, and a null was added, when it is not of the type. */
 mst_status mst_vcf_field_add(mst_vcf_field *f, const uint8_t *text, size_t n, bool *fits, mst_error *err);
@@ -48,10 +54,9 @@ mst_status mst_vcf_field_flush(mst_vcf_field *f, mst_error *err);
 
 /* ---- samples: vcf_samples.c ------------------------------------------------------------------------------------ */
 
-/* One value of one sample. */
+/* One value of one sample, from where the samples' columns begin. */
 typedef struct mst_vcf_cell {
-  const uint8_t *text;
-  size_t size; /* 0: dropped, which is null */
+  uint32_t at, size; /* size 0: dropped, which is null */
 } mst_vcf_cell;
 
 /* What FORMAT names: the fields of each sample's column, in order; NULL: not wanted. */

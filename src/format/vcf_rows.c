@@ -135,7 +135,7 @@ static mst_status set_make(const mst_allocator *mem, const json_t *declared, con
     MST_TRY(mst_vcf_field_init(f, mem, row, sample, err));
     has_gt = has_gt || strcmp(f->id, "GT") == 0;
     if (!chosen(choice, f->id) || find_field(s, (const uint8_t *)f->id, f->id_size) != SIZE_MAX) continue;
-    if (sample && strcmp(f->id, "GT") == 0) *f = (mst_vcf_field){.mem = mem, .id = f->id, .id_size = 2, .kind = MST_VCF_TEXT};
+    if (sample && strcmp(f->id, "GT") == 0) *f = (mst_vcf_field){.mem = mem, .id = f->id, .id_size = 2, .kind = MST_VCF_TEXT, .narrow = true, .packed = true};
     mst_vcf_field_schema(f, &s->items[s->n], &s->schemas[s->n]);
     slot = hash_name((const uint8_t *)f->id, f->id_size) & (s->n_slots - 1);
     while (s->slots[slot] != 0) slot = (slot + 1) & (s->n_slots - 1);

@@ -305,6 +305,61 @@ static void calls_that_misfit_are_named(void **state) {
   json_decref(genotypes);
 }
 
+/* Samples of every shape against a naive reading of the same text. */
+static void samples_are_those_of_a_naive_reader(void **state) {
+  static const char *const texts[] = {".", "0/1", "0|1", "./.", "1", "10/11", "a-much-longer-genotype-than-usual"};
+  static const char *const lists[] = {".", "1", "1,2", "12,345", "1,2,3,4", "1234567", "12345678", "1234,567", "12,34567", ".,3", "4,.", "123456789", "-5,6", "1,22,333,4444", "0", "00,01"};
+  static const char *const numbers[] = {".", "0", "7", "42", "123", "1234567", "12345678", "2147483647", "-3", "+4"};
+  static const char *const reals[] = {".", "1.5", "3", "1e3"};
+  json_t *options = json("{\"genotypes\": true, \"info\": false, \"columns\": [\"genotypes\"]}");
+  uint64_t rng = 6;
+  (void)state;
+  for (int round = 0; round < 30; round++) {
+    const size_t samples = 1 + scan_random(&rng) % (round % 10 == 0 ? 700 : 9), lines = 1 + scan_random(&rng) % 5;
+    mst_buf text, want;
+    mst_buf_init(&text, NULL, SIZE_MAX / 2);
+    mst_buf_init(&want, NULL, SIZE_MAX / 2);
+    mst_buf_put_text(&text, "##fileformat=VCFv4.3\n##FORMAT=<ID=AD,Number=R,Type=Integer>\n##FORMAT=<ID=DP,Number=1,Type=Integer>\n"
+                            "##FORMAT=<ID=X,Number=1,Type=Float>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT", NULL);
+    for (size_t i = 0; i < samples; i++) mst_buf_printf(&text, NULL, "\tS%zu", i);
+    for (size_t l = 0; l < lines; l++) {
+      mst_buf cells[4]; /* AD, DP, X, GT: the schema's order */
+      for (int k = 0; k < 4; k++) mst_buf_init(&cells[k], NULL, SIZE_MAX / 2);
+      mst_buf_put_text(&text, "\n1\t5\t.\tA\tT\t.\t.\t.\tGT:AD:DP:X", NULL);
+      for (size_t i = 0; i < samples; i++) {
+        const char *shown[4] = {lists[scan_random(&rng) % 16], numbers[scan_random(&rng) % 10], reals[scan_random(&rng) % 4], texts[scan_random(&rng) % 7]};
+        const size_t given = scan_random(&rng) % 5 == 0 ? scan_random(&rng) % 4 : 3; /* how many follow GT */
+        mst_buf_printf(&text, NULL, "\t%s", shown[3]);
+        for (size_t k = 0; k < given; k++) mst_buf_printf(&text, NULL, ":%s", shown[k]);
+        for (size_t k = 0; k < 4; k++) {
+          const bool missing = (k < 3 && k >= given) || strcmp(shown[k], ".") == 0;
+          if (i > 0) mst_buf_put_text(&cells[k], ",", NULL);
+          if (missing) {
+            mst_buf_put_text(&cells[k], "~", NULL);
+          } else if (k == 0) {
+            mst_buf_put_text(&cells[k], "[", NULL);
+            for (char *copy = strdup(shown[k]), *rest = copy, *item; (item = strsep(&rest, ",")) != NULL || (free(copy), 0);)
+              mst_buf_printf(&cells[k], NULL, item > copy ? (item[0] == '.' ? ",~" : ",%ld") : (item[0] == '.' ? "~" : "%ld"), strtol(item, NULL, 10));
+            mst_buf_put_text(&cells[k], "]", NULL);
+          } else if (k == 1) {
+            mst_buf_printf(&cells[k], NULL, "%ld", strtol(shown[k], NULL, 10));
+          } else if (k == 2) {
+            mst_buf_printf(&cells[k], NULL, "%.17g", strtod(shown[k], NULL));
+          } else {
+            mst_buf_put_text(&cells[k], shown[k], NULL);
+          }
+        }
+      }
+      mst_buf_printf(&want, NULL, "{[%s],[%s],[%s],[%s]}\n", mst_buf_text(&cells[0]), mst_buf_text(&cells[1]), mst_buf_text(&cells[2]), mst_buf_text(&cells[3]));
+      for (int k = 0; k < 4; k++) mst_buf_free(&cells[k]);
+    }
+    check_rows(VCF, text.data, text.size, NULL, options, mst_buf_text(&want));
+    mst_buf_free(&text);
+    mst_buf_free(&want);
+  }
+  json_decref(options);
+}
+
 static void headers_without_fields_give_text(void **state) {
   static const char bare[] = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n1\t2\t.\tA\tC\t.\t.\tX=1;Y\n1\t3\t.\tA\tC\t.\t.\t.\n";
   json_t *genotypes = json("{\"genotypes\": true}");
@@ -358,6 +413,7 @@ int main(void) {
       cmocka_unit_test(calls_have_types),
       cmocka_unit_test(calls_can_be_chosen),
       cmocka_unit_test(calls_that_misfit_are_named),
+      cmocka_unit_test(samples_are_those_of_a_naive_reader),
       cmocka_unit_test(headers_without_fields_give_text),
       cmocka_unit_test(every_allocation_may_fail),
   };
