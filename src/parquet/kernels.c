@@ -264,9 +264,9 @@ static const mst_pq_kernels *fastest(void) { return __builtin_cpu_supports("avx2
 static const mst_pq_kernels *fastest(void) { return &portable; }
 #endif
 
+/* Where the byte kernels are asked to be plain, these are. */
 const mst_pq_kernels *mst_pq_kernels_best(void) {
-  const char *wish = getenv("MESETA_KERNELS");
-  return wish != NULL && strcmp(wish, portable.name) == 0 ? &portable : fastest();
+  return strcmp(mst_scan_best()->name, portable.name) == 0 ? &portable : fastest();
 }
 
 const mst_pq_kernels *mst_pq_kernels_find(const char *name) {
