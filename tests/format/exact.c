@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { BYTE_BY_BYTE_MAX = 20000 };
+
 void exact_add(exact *e, uint64_t start) {
   if ((e->n & (e->n + 1)) == 0) {
     e->starts = realloc(e->starts, (2 * e->n + 2) * sizeof *e->starts);
@@ -117,6 +119,14 @@ static void check_all(drive *d, const exact *e) {
   json_decref(part);
 }
 
+/* The same slices, given one byte at a time. */
+static void check_byte_by_byte(drive *d, const exact *e) {
+  if (d->size >= BYTE_BY_BYTE_MAX) return;
+  d->grain = 1;
+  exact_check_plan(d, e, &(mst_plan_query){.slices = 3});
+  d->grain = 0;
+}
+
 void exact_check(drive *d, const exact *e) {
   const uint64_t ns[] = {1, 2, 3, 7, 50, e->n + 3};
   const uint64_t ks[] = {1, 2, 7, e->n / 3 + 1, e->n + 1};
@@ -134,6 +144,7 @@ void exact_check(drive *d, const exact *e) {
     if (e->n / ks[i] <= 300) exact_check_plan(d, e, &by_records);
   }
   exact_check_plan(d, e, &(mst_plan_query){0});
+  check_byte_by_byte(d, e);
 }
 
 /* ---- cuts ------------------------------------------------------------------------------------------------------ */
@@ -171,7 +182,14 @@ void exact_check_cuts(drive *d, uint64_t seed, int rounds) {
   for (int i = 0; i < rounds; i++) {
     exact_ok(drive_inspect(d, &err), &err);
     mst_buf_clear(&other);
-    index_with_cuts(d, &seed, &other);
+    if (i == 0 && d->size < BYTE_BY_BYTE_MAX) {
+      d->grain = 1;
+      exact_ok(drive_index(d, NULL, 0, &err), &err);
+      exact_ok(drive_index_bytes(d, &other, &err), &err);
+      d->grain = 0;
+    } else {
+      index_with_cuts(d, &seed, &other);
+    }
     assert_int_equal(other.size, first.size);
     assert_memory_equal(other.data, first.data, first.size);
   }
