@@ -3,11 +3,13 @@
     python3 run_servers.py EXECUTABLE        exit status 0: passed, 77: nothing could be started, else failed
 
 Starts versitygw and MinIO by the scripts in ../shared/servers (or $MESETA_SHARED/servers) where they are built already,
-or can be within MESETA_SERVER_INSTALL_SECONDS (default 0: never built here). Where neither can run, moto[server] from
-the Python environment stands in. What ran and what did not is said."""
+or can be within MESETA_SERVER_INSTALL_SECONDS for both together (default 240; 0: never built here; what was compiled
+by then is kept for the next run). Where neither can run, moto[server] from the Python environment stands in. What ran
+and what did not is said."""
 
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +20,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHARED = pathlib.Path(os.environ.get("MESETA_SHARED", ROOT.parent / "shared"))
 CACHE = pathlib.Path(os.environ.get("MESETA_SERVERS", pathlib.Path.home() / ".cache/meseta-servers"))
-PATIENCE = float(os.environ.get("MESETA_SERVER_INSTALL_SECONDS", "0"))
+PATIENCE = float(os.environ.get("MESETA_SERVER_INSTALL_SECONDS", "240"))
+BEGAN = time.monotonic()
 
 
 def say(text):
@@ -31,17 +34,23 @@ def installed(script, binary):
         return False
     if (CACHE / "bin" / binary).exists():
         return True
-    if PATIENCE <= 0:
-        say(f"{binary}: not built (set MESETA_SERVER_INSTALL_SECONDS to let this run build it)")
+    left = PATIENCE - (time.monotonic() - BEGAN)
+    if left <= 0:
+        say(f"{binary}: not built (MESETA_SERVER_INSTALL_SECONDS={PATIENCE:g} leaves no time for it)")
         return False
+    say(f"{binary}: building, for {left:.0f} s at most")
+    build = subprocess.Popen(
+        [script, "install"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
-        subprocess.run(
-            [script, "install"], check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-    except (subprocess.SubprocessError, OSError) as error:
-        say(f"{binary}: not built within {PATIENCE:g} s ({error.__class__.__name__})")
-        return False
-    return True
+        done = build.wait(timeout=left) == 0
+    except subprocess.TimeoutExpired:
+        done = False
+        os.killpg(build.pid, signal.SIGTERM)
+        build.wait()
+    if not done:
+        say(f"{binary}: could not be built within {PATIENCE:g} s")
+    return done
 
 
 def clean_environment():
