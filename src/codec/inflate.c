@@ -38,6 +38,7 @@ void mst_inflate_begin(mst_inflate *z, unsigned skip, const uint8_t *window, siz
   if (n > 0) memcpy(z->buffer, window, n);
   z->out = z->taken = z->buffer + n;
   z->plain = 0;
+  z->most = UINT64_MAX;
   z->tracked = UINT64_MAX;
   z->n_references = 0;
   z->n_stash = 0;
@@ -180,8 +181,10 @@ static codes_end copy_stored(mst_inflate *z, inflate_input *in, const uint8_t *o
 
 /* Decodes from contiguous input; INPUT leaves what makes no whole symbol or head. */
 static mst_inflate_state decode(mst_inflate *z, inflate_input *in, uint64_t stop_at) {
-  uint8_t *const out_end = z->buffer + BUFFER_BYTES;
+  uint8_t *const buffer_end = z->buffer + BUFFER_BYTES;
   for (;;) {
+    const uint64_t left = z->most > z->plain ? z->most - z->plain : 0;
+    uint8_t *const out_end = z->out < buffer_end && left < (uint64_t)(buffer_end - z->out) ? z->out + left : buffer_end;
     codes_end end;
     if (z->step == STEP_HEAD) {
       if (z->plain >= stop_at && !z->stopped) {
@@ -283,6 +286,8 @@ size_t mst_inflate_take(mst_inflate *z, const uint8_t **data) {
   return n;
 }
 
+void mst_inflate_until(mst_inflate *z, uint64_t plain) { z->most = plain; }
+
 uint64_t mst_inflate_plain(const mst_inflate *z) { return z->plain; }
 uint64_t mst_inflate_bit(const mst_inflate *z) { return z->consumed * 8 + z->skip; }
 
@@ -309,9 +314,15 @@ void mst_inflate_prune(const mst_inflate *z, uint8_t *window, size_t n) {
   if (behind < MST_INFLATE_WINDOW && z->step != STEP_END)
     memset(end - (MST_INFLATE_WINDOW - behind), 0xff, MST_INFLATE_WINDOW - (size_t)behind);
   for (size_t i = 0; i < z->n_references; i++) {
-    const inflate_reference *r = &z->references[i];
-    uint8_t *mask = end - r->back - 1;
-    for (uint32_t k = 0; k < r->size; k++) mask[k] = 0xff;
+    const size_t back = z->references[i].back + 1u, size = mst_min_size(z->references[i].size, back);
+    uint8_t *mask = end - back;
+    if (size < 8) {
+      for (size_t k = 0; k < size; k++) mask[k] = 0xff;
+    } else {
+      /* Eight at a time, the last ones twice. */
+      for (size_t k = 0; k < size - 8; k += 8) memset(mask + k, 0xff, 8);
+      memset(mask + size - 8, 0xff, 8);
+    }
   }
   for (size_t i = 0; i < n; i++) window[i] &= (end - n)[i];
 }

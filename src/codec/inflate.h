@@ -35,6 +35,9 @@ void mst_inflate_begin(mst_inflate *z, unsigned skip, const uint8_t *window, siz
 mst_status mst_inflate_run(mst_inflate *z, const uint8_t **in, const uint8_t *end, uint64_t stop_at,
                            mst_inflate_state *state, mst_error *err);
 
+/* No more is wanted than up to plain offset `plain`: there, or a match behind it, run stops with FULL. */
+void mst_inflate_until(mst_inflate *z, uint64_t plain);
+
 /* The plain bytes that were not taken yet; valid until the next run or begin. */
 size_t mst_inflate_take(mst_inflate *z, const uint8_t **data);
 uint64_t mst_inflate_plain(const mst_inflate *z); /* plain bytes since begin */

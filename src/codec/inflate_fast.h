@@ -61,8 +61,11 @@ FAST_INLINE void FAST_NAME(drop)(fast_state *s, uint64_t entry) {
 FAST_INLINE bool FAST_NAME(match)(mst_inflate *z, fast_state *s, uint64_t length, uint64_t distance, unsigned how) {
   if ((how & YOUNG) && UNLIKELY(distance > (uint64_t)(s->out - z->begin))) return length == 0;
   if (how & TRACKING) {
-    const uint64_t since = z->plain + (uint64_t)(s->out - z->out) - z->tracked;
-    if (distance > since && length > 0) track(z, distance - since, length);
+    /* Written whether or not it counts: most matches do at first, few at the end, and none can be foreseen. */
+    const uint64_t since = (uint64_t)(s->out - s->tracked);
+    s->reference->back = (uint16_t)(distance - since - 1);
+    s->reference->size = (uint16_t)length;
+    s->reference += (distance > since) & (length > 0);
   }
   s->out = FAST_NAME(copy_match)(s->out, length, distance);
   return true;
@@ -162,8 +165,12 @@ far:
 }
 
 FAST_INLINE codes_end FAST_NAME(fast_loop)(mst_inflate *z, inflate_input *input, uint8_t *out_end, unsigned how) {
-  fast_state s = {
-      .in = input->at + 1, .out = z->out, .bits = (uint64_t)*input->at >> input->skip, .n = 8 - input->skip};
+  fast_state s = {.in = input->at + 1,
+                  .out = z->out,
+                  .bits = (uint64_t)*input->at >> input->skip,
+                  .n = 8 - input->skip,
+                  .tracked = how & TRACKING ? z->out - (z->plain - z->tracked) : NULL,
+                  .reference = z->references + z->n_references};
   const codes_end end = FAST_NAME(turns)(z, &s, input->end - INPUT_SLACK, out_end, how);
   /* Whole bytes go back; the rest of a byte is told by `skip`. */
   s.n &= 63;
@@ -174,6 +181,7 @@ FAST_INLINE codes_end FAST_NAME(fast_loop)(mst_inflate *z, inflate_input *input,
   input->skip = s.n > 0 ? 8 - (unsigned)s.n : 0;
   z->plain += (uint64_t)(s.out - z->out);
   z->out = s.out;
+  z->n_references = (size_t)(s.reference - z->references);
   return end;
 }
 

@@ -32,12 +32,6 @@ ALWAYS_INLINE uint32_t extra_bits(uint64_t bits, uint64_t total, uint64_t code) 
 /* The length or distance of an entry whose code begins at the lowest bit. */
 ALWAYS_INLINE uint32_t entry_value(uint32_t e, uint64_t bits) { return (e >> 16) + extra_bits(bits, e, e >> 8 & 0xf); }
 
-static void track(mst_inflate *z, uint64_t back, uint64_t length) {
-  inflate_reference *r = &z->references[z->n_references++];
-  r->back = (uint16_t)(back - 1);
-  r->size = (uint16_t)(length < back ? length : back);
-}
-
 /* Repeats the `distance` (1-31) bytes before `out`; writes up to 32 bytes more than `length`. The bytes were stored a
  * moment ago, in pieces: looking at them one by one is faster than a wide load that has to wait for all of these
  * stores. */
@@ -65,6 +59,8 @@ typedef struct fast_state {
   uint8_t *out;
   uint64_t bits;
   uint64_t n; /* bits in `bits`; only its low 6 bits count. Above them `bits` holds what is in front of `in`, too */
+  const uint8_t *tracked;       /* the tracked place                    */
+  inflate_reference *reference; /* where the next one is noted          */
 } fast_state;
 
 /* What one loop may take for granted. */
@@ -150,7 +146,8 @@ static codes_end careful_match(mst_inflate *z, inflate_input *in, uint64_t bits,
     return CODES_BROKEN;
   }
   if (z->tracked != UINT64_MAX && z->plain - z->tracked < distance)
-    track(z, distance - (z->plain - z->tracked), length);
+    z->references[z->n_references++] = (inflate_reference){
+        .back = (uint16_t)(distance - (z->plain - z->tracked) - 1), .size = (uint16_t)length};
   drop(in, used);
   for (uint32_t i = 0; i < length; i++) z->out[i] = (z->out - distance)[i];
   z->out += length;

@@ -14,11 +14,11 @@
 /* More than any block's head needs (3 + 14 + 19 * 3 + 320 * 14 bits). */
 #define STASH_BYTES 2048u
 /* In front of a tracked place lie 32768 bytes, and 32768 behind it may hold matches of 3 bytes that refer to them. */
-#define REFERENCES_MAX (MST_INFLATE_WINDOW / 3 + 2)
+#define REFERENCES_MAX (MST_INFLATE_WINDOW / 3 + 4)
 
 typedef enum inflate_step { STEP_HEAD, STEP_STORED, STEP_CODES, STEP_END } inflate_step;
 
-/* `size` bytes that begin `back` bytes before the tracked place. */
+/* `size` bytes from `back` + 1 bytes before the tracked place on, as far as they lie before it. */
 typedef struct inflate_reference {
   uint16_t back, size;
 } inflate_reference;
@@ -44,6 +44,7 @@ struct mst_inflate {
   uint8_t *begin; /* of the history in `buffer`                */
   uint8_t *out, *taken;
   uint64_t plain;   /* plain offset of `out`                     */
+  uint64_t most;    /* decode no farther           */
   uint64_t tracked; /* plain offset; UINT64_MAX: nothing is tracked */
   size_t n_references;
   size_t n_stash;

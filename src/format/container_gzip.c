@@ -320,6 +320,7 @@ static mst_status read_body(gzip_container *c, bool *wait, mst_container_state *
   go_on(c);
   if (c->phase != PHASE_BODY) return MST_OK;
   const uint64_t stop = mst_min_u64(c->next_mark, c->retry_at);
+  if (c->plain_end != UINT64_MAX) mst_inflate_until(c->z, c->plain_end - c->body_plain);
   const mst_status status =
       mst_inflate_run(c->z, &at, c->in.end, stop == UINT64_MAX ? stop : stop - c->body_plain, &c->after, &cause);
   mst_input_use(&c->in, (size_t)(at - c->in.at));
