@@ -122,7 +122,8 @@ const uint8_t *mst_view_bytes(const mst_view *v, int64_t i, size_t *n) {
   }
   range_at(v, i, v->type.layout == MST_LAYOUT_OFFSETS64, &first, &end);
   *n = (size_t)(end - first);
-  return (const uint8_t *)v->values + first;
+  /* A column of empty values may have no buffer. */
+  return v->values == NULL ? (const uint8_t *)"" : (const uint8_t *)v->values + first;
 }
 
 void mst_view_list(const mst_view *v, int64_t i, int64_t *first, int64_t *count) {
