@@ -63,7 +63,7 @@ def clean_environment():
 
 
 def run_suite(name, executable, settings):
-    env = dict(clean_environment(), **settings, MESETA_TEST_STORE="s3://conformance")
+    env = dict(clean_environment(), **settings, MESETA_TEST_STORE_URL="s3://conformance")
     say(f"over {name}")
     return subprocess.run([executable], env=env, timeout=600).returncode
 
