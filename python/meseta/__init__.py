@@ -9,8 +9,6 @@ r"""meseta: index raw files in object stores once, cut them into lazy slices for
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import _meseta
 from .errors import (
     ArgumentError,
@@ -31,6 +29,10 @@ from .errors import (
 from .slice import Slice
 from .source import Source, glob, open
 from .stream import Batch, Schema, Stream
+
+TYPE_CHECKING = False  # so that importing the package does not import typing
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "ArgumentError",

@@ -153,6 +153,7 @@ cdef extern from "interrupt.h":
     ctypedef struct mst_py_job:
         void (*run)(void *) noexcept nogil
         void *arg
+    bint mst_py_hears_signals()
     void mst_py_progress(void *, uint64_t, uint64_t) noexcept nogil
     int mst_py_run(mst_py_job *, mst_cancel *, int, PyObject *) except -1
 
@@ -163,4 +164,13 @@ cdef extern from "arrow.h":
     bint mst_py_batches_add(mst_py_batches *, ArrowArray *)
     void mst_py_batches_free(mst_py_batches *)
     void mst_py_batches_stream(mst_py_batches *, ArrowArrayStream *)
-    bint mst_py_guard_stream(ArrowArrayStream *, mst_cancel *, unsigned long, ArrowArrayStream *)
+    bint mst_py_guard_stream(ArrowArrayStream *, mst_cancel *, ArrowArrayStream *)
+
+cdef extern from "pages.h":
+    void mst_py_large_pages(char *, size_t)
+
+cdef extern from "Python.h":
+    # With references counted by hand, for bytes that grow.
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
+    int resize_bytes "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
+    void drop "Py_XDECREF"(PyObject *)

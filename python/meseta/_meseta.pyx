@@ -4,14 +4,13 @@
 Policy lives in the .py files.
 """
 
-import json as _json
-import threading as _threading
+from _thread import allocate_lock as _lock
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset, strlen
 
@@ -67,7 +66,11 @@ cdef object _take_bytes(mst_bytes *b):
 
 cdef object _take_json(mst_bytes *b):
     text = _take_bytes(b)
-    return _json.loads(text) if text else None
+    if not text:
+        return None
+    import json  # here, so that importing the package does not
+
+    return json.loads(text)
 
 
 # ---- calls -----------------------------------------------------------------------------------------------------------
@@ -99,6 +102,7 @@ cdef struct Call:
     ArrowArray *array
     ArrowSchema *schema
     Found *found
+    Fill *fill
     mst_bytes out
     mst_source *source_out
     mst_plan *plan_out
@@ -137,7 +141,7 @@ cdef int _end(Call *c, object progress=None) except -1:
             c.verify_options.progress = mst_py_progress
             c.verify_options.progress_arg = &job
     try:
-        mst_py_run(&job, c.cancel, _in_main_thread(), NULL if progress is None else <PyObject *>progress)
+        mst_py_run(&job, c.cancel, mst_py_hears_signals(), NULL if progress is None else <PyObject *>progress)
         if c.status != MST_OK:
             raise _error(c.status, &c.err)
     except BaseException:
@@ -149,10 +153,6 @@ cdef int _end(Call *c, object progress=None) except -1:
     finally:
         mst_cancel_unref(own)
     return 0
-
-
-cdef bint _in_main_thread():
-    return _threading.get_ident() == _threading.main_thread().ident
 
 
 # ---- context and storage options -------------------------------------------------------------------------------------
@@ -471,7 +471,6 @@ cdef class Source:
         cdef bytes region_b = None if region is None else _utf8(region)
         cdef bytes where_b = None if where is None else _utf8(where)
         cdef bytes options_b = _utf8(options) if options else None
-        cdef size_t i = 0
         memset(&q, 0, sizeof(q))
         q.struct_size = sizeof(q)
         q.slices = n
@@ -501,8 +500,43 @@ cdef class Source:
 cdef mst_status _describe(Call *c) noexcept nogil:
     return mst_slice_describe(c.slice, &c.out, c.cancel, &c.err)
 
-cdef mst_status _read(Call *c) noexcept nogil:
-    return mst_slice_read(c.slice, c.read_options, &c.out, c.cancel, &c.err)
+cdef struct Fill:
+    # A whole slice on its way into one bytes object.
+    mst_reader *reader
+    mst_bytes piece
+    size_t used  # of the piece
+    char *to
+    size_t size
+    size_t room
+    bint ended
+
+
+cdef mst_status _fill(Call *c) noexcept nogil:
+    """Reads on until the room is full or the slice ends."""
+    cdef Fill *f = c.fill
+    cdef size_t n
+    cdef mst_status status
+    if f.reader == NULL:
+        status = mst_slice_open(c.slice, c.read_options, &f.reader, c.cancel, &c.err)
+        if status != MST_OK:
+            return status
+    while True:
+        if f.used == f.piece.size:
+            mst_bytes_release(&f.piece)
+            f.used = 0
+            status = mst_reader_next(f.reader, &f.piece, &c.err)
+            if status != MST_OK:
+                return status
+            f.ended = f.piece.size == 0
+            if f.ended:
+                return MST_OK
+        if f.size == f.room:
+            return MST_OK
+        n = min(f.piece.size - f.used, f.room - f.size)
+        memcpy(f.to + f.size, f.piece.data + f.used, n)
+        f.size += n
+        f.used += n
+
 
 cdef mst_status _read_from(Call *c) noexcept nogil:
     return mst_slice_open(c.slice, c.read_options, &c.reader_out, c.cancel, &c.err)
@@ -573,16 +607,43 @@ cdef class Slice:
 
     def read(self, header, recover):
         cdef Call c
+        cdef Fill f
         cdef mst_read_options o
+        cdef PyObject *found = NULL
+        cdef uint64_t told = mst_slice_get_bytes(self.slice)
         memset(&o, 0, sizeof(o))
         o.struct_size = sizeof(o)
         o.header = header
         o.recover = recover
-        _begin(&c, _read)
-        c.slice = self.slice
-        c.read_options = &o
-        _end(&c)
-        return _take_bytes(&c.out)
+        memset(&f, 0, sizeof(f))
+        f.room = told if told <= FIRST_ROOM_MAX else FIRST_ROOM  # a slice's own word is believed so far
+        cdef mst_cancel *cancel = mst_cancel_new(NULL)
+        if cancel == NULL:
+            raise MemoryError
+        try:
+            found = new_bytes(NULL, <Py_ssize_t>f.room)
+            while True:
+                f.to = PyBytes_AS_STRING(<object>found)
+                mst_py_large_pages(f.to, f.room)
+                _begin(&c, _fill)
+                c.slice = self.slice
+                c.read_options = &o
+                c.cancel = cancel
+                c.fill = &f
+                _end(&c)
+                if f.ended:
+                    break
+                f.room = 2 * f.room + FIRST_ROOM
+                resize_bytes(&found, <Py_ssize_t>f.room)
+            if f.size < f.room:
+                resize_bytes(&found, <Py_ssize_t>f.size)
+            return <object>found
+        finally:
+            drop(found)
+            mst_bytes_release(&f.piece)
+            with nogil:
+                mst_reader_free(f.reader)
+                mst_cancel_unref(cancel)
 
     def reader(self, header, recover):
         cdef Call c
@@ -619,6 +680,11 @@ cdef class Slice:
         return s
 
 
+cdef enum:
+    FIRST_ROOM = 1 << 18
+    FIRST_ROOM_MAX = 1 << 28
+
+
 cdef object _failure(object error):
     """What later calls on the same reader raise: it has lost its place."""
     return error if isinstance(error, Error) else CancelledError("an earlier call was interrupted; begin again")
@@ -633,7 +699,7 @@ cdef class Reader:
     cdef object failure
 
     def __cinit__(self):
-        self.lock = _threading.Lock()
+        self.lock = _lock()
         self.cancel = mst_cancel_new(NULL)
         if self.cancel == NULL:
             raise MemoryError
@@ -807,7 +873,7 @@ cdef class Stream:
     cdef bint ended
 
     def __cinit__(self):
-        self.lock = _threading.Lock()
+        self.lock = _lock()
         self.cancel = mst_cancel_new(NULL)
         if self.cancel == NULL:
             raise MemoryError
@@ -905,7 +971,7 @@ cdef class Stream:
         self._take()
         try:
             s = <ArrowArrayStream *>_room(sizeof(ArrowArrayStream))
-            if not mst_py_guard_stream(&self.stream, self.cancel, _threading.main_thread().ident, s):
+            if not mst_py_guard_stream(&self.stream, self.cancel, s):
                 free(s)
                 raise MemoryError
             return PyCapsule_New(s, "arrow_array_stream", _drop_stream)

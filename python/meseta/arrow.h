@@ -143,7 +143,6 @@ static void mst_py_batches_stream(mst_py_batches *b, struct ArrowArrayStream *ou
 typedef struct mst_py_guard {
   struct ArrowArrayStream inner;
   mst_cancel *cancel;
-  unsigned long main_thread; /* the interpreter's name of the thread that hears of signals */
   bool interrupted;
 } mst_py_guard;
 
@@ -178,7 +177,7 @@ static int mst_py_guard_next(struct ArrowArrayStream *s, struct ArrowArray *out)
   mst_py_job job = {.run = mst_py_step_run, .arg = &step};
   const bool held = PyGILState_Check();
   PyThreadState *thread = held ? PyEval_SaveThread() : NULL;
-  if (PyThread_get_thread_ident() != g->main_thread || mst_py_start(&job) != 0) {
+  if (!mst_py_hears_signals() || mst_py_start(&job) != 0) {
     mst_py_step_run(&step);
   } else {
     bool ended = false;
@@ -215,13 +214,11 @@ static void mst_py_guard_release(struct ArrowArrayStream *s) {
 }
 
 /* Moves `inner` into `out`; false when there is no memory. */
-static bool mst_py_guard_stream(struct ArrowArrayStream *inner, mst_cancel *cancel, unsigned long main_thread,
-                                struct ArrowArrayStream *out) {
+static bool mst_py_guard_stream(struct ArrowArrayStream *inner, mst_cancel *cancel, struct ArrowArrayStream *out) {
   mst_py_guard *g = (mst_py_guard *)calloc(1, sizeof *g);
   if (g == NULL) return false;
   g->inner = *inner;
   g->cancel = mst_cancel_ref(cancel);
-  g->main_thread = main_thread;
   memset(inner, 0, sizeof *inner);
   *out = (struct ArrowArrayStream){.get_schema = mst_py_guard_schema,
                                    .get_next = mst_py_guard_next,

@@ -15,7 +15,10 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MST_PY_LOOK_MS 20 /* how often signals are looked at that another thread of the process caught */
 
@@ -29,6 +32,10 @@ typedef struct mst_py_job {
   atomic_uint_least64_t done;
   atomic_uint_least64_t total;
 } mst_py_job;
+
+/* Whether this is the main thread. After a fork that is the thread that forked, for the system and the interpreter
+ * alike. */
+static bool mst_py_hears_signals(void) { return (pid_t)syscall(SYS_gettid) == getpid(); }
 
 static void *mst_py_thread(void *p) {
   mst_py_job *job = (mst_py_job *)p;

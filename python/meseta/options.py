@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import operator
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from .errors import ArgumentError
+
+TYPE_CHECKING = False  # so that importing the package does not import typing
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 __all__ = ["count", "flag", "json_text", "pairs", "size", "text", "url"]
 
@@ -42,6 +43,8 @@ def flag(value: object, what: str) -> bool:
 
 def count(value: object, what: str, most: int = _MAX) -> int:
     """A whole number above 0; 0 for None."""
+    import operator
+
     if value is None:
         return 0
     try:
@@ -74,6 +77,8 @@ def size(value: object, what: str) -> int:
 
 
 def _flatten(options: Mapping[Any, Any], prefix: str) -> list[tuple[str, str]]:
+    from collections.abc import Mapping
+
     found: list[tuple[str, str]] = []
     for key, value in options.items():
         if not isinstance(key, str):
@@ -98,6 +103,8 @@ def _flatten(options: Mapping[Any, Any], prefix: str) -> list[tuple[str, str]]:
 
 def pairs(options: object) -> list[tuple[str, str]]:
     """Storage options, nested ones (``client_kwargs``) by dotted names; None values are left out."""
+    from collections.abc import Mapping
+
     if options is None:
         return []
     if not isinstance(options, Mapping):
@@ -107,6 +114,8 @@ def pairs(options: object) -> list[tuple[str, str]]:
 
 def _plain(value: Any) -> Any:
     """What json cannot print itself but has a plain form: NumPy's numbers, sequences, mappings."""
+    from collections.abc import Mapping
+
     if isinstance(value, Mapping):
         return dict(value)
     if hasattr(value, "tolist"):
@@ -118,6 +127,8 @@ def _plain(value: Any) -> Any:
 
 def json_text(options: Mapping[str, Any]) -> str:
     """JSON text of the options that are not None, "" for none."""
+    import json
+
     given = {key: value for key, value in options.items() if value is not None}
     try:
         return json.dumps(given, default=_plain, allow_nan=False) if given else ""

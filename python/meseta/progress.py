@@ -1,16 +1,19 @@
-"""Progress for a person: a function of two numbers, or a bar as tqdm makes them."""
+"""_Progress for a person: a function of two numbers, or a bar as tqdm makes them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from .errors import ArgumentError
 
-__all__ = ["Progress", "bar"]
+TYPE_CHECKING = False  # so that importing the package does not import typing
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-Progress = Callable[[int, int], object]
+    _Progress = Callable[[int, int], object]
+
+__all__ = ["bar"]
 
 
 class _Bar:
@@ -46,7 +49,7 @@ class _Line:
             sys.stderr.flush()
 
 
-def bar(wanted: Any, what: str) -> Progress | None:
+def bar(wanted: Any, what: str) -> _Progress | None:
     """The callback that `wanted` stands for: None or False, True, a function, or a bar."""
     if wanted is None or wanted is False:
         return None
@@ -60,5 +63,5 @@ def bar(wanted: Any, what: str) -> Progress | None:
         return _Bar(wanted, own=False)
     if not callable(wanted):
         raise ArgumentError(f"progress must be True, a function of (done, total) or a tqdm bar, not {wanted!r}")
-    found: Progress = wanted
+    found: _Progress = wanted
     return found

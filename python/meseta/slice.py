@@ -5,15 +5,17 @@ from __future__ import annotations
 import builtins
 import io
 import os
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from . import _meseta
 from .errors import ArgumentError
 from .options import flag, json_text, pairs
 from .stream import Stream
 
+TYPE_CHECKING = False  # so that importing the package does not import typing
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
     import numpy as _numpy  # type: ignore[import,unused-ignore]
     import pandas as _pandas  # type: ignore[import,unused-ignore]
     import polars as _polars  # type: ignore[import,unused-ignore]
@@ -210,11 +212,18 @@ class Slice:
         >>> list(meseta.open(folder / "genes.fa").slices(2)[0].lines())
         ['>one', 'ACGTACGT']
         """
-        with self.open(header=header) as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
-                yield line.decode(encoding, errors)
+        reader = self._native.reader(flag(header, "header"), False)
+        begun: list[builtins.bytes] = []  # of a line whose end was not seen yet
+        while piece := reader.next():
+            data = piece.tobytes()
+            cut = data.rfind(b"\n") + 1
+            if cut > 0:
+                yield from _split(b"".join([*begun, data[:cut]]), encoding, errors)
+                begun.clear()
+            if cut < len(data):
+                begun.append(data[cut:])
+        if begun:
+            yield b"".join(begun).decode(encoding, errors)
 
     def open(self, *, header: bool = False, recover: bool = False) -> io.BufferedReader:
         """The content as a binary file object, read in order and in bounded memory.
@@ -316,6 +325,20 @@ class Slice:
         for name, column in zip(names, columns, strict=False):
             found[name] = column
         return found
+
+
+def _split(data: bytes, encoding: str, errors: str) -> Iterator[str]:
+    """Whole lines, decoded together where that can be done: several times faster."""
+    try:
+        lines = data.decode(encoding, errors).split("\n")
+    except UnicodeDecodeError:  # let it come where it belongs
+        for line in data.split(b"\n")[:-1]:
+            yield line.removesuffix(b"\r").decode(encoding, errors)
+        return
+    lines.pop()  # behind the last line's end
+    if b"\r" in data:
+        lines = [line.removesuffix("\r") for line in lines]
+    yield from lines
 
 
 def _restore(text: str) -> Slice:

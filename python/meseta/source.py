@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from . import _meseta, options
 from .errors import ArgumentError, ChangedError
-from .progress import Progress, bar
+from .progress import bar
 from .slice import Slice
+
+TYPE_CHECKING = False  # so that importing the package does not import typing
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from .progress import _Progress
 
 __all__ = ["Source", "glob", "open"]
 
@@ -178,6 +183,8 @@ class Source:
         >>> meseta.open(folder / "genes.fa").index(force=True)["records"]
         2
         """
+        from collections.abc import Mapping
+
         native = self._open()
         force, recover, dry_run = (
             options.flag(force, "force"),
@@ -199,7 +206,7 @@ class Source:
         return report
 
     def _index_anywhere(
-        self, settings: dict[str, Any], force: bool, spacing: int, piece: int, recover: bool, progress: Progress | None
+        self, settings: dict[str, Any], force: bool, spacing: int, piece: int, recover: bool, progress: _Progress | None
     ) -> dict[str, Any]:
         try:
             import joblib  # type: ignore[import,unused-ignore]
@@ -343,7 +350,7 @@ def _scan(url: str, how: dict[str, Any], pin: Any, i: int, n: int, spacing: int,
     return _again(url, how, pin)._open().scan(i, n, spacing, recover)
 
 
-def _gather(parallel: Any, jobs: Any, n: int, size: int, progress: Progress | None) -> list[bytes]:
+def _gather(parallel: Any, jobs: Any, n: int, size: int, progress: _Progress | None) -> list[bytes]:
     """The jobs' results in order; told as they come where the back-end can."""
     if progress is None:
         return list(parallel()(jobs))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 from . import _meseta
 
+TYPE_CHECKING = False  # so that importing the package does not import typing
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as _pandas  # type: ignore[import,unused-ignore]
     import polars as _polars  # type: ignore[import,unused-ignore]
     import pyarrow as _pyarrow  # type: ignore[import,unused-ignore]
