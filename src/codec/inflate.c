@@ -305,6 +305,18 @@ void mst_inflate_track(mst_inflate *z) {
   z->n_references = 0;
 }
 
+static void keep_masked(uint8_t *bytes, const uint8_t *masks, size_t n) {
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    uint64_t b, m;
+    memcpy(&b, bytes + i, 8);
+    memcpy(&m, masks + i, 8);
+    b &= m;
+    memcpy(bytes + i, &b, 8);
+  }
+  for (; i < n; i++) bytes[i] &= masks[i];
+}
+
 void mst_inflate_prune(const mst_inflate *z, uint8_t *window, size_t n) {
   uint8_t masks[MST_INFLATE_WINDOW] = {0}; /* the last one belongs to the byte before the tracked place */
   uint8_t *const end = masks + sizeof masks;
@@ -324,5 +336,5 @@ void mst_inflate_prune(const mst_inflate *z, uint8_t *window, size_t n) {
       memset(mask + size - 8, 0xff, 8);
     }
   }
-  for (size_t i = 0; i < n; i++) window[i] &= (end - n)[i];
+  keep_masked(window, end - n, n);
 }

@@ -73,7 +73,7 @@ FAST_INLINE bool FAST_NAME(match)(mst_inflate *z, fast_state *s, uint64_t length
 
 /* A whole entry of the table of several symbols. */
 FAST_INLINE bool FAST_NAME(multi)(mst_inflate *z, fast_state *s, uint64_t m, unsigned how) {
-  const uint32_t literals = (uint32_t)(m >> 8);
+  const uint32_t literals = little_endian((uint32_t)(m >> 8));
   const uint64_t distance = (m >> 48) + FAST_NAME(extra)(s->bits, m, m >> 42);
   memcpy(s->out, &literals, 4);
   s->out += FIELD(m, 40, 2);

@@ -24,6 +24,14 @@ ALWAYS_INLINE uint64_t load64(const uint8_t *p) {
   return v;
 }
 
+/* The value whose bytes in memory are those of `v` from the lowest on. */
+ALWAYS_INLINE uint32_t little_endian(uint32_t v) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  v = __builtin_bswap32(v);
+#endif
+  return v;
+}
+
 /* The `total` low bits of `bits` without the `code` lowest: the extra bits behind a code. */
 ALWAYS_INLINE uint32_t extra_bits(uint64_t bits, uint64_t total, uint64_t code) {
   return (uint32_t)((bits & (((uint64_t)1 << (total & 63)) - 1)) >> (code & 63));
@@ -146,8 +154,8 @@ static codes_end careful_match(mst_inflate *z, inflate_input *in, uint64_t bits,
     return CODES_BROKEN;
   }
   if (z->tracked != UINT64_MAX && z->plain - z->tracked < distance)
-    z->references[z->n_references++] = (inflate_reference){
-        .back = (uint16_t)(distance - (z->plain - z->tracked) - 1), .size = (uint16_t)length};
+    z->references[z->n_references++] =
+        (inflate_reference){.back = (uint16_t)(distance - (z->plain - z->tracked) - 1), .size = (uint16_t)length};
   drop(in, used);
   for (uint32_t i = 0; i < length; i++) z->out[i] = (z->out - distance)[i];
   z->out += length;
