@@ -22,13 +22,26 @@ typedef enum mst_parquet_codec {
 
 typedef struct mst_parquet_writer mst_parquet_writer; /* [owned] */
 
+/* The values' encoding. AUTO: a dictionary where it is a gain, else what a trial on the first values finds smallest. */
+typedef enum mst_parquet_encoding {
+  MST_PARQUET_ENCODING_AUTO = 0,
+  MST_PARQUET_ENCODING_PLAIN,
+  MST_PARQUET_ENCODING_DICTIONARY, /* given up for PLAIN when it outgrows a page */
+  MST_PARQUET_ENCODING_RLE,        /* BOOLEAN only */
+  MST_PARQUET_ENCODING_DELTA_BINARY_PACKED,
+  MST_PARQUET_ENCODING_DELTA_LENGTH_BYTE_ARRAY,
+  MST_PARQUET_ENCODING_DELTA_BYTE_ARRAY,
+  MST_PARQUET_ENCODING_BYTE_STREAM_SPLIT
+} mst_parquet_encoding;
+
 /* How one column is written; zero means default. */
 typedef struct mst_parquet_column_options {
-  const char *name;
+  const char *name;        /* a top-level column with all below it, or a leaf as "a.list.element" */
   mst_parquet_codec codec; /* used when `codec_set` */
   bool codec_set;
   bool plain; /* no dictionary, no other encoding than PLAIN: value positions can be asked for */
   bool no_statistics;
+  mst_parquet_encoding encoding; /* one that cannot hold the column's type is MST_E_ARGUMENT */
 } mst_parquet_column_options;
 
 typedef struct mst_parquet_writer_options {
@@ -37,9 +50,14 @@ typedef struct mst_parquet_writer_options {
   int level;                /* 0: the codec's default */
   uint64_t row_group_rows;  /* 0: 1 Mi rows */
   uint64_t row_group_bytes; /* 0: 64 MiB    */
-  uint64_t page_bytes;      /* 0: 1 MiB     */
+  uint64_t page_bytes;      /* 0: 1 MiB; of PLAIN values */
   const mst_parquet_column_options *columns;
   size_t n_columns;
+  uint64_t page_rows; /* 0: no limit but page_bytes */
+  bool no_dictionary; /* in no column */
+  bool no_statistics;
+  bool no_checksums;
+  bool no_arrow_schema; /* leave out ARROW:schema: types that Parquet cannot say come back as what they are stored as */
 } mst_parquet_writer_options;
 
 /* Bytes leave through `put`, in file order. It takes over the reference in `bytes`, also on failure, so that it may

@@ -3,8 +3,6 @@
  * Owns: nothing. May call: base. */
 #include "parquet/stats.h"
 
-#include <math.h>
-
 /* ---- comparing ----------------------------------------------------------------------------------------------- */
 
 static int compare_bytes(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size) {
@@ -80,43 +78,26 @@ static void add_values(mst_pq_stats *s, mst_pq_order order, const void *min, con
   add_bounds(s, order, &low, &high);
 }
 
-#define RANGE_OF(type, name)                                                          \
-  static void name(mst_pq_stats *s, mst_pq_order order, const uint8_t *p, size_t n) { \
-    type low, high, v;                                                                \
-    size_t i;                                                                         \
-    memcpy(&low, p, sizeof low);                                                      \
-    high = low;                                                                       \
-    for (i = 1; i < n; i++) {                                                         \
-      memcpy(&v, p + i * sizeof v, sizeof v);                                         \
-      low = v < low ? v : low;                                                        \
-      high = v > high ? v : high;                                                     \
-    }                                                                                 \
-    add_values(s, order, &low, &high, sizeof low);                                    \
-  }
-RANGE_OF(int32_t, range_i32)
-RANGE_OF(uint32_t, range_u32)
-RANGE_OF(int64_t, range_i64)
-RANGE_OF(uint64_t, range_u64)
-
 /* NaN is in no range; a zero bound covers both zeros: -0.0 below, +0.0 above. */
-#define RANGE_OF_FLOATS(type, name)                                                   \
-  static void name(mst_pq_stats *s, mst_pq_order order, const uint8_t *p, size_t n) { \
-    type low = (type)INFINITY, high = (type)-INFINITY, v;                             \
-    size_t i, nans = 0;                                                               \
-    for (i = 0; i < n; i++) {                                                         \
-      memcpy(&v, p + i * sizeof v, sizeof v);                                         \
-      low = v < low ? v : low;                                                        \
-      high = v > high ? v : high;                                                     \
-      nans += v != v;                                                                 \
-    }                                                                                 \
-    s->nans += nans;                                                                  \
-    if (nans == n) return;                                                            \
-    if (low == 0) low = (type)-0.0;                                                   \
-    if (high == 0) high = (type)0.0;                                                  \
-    add_values(s, order, &low, &high, sizeof low);                                    \
-  }
-RANGE_OF_FLOATS(float, range_f32)
-RANGE_OF_FLOATS(double, range_f64)
+static void add_f32(mst_pq_stats *s, const mst_pq_kernels *kernels, const uint8_t *p, size_t n) {
+  float range[2];
+  size_t nans = kernels->range_f32(p, n, range);
+  s->nans += nans;
+  if (nans == n) return;
+  if (range[0] == 0) range[0] = -0.0f;
+  if (range[1] == 0) range[1] = 0.0f;
+  add_values(s, MST_PQ_ORDER_F32, &range[0], &range[1], sizeof range[0]);
+}
+
+static void add_f64(mst_pq_stats *s, const mst_pq_kernels *kernels, const uint8_t *p, size_t n) {
+  double range[2];
+  size_t nans = kernels->range_f64(p, n, range);
+  s->nans += nans;
+  if (nans == n) return;
+  if (range[0] == 0) range[0] = -0.0;
+  if (range[1] == 0) range[1] = 0.0;
+  add_values(s, MST_PQ_ORDER_F64, &range[0], &range[1], sizeof range[0]);
+}
 
 static void range_f16(mst_pq_stats *s, const uint8_t *p, size_t n) {
   static const uint8_t zero[2] = {0, 0}, minus_zero[2] = {0, 0x80};
@@ -148,15 +129,27 @@ static void range_bytes(mst_pq_stats *s, mst_pq_order order, const uint8_t *p, s
   mst_pq_stats_bytes(s, order, false, low, width, high, width);
 }
 
-void mst_pq_stats_fixed(mst_pq_stats *s, mst_pq_order order, const uint8_t *values, size_t n, uint32_t width) {
+void mst_pq_stats_fixed(mst_pq_stats *s, const mst_pq_kernels *kernels, mst_pq_order order, const uint8_t *values,
+                        size_t n, uint32_t width) {
+  uint64_t range[2] = {0};
   if (n == 0) return;
   switch (order) {
-  case MST_PQ_ORDER_I32: range_i32(s, order, values, n); break;
-  case MST_PQ_ORDER_U32: range_u32(s, order, values, n); break;
-  case MST_PQ_ORDER_I64: range_i64(s, order, values, n); break;
-  case MST_PQ_ORDER_U64: range_u64(s, order, values, n); break;
-  case MST_PQ_ORDER_F32: range_f32(s, order, values, n); break;
-  case MST_PQ_ORDER_F64: range_f64(s, order, values, n); break;
+  case MST_PQ_ORDER_I32:
+  case MST_PQ_ORDER_U32: {
+    uint32_t narrow[2];
+    if (order == MST_PQ_ORDER_I32) kernels->range_i32(values, n, (int32_t *)narrow);
+    if (order == MST_PQ_ORDER_U32) kernels->range_u32(values, n, narrow);
+    add_values(s, order, &narrow[0], &narrow[1], 4);
+    break;
+  }
+  case MST_PQ_ORDER_I64:
+  case MST_PQ_ORDER_U64:
+    if (order == MST_PQ_ORDER_I64) kernels->range_i64(values, n, (int64_t *)range);
+    if (order == MST_PQ_ORDER_U64) kernels->range_u64(values, n, range);
+    add_values(s, order, &range[0], &range[1], 8);
+    break;
+  case MST_PQ_ORDER_F32: add_f32(s, kernels, values, n); break;
+  case MST_PQ_ORDER_F64: add_f64(s, kernels, values, n); break;
   case MST_PQ_ORDER_F16: range_f16(s, values, n); break;
   case MST_PQ_ORDER_BYTES:
   case MST_PQ_ORDER_DECIMAL: range_bytes(s, order, values, n, width); break;

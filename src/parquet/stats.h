@@ -5,6 +5,7 @@
 #define MST_PARQUET_STATS_H
 
 #include "parquet/format.h"
+#include "parquet/kernels.h"
 
 /* Longer bounds are cut: a prefix bounds from below, a prefix whose last byte was raised from above. */
 #define MST_PQ_BOUND_MAX 64
@@ -24,7 +25,8 @@ typedef struct mst_pq_stats {
 } mst_pq_stats;
 
 /* n values of a fixed width, as PLAIN lays them out. */
-void mst_pq_stats_fixed(mst_pq_stats *s, mst_pq_order order, const uint8_t *values, size_t n, uint32_t width);
+void mst_pq_stats_fixed(mst_pq_stats *s, const mst_pq_kernels *kernels, mst_pq_order order, const uint8_t *values,
+                        size_t n, uint32_t width);
 /* Bools, by what occurred. */
 void mst_pq_stats_bools(mst_pq_stats *s, bool any_false, bool any_true);
 /* The smallest and largest of some byte strings; `text` keeps cut bounds valid UTF-8. */

@@ -3,13 +3,6 @@
  * Owns: nothing. May call: base, column. */
 #include "parquet/values_out.h"
 
-/* The smallest and largest strings met so far; a prefix as a big-endian number settles most comparisons. */
-typedef struct text_range {
-  const uint8_t *min, *max;
-  size_t min_size, max_size;
-  uint64_t min_head, max_head;
-} text_range;
-
 static uint64_t head_of(const uint8_t *p, size_t n) {
   uint8_t head[8] = {0};
   if (n >= 8) return mst_be64(p);
@@ -17,10 +10,10 @@ static uint64_t head_of(const uint8_t *p, size_t n) {
   return mst_be64(head);
 }
 
-static void add_text(text_range *r, mst_pq_order order, const uint8_t *p, size_t n) {
+void mst_pq_text_range_add(mst_pq_text_range *r, mst_pq_order order, const uint8_t *p, size_t n) {
   uint64_t head = head_of(p, n);
   if (r->min == NULL) {
-    *r = (text_range){p, p, n, n, head, head};
+    *r = (mst_pq_text_range){p, p, n, n, head, head};
     return;
   }
   if (head <= r->min_head && (head < r->min_head || mst_pq_compare(order, p, n, r->min, r->min_size) < 0)) {
@@ -35,10 +28,14 @@ static void add_text(text_range *r, mst_pq_order order, const uint8_t *p, size_t
   }
 }
 
+void mst_pq_text_range_end(const mst_pq_text_range *r, mst_pq_order order, bool text, mst_pq_stats *stats) {
+  if (r->min != NULL) mst_pq_stats_bytes(stats, order, text, r->min, r->min_size, r->max, r->max_size);
+}
+
 static mst_status put_text(const mst_pq_leaf *leaf, const struct ArrowArray *array, const mst_pq_run *runs,
                            size_t n_runs, mst_block *out, mst_pq_stats *stats, mst_error *err) {
   mst_status status = MST_OK;
-  text_range range = {0};
+  mst_pq_text_range range = {0};
   static const uint8_t none[1];
   size_t k, n;
   int64_t i;
@@ -52,12 +49,10 @@ static mst_status put_text(const mst_pq_leaf *leaf, const struct ArrowArray *arr
       mst_put_le32(out->data + out->size, (uint32_t)n);
       memcpy(out->data + out->size + 4, p, n);
       out->size += n + 4;
-      if (stats != NULL) add_text(&range, leaf->order, p, n);
+      if (stats != NULL) mst_pq_text_range_add(&range, leaf->order, p, n);
     }
   }
-  if (range.min != NULL)
-    mst_pq_stats_bytes(stats, leaf->order, leaf->type.kind == MST_KIND_TEXT, range.min, range.min_size, range.max,
-                       range.max_size);
+  mst_pq_text_range_end(&range, leaf->order, leaf->type.kind == MST_KIND_TEXT, stats);
 done:
   return status;
 }
@@ -67,14 +62,14 @@ static mst_status put_bools(const struct ArrowArray *array, const mst_pq_run *ru
   mst_status status = MST_OK;
   const uint8_t *from = array->buffers[1];
   bool seen[2] = {false, false};
-  size_t k;
+  size_t k, base = out->size - (size_t)((*bits + 7) / 8); /* where the first bool lies */
   int64_t i;
   for (k = 0; k < n_runs; k++) {
-    uint64_t bytes = (*bits + (uint64_t)runs[k].count + 7) / 8;
-    if (bytes > out->size) MST_TRY(mst_block_put_zero(out, (size_t)bytes - out->size, err));
+    size_t end = base + (size_t)((*bits + (uint64_t)runs[k].count + 7) / 8);
+    if (end > out->size) MST_TRY(mst_block_put_zero(out, end - out->size, err));
     for (i = runs[k].first; i < runs[k].first + runs[k].count; i++) {
       unsigned v = from[i >> 3] >> (i & 7) & 1;
-      out->data[*bits >> 3] |= (uint8_t)(v << (*bits & 7));
+      out->data[base + (size_t)(*bits >> 3)] |= (uint8_t)(v << (*bits & 7));
       seen[v] = true;
       ++*bits;
     }
@@ -167,8 +162,9 @@ static mst_status map_values(const mst_pq_leaf *leaf, const struct ArrowArray *a
   }
 }
 
-static mst_status put_fixed(const mst_pq_leaf *leaf, const struct ArrowArray *array, const mst_pq_run *runs,
-                            size_t n_runs, mst_block *out, mst_pq_stats *stats, mst_error *err) {
+static mst_status put_fixed(const mst_pq_leaf *leaf, const mst_pq_kernels *kernels, const struct ArrowArray *array,
+                            const mst_pq_run *runs, size_t n_runs, mst_block *out, mst_pq_stats *stats,
+                            mst_error *err) {
   mst_status status = MST_OK;
   size_t k, start = out->size, total = 0;
   for (k = 0; k < n_runs; k++) total += (size_t)runs[k].count;
@@ -177,15 +173,16 @@ static mst_status put_fixed(const mst_pq_leaf *leaf, const struct ArrowArray *ar
     MST_TRY(map_values(leaf, array, runs[k].first, runs[k].count, out->data + out->size, err));
     out->size += (size_t)runs[k].count * leaf->width;
   }
-  if (stats != NULL) mst_pq_stats_fixed(stats, leaf->order, out->data + start, total, leaf->width);
+  if (stats != NULL) mst_pq_stats_fixed(stats, kernels, leaf->order, out->data + start, total, leaf->width);
 done:
   return status;
 }
 
-mst_status mst_pq_put_plain(const mst_pq_leaf *leaf, const struct ArrowArray *array, const mst_pq_run *runs,
-                            size_t n_runs, mst_block *out, uint64_t *bits, mst_pq_stats *stats, mst_error *err) {
+mst_status mst_pq_put_plain(const mst_pq_leaf *leaf, const mst_pq_kernels *kernels, const struct ArrowArray *array,
+                            const mst_pq_run *runs, size_t n_runs, mst_block *out, uint64_t *bits, mst_pq_stats *stats,
+                            mst_error *err) {
   if (n_runs == 0) return MST_OK;
   if (leaf->map == MST_PQ_MAP_TEXT) return put_text(leaf, array, runs, n_runs, out, stats, err);
   if (leaf->map == MST_PQ_MAP_BITS) return put_bools(array, runs, n_runs, out, bits, stats, err);
-  return put_fixed(leaf, array, runs, n_runs, out, stats, err);
+  return put_fixed(leaf, kernels, array, runs, n_runs, out, stats, err);
 }

@@ -2,6 +2,7 @@
  *
  * Owns: batches until their row group is out, and the facts for the footer. May call: base, codec, column. */
 #include "codec/codec.h"
+#include "parquet/encode_out.h"
 #include "parquet/footer_out.h"
 #include "parquet/parquet.h"
 #include "parquet/values_out.h"
@@ -44,28 +45,72 @@ static mst_status block_codec(mst_parquet_codec codec, mst_block_codec *out, mst
   return mst_fail(err, MST_E_ARGUMENT, "Parquet knows no codec number %d", (int)codec);
 }
 
-static const mst_parquet_column_options *options_of(const mst_parquet_writer_options *o, const char *name) {
-  size_t i;
-  for (i = 0; i < o->n_columns; i++)
-    if (mst_text_equal(o->columns[i].name, name)) return &o->columns[i];
-  return NULL;
+/* Options of a leaf: those of its full path before those of its column. */
+static const mst_parquet_column_options *options_of(const mst_parquet_writer_options *o, const mst_pq_leaf *leaf) {
+  const mst_parquet_column_options *found = NULL;
+  char path[512];
+  size_t i, n = 0;
+  for (i = 0; i < leaf->n_path; i++) {
+    int wrote = snprintf(path + n, sizeof path - n, "%s%s", i > 0 ? "." : "", leaf->path[i]);
+    n += wrote > 0 ? mst_min_size((size_t)wrote, sizeof path - n - 1) : 0;
+  }
+  for (i = 0; i < o->n_columns; i++) {
+    if (mst_text_equal(o->columns[i].name, path)) return &o->columns[i];
+    if (mst_text_equal(o->columns[i].name, leaf->path[0])) found = &o->columns[i];
+  }
+  return found;
+}
+
+static mst_status set_encoding(const mst_pq_leaf *leaf, mst_parquet_encoding encoding, mst_pq_column_config *c,
+                               mst_error *err) {
+  static const mst_pq_encoding encodings[] = {MST_PQ_PLAIN,
+                                              MST_PQ_PLAIN,
+                                              MST_PQ_PLAIN,
+                                              MST_PQ_RLE,
+                                              MST_PQ_DELTA_BINARY_PACKED,
+                                              MST_PQ_DELTA_LENGTH_BYTE_ARRAY,
+                                              MST_PQ_DELTA_BYTE_ARRAY,
+                                              MST_PQ_BYTE_STREAM_SPLIT};
+  if ((unsigned)encoding >= sizeof encodings / sizeof encodings[0])
+    return mst_fail(err, MST_E_ARGUMENT, "encoding option %d of column \"%s\" is unknown", (int)encoding,
+                    leaf->path[0]);
+  c->encoding = encodings[encoding];
+  c->automatic = encoding == MST_PARQUET_ENCODING_AUTO;
+  if (encoding != MST_PARQUET_ENCODING_AUTO && encoding != MST_PARQUET_ENCODING_DICTIONARY) c->dictionary = false;
+  if (encoding == MST_PARQUET_ENCODING_DICTIONARY) c->dictionary = true;
+  if (c->encoding != MST_PQ_PLAIN && !mst_pq_can_encode(c->encoding, leaf->physical))
+    return mst_fail(err, MST_E_ARGUMENT, "column \"%s\" is stored as %s, which %s cannot encode", leaf->path[0],
+                    mst_pq_physical_name(leaf->physical), mst_pq_encoding_name(c->encoding));
+  return MST_OK;
+}
+
+static mst_status configure_leaf(const mst_pq_leaf *leaf, const mst_parquet_writer_options *o, mst_pq_column_config *c,
+                                 mst_error *err) {
+  mst_status status = MST_OK;
+  const mst_parquet_column_options *own = options_of(o, leaf);
+  bool own_codec = own != NULL && own->codec_set;
+  MST_TRY(block_codec(own_codec ? own->codec : o->codec, &c->codec, err));
+  c->level = own_codec && own->codec != o->codec ? 0 : o->level;
+  c->dictionary = !o->no_dictionary;
+  c->statistics = !o->no_statistics && (own == NULL || !own->no_statistics);
+  c->checksums = !o->no_checksums;
+  c->page_bytes = o->page_bytes != 0 ? (size_t)o->page_bytes : (size_t)1 << 20;
+  c->page_rows = o->page_rows != 0 ? o->page_rows : UINT64_MAX;
+  c->kernels = mst_pq_kernels_best();
+  MST_TRY(set_encoding(leaf,
+                       own == NULL  ? MST_PARQUET_ENCODING_AUTO
+                       : own->plain ? MST_PARQUET_ENCODING_PLAIN
+                                    : own->encoding,
+                       c, err));
+done:
+  return status;
 }
 
 static mst_status configure(mst_parquet_writer *w, const mst_parquet_writer_options *o, mst_error *err) {
   mst_status status = MST_OK;
   uint32_t i;
   MST_TRY_ALLOC(w->configs = mst_alloc_zero(w->mem, w->shape.n_leaves + 1u, sizeof *w->configs));
-  for (i = 0; i < w->shape.n_leaves; i++) {
-    mst_pq_column_config *c = &w->configs[i];
-    const mst_parquet_column_options *own = options_of(o, w->shape.leaves[i].path[0]);
-    bool own_codec = own != NULL && own->codec_set;
-    MST_TRY(block_codec(own_codec ? own->codec : o->codec, &c->codec, err));
-    c->level = own_codec && own->codec != o->codec ? 0 : o->level;
-    c->plain = own != NULL && own->plain;
-    c->statistics = own == NULL || !own->no_statistics;
-    c->checksums = true;
-    c->page_bytes = o->page_bytes != 0 ? (size_t)o->page_bytes : (size_t)1 << 20;
-  }
+  for (i = 0; i < w->shape.n_leaves; i++) MST_TRY(configure_leaf(&w->shape.leaves[i], o, &w->configs[i], err));
 done:
   return status;
 }
@@ -107,7 +152,7 @@ done:
 }
 
 /* The schema's own metadata become the file's, and Arrow's schema goes along for the types that Parquet cannot say. */
-static mst_status keep_schema(mst_parquet_writer *w, mst_error *err) {
+static mst_status keep_schema(mst_parquet_writer *w, bool arrow, mst_error *err) {
   mst_status status = MST_OK;
   mst_metadata_pair pair;
   mst_buf message, text;
@@ -116,6 +161,7 @@ static mst_status keep_schema(mst_parquet_writer *w, mst_error *err) {
   mst_buf_init(&text, w->mem, INT32_MAX);
   for (i = 0; mst_schema_pair(&w->schema, i, &pair); i++)
     MST_TRY(put_pair(w, pair.key, pair.key_size, pair.value, pair.value_size, err));
+  if (!arrow) goto done;
   MST_TRY(mst_ipc_put_any_schema(&w->schema, &message, err));
   MST_TRY(mst_base64_encode(&text, message.data, message.size, err));
   MST_TRY(put_pair(w, "ARROW:schema", 12, (const char *)text.data, text.size, err));
@@ -143,7 +189,7 @@ mst_status mst_parquet_writer_open(const struct ArrowSchema *schema, const mst_p
   MST_TRY(mst_pq_shape_make(w->mem, &w->schema, &w->shape, err));
   w->meta.shape = &w->shape;
   MST_TRY(configure(w, o, err));
-  MST_TRY(keep_schema(w, err));
+  MST_TRY(keep_schema(w, !o->no_arrow_schema, err));
   MST_TRY(put_out(w, &magic, err));
   *out = w;
   w = NULL;
@@ -218,7 +264,7 @@ static mst_status put_chunk(mst_parquet_writer *w, uint32_t leaf, mst_pq_chunk_o
   m->levels = chunk->levels;
   m->encodings = chunk->encodings;
   m->data_pages = (uint32_t)(chunk->n_pages - (chunk->has_dictionary ? 1 : 0));
-  m->data_encoding = chunk->has_dictionary ? MST_PQ_RLE_DICTIONARY : MST_PQ_PLAIN;
+  m->data_encoding = chunk->data_encoding;
   m->statistics = w->configs[leaf].statistics;
   m->stats = chunk->stats;
   m->data_at = w->at;
@@ -404,7 +450,8 @@ mst_status mst_parquet_writer_put_group(mst_parquet_writer *w, struct ArrowArray
   for (leaf = 0; leaf < w->shape.n_leaves; leaf++)
     if (binary_column >= 0 && w->shape.leaves[leaf].top == (uint32_t)binary_column) break;
   if (leaf == w->shape.n_leaves || w->shape.leaves[leaf].map != MST_PQ_MAP_TEXT || w->shape.leaves[leaf].n_steps != 1 ||
-      !w->configs[leaf].plain || w->configs[leaf].codec != MST_BLOCK_NONE) {
+      w->configs[leaf].dictionary || w->configs[leaf].automatic || w->configs[leaf].encoding != MST_PQ_PLAIN ||
+      w->configs[leaf].codec != MST_BLOCK_NONE) {
     status = mst_fail(err, MST_E_ARGUMENT,
                       "positions need a flat column of bytes that is written plain and without a codec");
     goto done;
