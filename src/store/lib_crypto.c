@@ -23,6 +23,17 @@ static const symbol symbols[] = {
 
 static const char *const sonames[] = {"libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so"};
 
+/* When the process ends, the I/O thread may be in the middle of a transfer: nothing may be taken apart underneath it.
+ */
+static void keep_until_the_end(void *library) {
+  enum { NO_ATEXIT = 0x00080000 };
+  int (*init)(uint64_t options, const void *settings);
+  void *at = dlsym(library, "OPENSSL_init_crypto");
+  if (at == NULL) return;
+  memcpy(&init, &at, sizeof at);
+  (void)init(NO_ATEXIT, NULL);
+}
+
 mst_status mst_crypto_load(mst_crypto *out, mst_error *err) {
   mst_crypto c = {0};
   for (size_t i = 0; i < sizeof sonames / sizeof *sonames && c.library == NULL; i++)
@@ -34,6 +45,7 @@ mst_status mst_crypto_load(mst_crypto *out, mst_error *err) {
     if (at == NULL) return mst_fail(err, MST_E_UNSUPPORTED, "libcrypto is too old: it has no %s", symbols[i].name);
     memcpy((char *)&c + symbols[i].at, &at, sizeof at);
   }
+  keep_until_the_end(c.library);
   *out = c;
   return MST_OK;
 }

@@ -404,7 +404,8 @@ static void *make_transport(mst_context *ctx, mst_error *err) {
   t->ctx = ctx;
   t->mem = mem;
   t->generation = mst_fork_generation();
-  if (mst_curl_load(&t->curl, err) != MST_OK || mst_crypto_load(&t->crypto, err) != MST_OK) {
+  /* libcrypto first: how it ends must be said before libcurl begins to use it. */
+  if (mst_crypto_load(&t->crypto, err) != MST_OK || mst_curl_load(&t->curl, err) != MST_OK) {
     mst_free(mem, t);
     return NULL;
   }
