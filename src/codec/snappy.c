@@ -188,8 +188,13 @@ static uint8_t *snappy_block(const uint8_t *in, size_t n, uint8_t *to, uint16_t 
       at += misses++ >> 5;
       continue;
     }
-    to = snappy_literal(to, in + literal, at - literal);
     length = 4 + match_length(in + candidate + 4, in + at + 4, in + n);
+    /* Three bytes for four, and a new literal's head: no gain, and texts of few letters are full of them. */
+    if (length < 6 && (at - candidate >= 2048 || length < 5)) {
+      at += misses++ >> 5;
+      continue;
+    }
+    to = snappy_literal(to, in + literal, at - literal);
     to = snappy_copy(to, at - candidate, length);
     at += length;
     literal = at;
@@ -295,17 +300,20 @@ size_t mst_lz4_pack(const uint8_t *in, size_t n, uint8_t *out, void *scratch) {
   /* The format wants the last match to begin 12 bytes before the end and the last 5 bytes to be literals. */
   while (n >= 13 && at < n - 12) {
     uint32_t word = load32(in + at), h = hash4(word);
-    size_t candidate = table[h], length;
+    size_t candidate = table[h], length, back;
     table[h] = (uint32_t)at;
     if (candidate >= at || at - candidate > 65535 || load32(in + candidate) != word) {
       at += misses++ >> 6;
       continue;
     }
-    while (at > literal && candidate > 0 && in[at - 1] == in[candidate - 1]) {
-      at--;
-      candidate--;
+    for (back = 0; at - back > literal && candidate > back && in[at - back - 1] == in[candidate - back - 1];) back++;
+    length = back + 4 + match_length(in + candidate + 4, in + at + 4, in + n - 5);
+    if (length < 6) { /* three bytes for so few are no gain, and texts of few letters are full of them */
+      at += misses++ >> 6;
+      continue;
     }
-    length = 4 + match_length(in + candidate + 4, in + at + 4, in + n - 5);
+    at -= back;
+    candidate -= back;
     to = lz4_sequence(to, in + literal, at - literal, at - candidate, length);
     at += length;
     literal = at;

@@ -7,14 +7,14 @@ enum { SLOTS_FIRST = 256 };
 
 void mst_intern_init(mst_intern *in, const mst_allocator *mem) {
   *in = (mst_intern){.mem = mem};
-  mst_block_init(&in->hashes, mem);
+  mst_block_init(&in->keys, mem);
   mst_block_init(&in->ends, mem);
   mst_block_init(&in->values, mem);
 }
 
 void mst_intern_free(mst_intern *in) {
   mst_free(in->mem, in->slots);
-  mst_block_free(&in->hashes);
+  mst_block_free(&in->keys);
   mst_block_free(&in->ends);
   mst_block_free(&in->values);
   mst_intern_init(in, in->mem);
@@ -23,7 +23,7 @@ void mst_intern_free(mst_intern *in) {
 void mst_intern_clear(mst_intern *in) {
   if (in->slots != NULL) memset(in->slots, 0, (in->mask + 1) * sizeof *in->slots);
   in->n = 0;
-  in->hashes.size = in->ends.size = in->values.size = 0;
+  in->keys.size = in->ends.size = in->values.size = 0;
 }
 
 /* ---- hashing ------------------------------------------------------------------------------------------------- */
@@ -68,11 +68,27 @@ static inline uint64_t hash_number(uint64_t v) { return fold(v ^ SALT_A, SALT_B)
 
 /* ---- the table ----------------------------------------------------------------------------------------------- */
 
+/* Strings of up to 16 bytes are known by these alone; of longer ones `a` is a hash of all bytes. */
+typedef struct text_key {
+  uint64_t a, b;
+  uint64_t size;
+} text_key;
+
+static inline text_key key_of(const uint8_t *p, size_t n) {
+  if (n <= 8) return (text_key){load_short(p, n), 0, n};
+  if (n <= 16) return (text_key){load64(p), load64(p + n - 8), n};
+  return (text_key){mst_hash_bytes(p, n, 0), load64(p), n};
+}
+
+static inline uint64_t hash_key(const text_key *k) { return fold(k->a ^ SALT_A, k->b ^ SALT_B ^ k->size); }
+
+static inline const text_key *keys_of(const mst_intern *in) { return (const text_key *)(const void *)in->keys.data; }
+
 static uint64_t hash_of(const mst_intern *in, uint32_t i, size_t width) {
   const uint8_t *p = in->values.data + (size_t)i * width;
   if (width == 4) return hash_number(mst_le32(p));
   if (width == 8) return hash_number(mst_le64(p));
-  return ((const uint32_t *)(const void *)in->hashes.data)[i];
+  return hash_key(&keys_of(in)[i]);
 }
 
 /* Room for one more; at most half of the slots are used. `width` 0: byte strings. */
@@ -94,26 +110,54 @@ static mst_status grow(mst_intern *in, size_t width, mst_error *err) {
 
 static inline bool is_full(const mst_intern *in) { return in->slots == NULL || 2 * (size_t)in->n > in->mask; }
 
-mst_status mst_intern_bytes(mst_intern *in, const uint8_t *p, size_t n, uint32_t *out, mst_error *err) {
+static mst_status add_text(mst_intern *in, const uint8_t *p, size_t n, const text_key *key, size_t slot,
+                           mst_error *err) {
   mst_status status = MST_OK;
-  uint32_t hash = (uint32_t)(mst_hash_bytes(p, n, 0) >> 8);
-  size_t at, size;
   uint64_t end;
-  if (is_full(in)) MST_TRY(grow(in, 0, err));
-  for (at = hash & in->mask; in->slots[at] != 0; at = (at + 1) & in->mask) {
-    uint32_t i = in->slots[at] - 1;
-    if (((const uint32_t *)(const void *)in->hashes.data)[i] != hash) continue;
-    if (mst_intern_text(in, i, &size), size != n) continue;
-    if (n > 0 && memcmp(mst_intern_text(in, i, &size), p, n) != 0) continue;
-    *out = i;
-    return MST_OK;
-  }
   MST_TRY(mst_block_put(&in->values, p, n, err));
   end = in->values.size;
   MST_TRY(mst_block_put(&in->ends, &end, sizeof end, err));
-  MST_TRY(mst_block_put(&in->hashes, &hash, sizeof hash, err));
-  in->slots[at] = ++in->n;
+  MST_TRY(mst_block_put(&in->keys, key, sizeof *key, err));
+  in->slots[slot] = ++in->n;
+done:
+  return status;
+}
+
+static inline mst_status intern_text(mst_intern *in, const uint8_t *p, size_t n, uint32_t *out, mst_error *err) {
+  mst_status status = MST_OK;
+  text_key key = key_of(p, n);
+  size_t at, size;
+  if (is_full(in)) MST_TRY(grow(in, 0, err));
+  for (at = hash_key(&key) & in->mask; in->slots[at] != 0; at = (at + 1) & in->mask) {
+    uint32_t i = in->slots[at] - 1;
+    const text_key *known = &keys_of(in)[i];
+    if (known->a != key.a || known->b != key.b || known->size != n) continue;
+    if (n > 16 && memcmp(mst_intern_text(in, i, &size), p, n) != 0) continue;
+    *out = i;
+    return MST_OK;
+  }
+  MST_TRY(add_text(in, p, n, &key, at, err));
   *out = in->n - 1;
+done:
+  return status;
+}
+
+mst_status mst_intern_bytes(mst_intern *in, const uint8_t *p, size_t n, uint32_t *out, mst_error *err) {
+  return intern_text(in, p, n, out, err);
+}
+
+mst_status mst_intern_texts(mst_intern *in, const void *ends, bool wide, const uint8_t *bytes, size_t n, uint32_t *out,
+                            mst_error *err) {
+  mst_status status = MST_OK;
+  const int32_t *narrow_ends = ends;
+  const int64_t *wide_ends = ends;
+  static const uint8_t none[1];
+  size_t i;
+  if (bytes == NULL) bytes = none;
+  for (i = 0; i < n; i++) {
+    int64_t first = wide ? wide_ends[i] : narrow_ends[i], end = wide ? wide_ends[i + 1] : narrow_ends[i + 1];
+    MST_TRY(intern_text(in, bytes + first, (size_t)(end - first), &out[i], err));
+  }
 done:
   return status;
 }

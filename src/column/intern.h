@@ -12,7 +12,7 @@ typedef struct mst_intern {
   uint32_t *slots; /* number + 1; 0: free */
   size_t mask;     /* slots - 1           */
   uint32_t n;
-  mst_block hashes; /* uint32 of each byte string                */
+  mst_block keys;   /* of each byte string: 16 bytes that tell short ones apart, and its size */
   mst_block ends;   /* uint64 ends of the byte strings           */
   mst_block values; /* bytes one behind the other, or the numbers */
 } mst_intern;
@@ -22,6 +22,9 @@ void mst_intern_free(mst_intern *in);
 void mst_intern_clear(mst_intern *in); /* keeps the memory */
 /* The number of a value; in->n grows when it is new. */
 mst_status mst_intern_bytes(mst_intern *in, const uint8_t *p, size_t n, uint32_t *out, mst_error *err);
+/* Numbers of the byte strings between ends[i] and ends[i + 1] (`wide`: int64, else int32) of `bytes`. */
+mst_status mst_intern_texts(mst_intern *in, const void *ends, bool wide, const uint8_t *bytes, size_t n, uint32_t *out,
+                            mst_error *err);
 /* Numbers of n values at once; stops before the first value that would make more than `most` distinct ones, with the
  * count of those done in `*done`. */
 mst_status mst_intern_u32(mst_intern *in, const uint8_t *values, size_t n, uint32_t most, uint32_t *out, size_t *done,

@@ -245,7 +245,8 @@ static mst_status choose_encoding(column_out *c, size_t n, mst_error *err) {
       c->config->codec == MST_BLOCK_ZSTD || c->config->codec == MST_BLOCK_GZIP || c->config->codec == MST_BLOCK_BROTLI;
   c->config->known = true;
   c->config->encoding = MST_PQ_PLAIN;
-  if (c->leaf->physical == MST_PQ_BOOLEAN || n < 64) return MST_OK;
+  /* Of fixed byte strings the other readers know PLAIN and dictionaries alone. */
+  if (c->leaf->physical == MST_PQ_BOOLEAN || c->leaf->physical == MST_PQ_FIXED || n < 64) return MST_OK;
   n = trial_size(c->leaf, &c->values, n, &bytes);
   MST_TRY(try_encoding(c, MST_PQ_PLAIN, bytes, n, &best, err));
   best -= best / 20;
@@ -301,6 +302,15 @@ static mst_status put_open_page(column_out *c, mst_error *err) {
     f.stats.nulls = (uint64_t)(c->shred.levels - c->shred.values);
     return put_data_page(c, &f, err);
   }
+  if (plain && c->config->encoding == MST_PQ_DELTA_LENGTH_BYTE_ARRAY && c->n_parts == 1 &&
+      c->leaf->type.layout != MST_LAYOUT_VIEWS) {
+    f.encoding = c->config->encoding;
+    MST_TRY(begin_body(c, &c->levels, (size_t)c->plain_bytes, err));
+    MST_TRY(mst_pq_put_delta_lengths(c->leaf, c->parts[0].array, c->shred.runs + c->parts[0].first_run,
+                                     c->parts[0].n_runs, &c->body, stats, err));
+    f.stats.nulls = (uint64_t)(c->shred.levels - c->shred.values);
+    return put_data_page(c, &f, err);
+  }
   c->values.size = 0;
   MST_TRY(stage(c, &c->values, stats, err));
   f.stats.nulls = (uint64_t)(c->shred.levels - c->shred.values);
@@ -318,11 +328,12 @@ static uint64_t dictionary_bytes(const column_out *c) {
   return c->intern.values.size + (c->leaf->width == 0 ? 4 * (uint64_t)c->intern.n : 0);
 }
 
-/* Whether what was seen so far speaks for a dictionary. */
+/* Whether what was seen so far speaks for a dictionary: values that repeat do so ever more often. */
 static bool worth_it(const column_out *c) {
   uint64_t n = index_count(c);
   if (dictionary_bytes(c) > DICTIONARY_BYTES_MOST) return false;
-  return n < INTERN_AT_ONCE || c->intern.n <= n - n / 3;
+  if (n < INTERN_AT_ONCE) return true;
+  return c->intern.n <= (n < 8 * INTERN_AT_ONCE ? n - n / 16 : n - n / 4);
 }
 
 /* PLAIN values of fixed width. */
@@ -349,23 +360,42 @@ done:
   return status;
 }
 
+/* Byte strings of one run. */
+static mst_status intern_run(column_out *c, const struct ArrowArray *array, int64_t first, size_t n, uint32_t *to,
+                             mst_error *err) {
+  mst_status status = MST_OK;
+  const mst_type *type = &c->leaf->type;
+  size_t i, size;
+  if (type->layout == MST_LAYOUT_OFFSETS32)
+    return mst_intern_texts(&c->intern, (const int32_t *)array->buffers[1] + first, false, array->buffers[2], n, to,
+                            err);
+  if (type->layout == MST_LAYOUT_OFFSETS64)
+    return mst_intern_texts(&c->intern, (const int64_t *)array->buffers[1] + first, true, array->buffers[2], n, to,
+                            err);
+  for (i = 0; i < n; i++) {
+    const uint8_t *text = mst_array_text(type, array, first + (int64_t)i, &size);
+    MST_TRY(mst_intern_bytes(&c->intern, text, size, &to[i], err));
+  }
+done:
+  return status;
+}
+
 static mst_status intern_text(column_out *c, const part *p, bool *good, mst_error *err) {
   mst_status status = MST_OK;
   const mst_pq_run *runs = c->shred.runs + p->first_run;
-  size_t k, n;
-  int64_t i;
-  uint32_t number;
+  size_t k, n, done;
+  uint64_t checked = index_count(c);
   for (k = 0; k < p->n_runs; k++) {
-    MST_TRY(mst_block_reserve(&c->indices, (size_t)runs[k].count * sizeof number, err));
-    for (i = runs[k].first; i < runs[k].first + runs[k].count; i++) {
-      const uint8_t *text = mst_array_text(&c->leaf->type, p->array, i, &n);
-      MST_TRY(mst_intern_bytes(&c->intern, text, n, &number, err));
-      memcpy(c->indices.data + c->indices.size, &number, sizeof number);
-      c->indices.size += sizeof number;
-      if ((index_count(c) & (INTERN_AT_ONCE - 1)) == 0 && !worth_it(c)) {
-        *good = false;
-        return MST_OK;
-      }
+    MST_TRY(mst_block_reserve(&c->indices, (size_t)runs[k].count * sizeof(uint32_t), err));
+    for (done = 0; done < (size_t)runs[k].count; done += n) {
+      n = mst_min_size((size_t)runs[k].count - done, INTERN_AT_ONCE);
+      MST_TRY(intern_run(c, p->array, runs[k].first + (int64_t)done, n,
+                         (uint32_t *)(void *)(c->indices.data + c->indices.size), err));
+      c->indices.size += n * sizeof(uint32_t);
+      if (index_count(c) - checked < INTERN_AT_ONCE) continue;
+      checked = index_count(c);
+      *good = worth_it(c);
+      if (!*good) return MST_OK;
     }
   }
 done:
@@ -414,19 +444,26 @@ done:
   return status;
 }
 
-/* Statistics of byte strings that wait as indices. */
-static void text_stats(const column_out *c, waiting *w) {
+/* Statistics of byte strings that wait as indices: each distinct one is looked at once. */
+static mst_status text_stats(column_out *c, waiting *w, mst_error *err) {
+  mst_status status = MST_OK;
   const uint32_t *indices = indices_of(c, w);
   mst_pq_text_range range = {0};
   size_t i, n;
-  if (!c->config->statistics || c->leaf->width > 0) return;
-  for (i = 0; i < w->n_values; i++) {
+  uint32_t k;
+  if (!c->config->statistics || c->leaf->width > 0 || w->n_values == 0) return MST_OK;
+  c->trial.size = 0;
+  MST_TRY(mst_block_put_zero(&c->trial, c->intern.n, err));
+  for (i = 0; i < w->n_values; i++) c->trial.data[indices[i]] = 1;
+  for (k = 0; k < c->intern.n; k++) {
     const uint8_t *p;
-    if (i > 0 && indices[i] == indices[i - 1]) continue;
-    p = mst_intern_text(&c->intern, indices[i], &n);
+    if (c->trial.data[k] == 0) continue;
+    p = mst_intern_text(&c->intern, k, &n);
     mst_pq_text_range_add(&range, c->leaf->order, p, n);
   }
   mst_pq_text_range_end(&range, c->leaf->order, c->leaf->type.kind == MST_KIND_TEXT, &w->stats);
+done:
+  return status;
 }
 
 static page_facts facts_of(const waiting *w) {
@@ -441,7 +478,7 @@ static mst_status give_up_dictionary(column_out *c, mst_error *err) {
   c->dictionary = false;
   for (i = 0; i < c->n_waiting; i++) {
     page_facts f;
-    text_stats(c, &c->waiting[i]);
+    MST_TRY(text_stats(c, &c->waiting[i], err));
     f = facts_of(&c->waiting[i]);
     MST_TRY(look_up(c, &c->waiting[i], err));
     MST_TRY(put_encoded_page(c, &f, c->waiting[i].n_values, err));
@@ -481,7 +518,7 @@ static mst_status put_index_page(column_out *c, waiting *w, mst_error *err) {
   unsigned width = mst_bit_width(c->intern.n - 1);
   uint8_t byte = (uint8_t)width;
   page_facts f;
-  text_stats(c, w);
+  MST_TRY(text_stats(c, w, err));
   f = facts_of(w);
   f.encoding = MST_PQ_RLE_DICTIONARY;
   MST_TRY(begin_body(c, f.levels, w->n_values * width / 8 + 64, err));
@@ -492,14 +529,34 @@ done:
   return status;
 }
 
+/* Bits a value that DELTA_BINARY_PACKED takes on the first values of the chunk; 64 for what it cannot hold. */
+static mst_status delta_bits(column_out *c, uint64_t *bits, mst_error *err) {
+  mst_status status = MST_OK;
+  size_t n = c->n_waiting > 0 ? mst_min_size(c->waiting[0].n_values, TRIAL_VALUES) : 0;
+  waiting first;
+  *bits = 64;
+  if (!c->config->automatic || n < 64 || !mst_pq_can_encode(MST_PQ_DELTA_BINARY_PACKED, c->leaf->physical))
+    return MST_OK;
+  first = c->waiting[0];
+  first.n_values = n;
+  MST_TRY(look_up(c, &first, err));
+  c->trial.size = 0;
+  MST_TRY(mst_pq_encode(MST_PQ_DELTA_BINARY_PACKED, c->leaf->width, c->values.data, c->values.size, n, &c->trial, err));
+  *bits = 8 * (uint64_t)c->trial.size / n;
+done:
+  return status;
+}
+
 /* The whole chunk is known: is the dictionary a gain? */
 static mst_status end_dictionary(column_out *c, mst_error *err) {
   mst_status status = MST_OK;
-  uint64_t n = index_count(c), plain = 0, packed;
+  uint64_t n = index_count(c), plain = 0, packed, bits;
   size_t i;
   for (i = 0; i < c->n_waiting; i++) plain += c->waiting[i].n_values * (c->leaf->width > 0 ? c->leaf->width : 4);
   if (c->leaf->width == 0 && c->intern.n > 0) plain += c->intern.values.size / c->intern.n * n;
   packed = dictionary_bytes(c) + n * mst_bit_width(c->intern.n) / 8;
+  MST_TRY(delta_bits(c, &bits, err));
+  plain = mst_min_u64(plain, n * bits / 8 + n * bits / 40);
   if (c->intern.n == 0 || (packed > plain - plain / 10 && n >= INTERN_AT_ONCE)) return give_up_dictionary(c, err);
   MST_TRY(put_dictionary_page(c, err));
   for (i = 0; i < c->n_waiting; i++) MST_TRY(put_index_page(c, &c->waiting[i], err));

@@ -3,6 +3,8 @@
  * Owns: nothing. May call: base, column. */
 #include "parquet/values_out.h"
 
+#include "parquet/encode_out.h"
+
 static uint64_t head_of(const uint8_t *p, size_t n) {
   uint8_t head[8] = {0};
   if (n >= 8) return mst_be64(p);
@@ -54,6 +56,48 @@ static mst_status put_text(const mst_pq_leaf *leaf, const struct ArrowArray *arr
   }
   mst_pq_text_range_end(&range, leaf->order, leaf->type.kind == MST_KIND_TEXT, stats);
 done:
+  return status;
+}
+
+/* Lengths of a run, from its offsets. */
+static void put_lengths(const mst_type *type, const struct ArrowArray *array, const mst_pq_run *run, int32_t *to) {
+  const int32_t *narrow = (const int32_t *)array->buffers[1] + run->first;
+  const int64_t *wide = (const int64_t *)array->buffers[1] + run->first;
+  int64_t i;
+  if (type->layout == MST_LAYOUT_OFFSETS32) {
+    for (i = 0; i < run->count; i++) to[i] = narrow[i + 1] - narrow[i];
+  } else {
+    for (i = 0; i < run->count; i++) to[i] = (int32_t)(wide[i + 1] - wide[i]);
+  }
+}
+
+mst_status mst_pq_put_delta_lengths(const mst_pq_leaf *leaf, const struct ArrowArray *array, const mst_pq_run *runs,
+                                    size_t n_runs, mst_block *out, mst_pq_stats *stats, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_text_range range = {0};
+  mst_block lengths;
+  size_t k, n = 0, size;
+  int64_t i;
+  mst_block_init(&lengths, out->mem);
+  for (k = 0; k < n_runs; k++) n += (size_t)runs[k].count;
+  MST_TRY(mst_block_reserve(&lengths, 4 * n, err));
+  for (k = 0; k < n_runs; k++) {
+    put_lengths(&leaf->type, array, &runs[k], (int32_t *)(void *)(lengths.data + lengths.size));
+    lengths.size += 4 * (size_t)runs[k].count;
+  }
+  MST_TRY(mst_pq_encode(MST_PQ_DELTA_BINARY_PACKED, 4, lengths.data, lengths.size, n, out, err));
+  for (k = 0; k < n_runs; k++) {
+    const uint8_t *begin = mst_array_text(&leaf->type, array, runs[k].first, &size);
+    const uint8_t *end = mst_array_text(&leaf->type, array, runs[k].first + runs[k].count - 1, &size);
+    if (begin != NULL) MST_TRY(mst_block_put(out, begin, (size_t)(end - begin) + size, err));
+    for (i = runs[k].first; stats != NULL && i < runs[k].first + runs[k].count; i++) {
+      const uint8_t *p = mst_array_text(&leaf->type, array, i, &size);
+      mst_pq_text_range_add(&range, leaf->order, p, size);
+    }
+  }
+  if (stats != NULL) mst_pq_text_range_end(&range, leaf->order, leaf->type.kind == MST_KIND_TEXT, stats);
+done:
+  mst_block_free(&lengths);
   return status;
 }
 

@@ -14,6 +14,10 @@ mst_status mst_pq_put_plain(const mst_pq_leaf *leaf, const mst_pq_kernels *kerne
                             const mst_pq_run *runs, size_t n_runs, mst_block *out, uint64_t *bits, mst_pq_stats *stats,
                             mst_error *err);
 
+/* The same for text and bytes with offsets, as DELTA_LENGTH_BYTE_ARRAY: the bytes of a run are copied at once. */
+mst_status mst_pq_put_delta_lengths(const mst_pq_leaf *leaf, const struct ArrowArray *array, const mst_pq_run *runs,
+                                    size_t n_runs, mst_block *out, mst_pq_stats *stats, mst_error *err);
+
 /* The smallest and largest byte strings met so far, in place; a prefix as a big-endian number settles most comparisons.
  */
 typedef struct mst_pq_text_range {
