@@ -40,7 +40,7 @@ static void read_all(mst_parquet_file *f, const uint8_t *data, size_t size) {
   struct ArrowArray batch = {0};
   uint64_t rows = 0, bytes;
   int steps;
-  if (mst_parquet_reader_open(f, NULL, 0, 0, mst_parquet_file_groups(f), &r, NULL) != MST_OK) return;
+  if (mst_parquet_reader_open(f, NULL, &r, NULL) != MST_OK) return;
   must(mst_parquet_reader_schema(r, &schema, NULL) == MST_OK);
   for (steps = 0;
        rows < ROWS_MAX && steps < STEPS_MAX && next(r, data, size, &batch) == MST_OK && batch.release != NULL;

@@ -625,6 +625,15 @@ const char *mst_parquet_file_metadata(const mst_parquet_file *f, const char *key
   return NULL;
 }
 
+const char *mst_parquet_file_created_by(const mst_parquet_file *f) { return f->created_by; }
+
+bool mst_parquet_file_pair(const mst_parquet_file *f, size_t i, const char **key, const char **value) {
+  if (i >= f->n_pairs) return false;
+  *key = f->pairs[i].key;
+  *value = f->pairs[i].value;
+  return true;
+}
+
 const char *mst_pq_leaf_path(const mst_parquet_file *f, uint32_t leaf, char *out, size_t size) {
   uint32_t node = f->leaves[leaf], at = 1, end;
   size_t n = 0;

@@ -108,22 +108,62 @@ uint64_t mst_parquet_group_rows(const mst_parquet_file *f, size_t group);
  */
 const char *mst_parquet_file_metadata(const mst_parquet_file *f, const char *key, uint64_t *at);
 mst_status mst_parquet_file_schema(const mst_parquet_file *f, struct ArrowSchema *out, mst_error *err);
+const char *mst_parquet_file_created_by(const mst_parquet_file *f); /* "" when the file does not say */
+/* The key-values in the footer's order; false behind the last. A value may be NULL; texts live as long as the file. */
+bool mst_parquet_file_pair(const mst_parquet_file *f, size_t i, const char **key, const char **value);
+/* All that the footer tells, for people and programs: rows, created_by, columns with their types, row groups with their
+ * column chunks (codec, encodings, sizes, offsets, statistics as values), key-values. Large footers make large values:
+ * `groups_max` row groups are told at most (SIZE_MAX: all). */
+mst_status mst_parquet_describe(mst_parquet_file *f, size_t groups_max, json_t **out, mst_error *err);
 /* Exact minimum and maximum of an integer column in a row group; false when the footer does not tell. */
 bool mst_parquet_group_bounds_i64(const mst_parquet_file *f, size_t group, const char *column, int64_t *min,
                                   int64_t *max);
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
-/* A machine that reads row groups [first, first + count), the named columns (NULL: all), in order. */
-typedef struct mst_parquet_reader mst_parquet_reader; /* [owned] */
-mst_status mst_parquet_reader_open(mst_parquet_file *f, const char *const *columns, size_t n_columns,
-                                   size_t first_group, size_t groups, mst_parquet_reader **out, mst_error *err);
+typedef struct mst_where mst_where; /* expr/expr.h */
+
+/* What is read; all zero means everything. Texts, arrays and the condition are borrowed until the reader is freed. */
+typedef struct mst_parquet_read_options {
+  const char *const *columns; /* top-level columns or nested fields as "a.b", in the order wanted; NULL: all        */
+  size_t n_columns;           /* 0 with `columns` not NULL: batches that have a length and no columns               */
+  size_t first_group, groups; /* row groups [first_group, first_group + groups); 0, 0: all                          */
+  const mst_range *rows;      /* rows [offset, offset + length) of the file, rising and apart; NULL: all. Only the  */
+  size_t n_rows;              /* pages that hold them are asked for where the file says which ones these are        */
+  const mst_where *where;     /* only rows that fulfil it; its columns need not be among `columns`                  */
+  uint64_t limit;             /* at most so many rows come; 0: no limit                                             */
+  uint64_t batch_rows;        /* the most rows of a batch; 0: as many as make about 16 MiB                          */
+  uint64_t memory;            /* for bytes that wait and decoder state; 0: the context's budget, 64 MiB without one */
+  mst_context *ctx;           /* decodes with its threads; NULL: in the caller's                                    */
+  bool no_pruning;            /* statistics, indexes and filters are left alone: every row meets the condition itself */
+  bool verify;                /* batches come as ever, and everything that the file says about its values is held
+                                 against them: statistics, page indexes, Bloom filters, sizes                       */
+} mst_parquet_read_options;
+
+/* A machine that reads a file's rows in order; [owned]. One thread at a time. */
+typedef struct mst_parquet_reader mst_parquet_reader;
+/* `options` NULL: everything. MST_E_NOT_FOUND names a column that is not there. */
+mst_status mst_parquet_reader_open(mst_parquet_file *f, const mst_parquet_read_options *options,
+                                   mst_parquet_reader **out, mst_error *err);
 mst_status mst_parquet_reader_schema(const mst_parquet_reader *r, struct ArrowSchema *out, mst_error *err);
 /* One step: either `*n_need` ranges are needed (borrowed until the next call; hand their bytes in, in the same order,
- * with the next call's `given`), or a batch came (out->release != NULL), or it is done (neither). `given` is borrowed.
- */
+ * with the next call's `given`), or a batch came (out->release != NULL), or it is done (neither). `given` is borrowed;
+ * what is kept of it holds a reference of its own. Ranges do not overlap and are in no order. */
 mst_status mst_parquet_reader_step(mst_parquet_reader *r, const mst_bytes *given, size_t n_given,
                                    const mst_range **need, size_t *n_need, struct ArrowArray *out, mst_error *err);
+/* Ranges that later steps will need when nothing else turns up, in the order of need: worth fetching while the machine
+ * decodes. A later need may be such a range, a part of one, or another. Borrowed until the next step. */
+size_t mst_parquet_reader_ahead(const mst_parquet_reader *r, const mst_range **ahead);
+/* What was read and what could be left out, so far. */
+typedef struct mst_parquet_read_facts {
+  uint64_t rows;           /* given out                                    */
+  uint64_t groups, pages;  /* row groups begun, data pages decoded         */
+  uint64_t groups_pruned;  /* row groups that no row was looked at of      */
+  uint64_t rows_pruned;    /* rows left out without being looked at        */
+  uint64_t bytes;          /* that were asked for                          */
+  uint64_t requests;       /* steps that asked for bytes                   */
+} mst_parquet_read_facts;
+mst_parquet_read_facts mst_parquet_reader_facts(const mst_parquet_reader *r);
 void mst_parquet_reader_free(mst_parquet_reader *r);
 
 #endif

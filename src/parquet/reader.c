@@ -184,11 +184,18 @@ static uint64_t row_bytes(const mst_pq_field *field) {
   return n;
 }
 
-mst_status mst_parquet_reader_open(mst_parquet_file *f, const char *const *columns, size_t n_columns,
-                                   size_t first_group, size_t groups, mst_parquet_reader **out, mst_error *err) {
+mst_status mst_parquet_reader_open(mst_parquet_file *f, const mst_parquet_read_options *options,
+                                   mst_parquet_reader **out, mst_error *err) {
+  static const mst_parquet_read_options everything = {0};
   mst_status status = MST_OK;
   mst_parquet_reader *r = NULL;
   uint32_t i;
+  const mst_parquet_read_options *o = options != NULL ? options : &everything;
+  const char *const *columns = o->columns;
+  size_t n_columns = o->n_columns, first_group = o->first_group, groups = o->groups;
+  if (first_group == 0 && groups == 0) groups = f->n_groups;
+  if (o->where != NULL || o->n_rows > 0 || o->limit > 0)
+    return mst_fail(err, MST_E_UNSUPPORTED, "conditions, rows and limits are not there yet");
   if (f->fields == NULL) {
     if (err != NULL) *err = f->fields_error;
     return f->fields_error.status;
@@ -216,6 +223,7 @@ mst_status mst_parquet_reader_open(mst_parquet_file *f, const char *const *colum
   MST_TRY_ALLOC(r->need = mst_alloc_zero(r->mem, r->n_leaves + 2u, sizeof *r->need));
   MST_TRY_ALLOC(r->need_of = mst_alloc_zero(r->mem, r->n_leaves + 2u, sizeof *r->need_of));
   r->batch_rows = mst_max_u64(BATCH_BYTES / mst_max_u64(1, row_bytes(&r->root)), BATCH_ROWS_LEAST);
+  if (o->batch_rows > 0) r->batch_rows = o->batch_rows;
   *out = r;
   r = NULL;
 done:
@@ -411,4 +419,15 @@ mst_status mst_parquet_reader_step(mst_parquet_reader *r, const mst_bytes *given
 done:
   if (status != MST_OK) r->failed = true;
   return status;
+}
+
+size_t mst_parquet_reader_ahead(const mst_parquet_reader *r, const mst_range **ahead) {
+  (void)r;
+  *ahead = NULL;
+  return 0;
+}
+
+mst_parquet_read_facts mst_parquet_reader_facts(const mst_parquet_reader *r) {
+  (void)r;
+  return (mst_parquet_read_facts){0};
 }

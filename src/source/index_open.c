@@ -216,9 +216,11 @@ mst_status mst_index_rows(void *index, size_t row_group, struct ArrowSchema *sch
   size_t n_given = 0, n_columns = 0;
   const char *names[64];
   struct ArrowSchema all = {0};
+  mst_parquet_read_options options = {.columns = names, .first_group = row_group, .groups = 1};
   if (row_group >= ix->n_groups) return mst_fail(err, MST_E_INTERNAL, "row group %zu of an index of %zu", row_group, ix->n_groups);
   MST_TRY(plan_columns(ix, &all, names, &n_columns, err));
-  MST_TRY(mst_parquet_reader_open(ix->file, names, n_columns, row_group, 1, &reader, err));
+  options.n_columns = n_columns;
+  MST_TRY(mst_parquet_reader_open(ix->file, &options, &reader, err));
   for (;;) {
     const mst_range *need = NULL;
     size_t n_need = 0;

@@ -116,11 +116,12 @@ EXPORT int bridge_read(const char *path, const char *const *columns, size_t n_co
   struct ArrowSchema schema = {0};
   mst_parquet_file *file = NULL;
   file_reader *f = calloc(1, sizeof *f);
+  const mst_parquet_read_options options = {.columns = columns, .n_columns = n_columns};
   mst_stream_source source = {.self = f, .next = next_batch, .close = close_reader};
   f->file = fopen(path, "rb");
   if (f->file == NULL) return 1;
   MST_TRY(parse_footer(f->file, &file, err));
-  MST_TRY(mst_parquet_reader_open(file, columns, n_columns, 0, mst_parquet_file_groups(file), &f->reader, err));
+  MST_TRY(mst_parquet_reader_open(file, &options, &f->reader, err));
   MST_TRY(mst_parquet_reader_schema(f->reader, &schema, err));
   f = NULL;
   MST_TRY(mst_stream_make(NULL, &schema, &source, out, err));

@@ -57,7 +57,7 @@ static inline mst_status memory_read_all(const mst_allocator *mem, const uint8_t
   uint64_t bytes;
   *rows = 0;
   MST_TRY(memory_parse(mem, data, size, &f, err));
-  MST_TRY(mst_parquet_reader_open(f, NULL, 0, 0, mst_parquet_file_groups(f), &r, err));
+  MST_TRY(mst_parquet_reader_open(f, NULL, &r, err));
   MST_TRY(mst_parquet_reader_schema(r, &schema, err));
   for (;;) {
     MST_TRY(memory_next(r, data, size, &batch, err));

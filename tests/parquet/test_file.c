@@ -142,7 +142,7 @@ static void an_index_comes_back(void **state) {
     assert_int_equal(high, 499);
     assert_false(mst_parquet_group_bounds_i64(f, 0, "box", &low, &high));
     assert_false(mst_parquet_group_bounds_i64(f, 2, "record", &low, &high));
-    assert_int_equal(mst_parquet_reader_open(f, NULL, 0, 0, 2, &r, &err), MST_OK);
+    assert_int_equal(mst_parquet_reader_open(f, NULL, &r, &err), MST_OK);
     assert_int_equal(mst_parquet_reader_schema(r, &schema, &err), MST_OK);
     for (;;) {
       assert_int_equal(memory_next(r, file.data, file.size, &batch, &err), MST_OK);
@@ -160,6 +160,9 @@ static void an_index_comes_back(void **state) {
 
 static void some_columns_of_one_group(void **state) {
   static const char *const names[] = {"tags", "record"}, *const wrong[] = {"recrd"};
+  static const mst_parquet_read_options beyond = {.columns = names, .n_columns = 2, .first_group = 1, .groups = 2};
+  static const mst_parquet_read_options missing = {.columns = wrong, .n_columns = 1};
+  static const mst_parquet_read_options second = {.columns = names, .n_columns = 2, .first_group = 1, .groups = 1};
   mst_buf file;
   mst_parquet_file *f = NULL;
   mst_parquet_reader *r = NULL;
@@ -171,10 +174,10 @@ static void some_columns_of_one_group(void **state) {
   mst_buf_init(&file, NULL, SIZE_MAX / 4);
   assert_int_equal(write_index(NULL, 0, &file, NULL), MST_OK);
   assert_int_equal(memory_parse(NULL, file.data, file.size, &f, NULL), MST_OK);
-  assert_int_equal(mst_parquet_reader_open(f, wrong, 1, 1, 1, &r, &err), MST_E_NOT_FOUND);
+  assert_int_equal(mst_parquet_reader_open(f, &missing, &r, &err), MST_E_NOT_FOUND);
   assert_non_null(strstr(err.message, "record"));
-  assert_int_equal(mst_parquet_reader_open(f, names, 2, 1, 2, &r, &err), MST_E_ARGUMENT);
-  assert_int_equal(mst_parquet_reader_open(f, names, 2, 1, 1, &r, NULL), MST_OK);
+  assert_int_equal(mst_parquet_reader_open(f, &beyond, &r, &err), MST_E_ARGUMENT);
+  assert_int_equal(mst_parquet_reader_open(f, &second, &r, NULL), MST_OK);
   assert_int_equal(mst_parquet_reader_schema(r, &schema, NULL), MST_OK);
   assert_int_equal(schema.n_children, 2);
   assert_string_equal(schema.children[0]->name, "tags");
