@@ -146,7 +146,7 @@ mst_status mst_zstd_seek_parse(const mst_allocator *mem, const uint8_t *table, s
     const uint8_t *p = table + 8 + i * entry;
     seeks[i + 1] = (mst_zstd_seek){.at = seeks[i].at + mst_le32(p), .plain = seeks[i].plain + mst_le32(p + 4)};
   }
-  if (seeks[count].at != size - n) {
+  if (size != MST_ZSTD_UNKNOWN && seeks[count].at != size - n) {
     const uint64_t filled = seeks[count].at;
     mst_free(mem, seeks);
     return mst_fail_at(err, MST_E_CORRUPT, size - n,

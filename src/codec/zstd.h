@@ -38,8 +38,9 @@ typedef struct mst_zstd_seek {
 #define MST_ZSTD_SEEK_FOOTER 9u
 /* The table's whole size (its skippable frame's head included) from the object's last 9 bytes; 0: there is none. */
 uint64_t mst_zstd_seek_size(const uint8_t footer[MST_ZSTD_SEEK_FOOTER]);
-/* `table`: the object's last mst_zstd_seek_size bytes, hostile. `*out` has n_frames + 1 entries, the last one being
- * where the frames end; freed with mst_free. Frames must fill the `size` bytes of the object up to the table. */
+/* `table`: that many bytes, hostile. `*out` has n_frames + 1 entries, the last one being where the frames end; freed
+ * with mst_free. With `size`, the object's, the frames must fill it up to the table; MST_ZSTD_UNKNOWN: not looked at.
+ */
 mst_status mst_zstd_seek_parse(const mst_allocator *mem, const uint8_t *table, size_t n, uint64_t size,
                                mst_zstd_seek **out, size_t *n_frames, mst_error *err);
 

@@ -569,6 +569,96 @@ static void what_can_be_rescued_is_and_the_rest_is_named(void **state) {
   free(rest);
 }
 
+/* An object of the seekable format: frames, and a table that tells of them. */
+static uint8_t *make_seekable(const uint8_t *plain, size_t n, size_t each, size_t *n_out) {
+  uint8_t *out = NULL, *frame = malloc(ZSTD_compressBound(each)), table[8 + 8 * 100 + 9] = {0x5e, 0x2a, 0x4d, 0x18};
+  size_t frames = 0;
+  *n_out = 0;
+  for (size_t at = 0; at < n; at += each, frames++) {
+    const size_t part = mst_min_size(each, n - at),
+                 k = ZSTD_compress(frame, ZSTD_compressBound(each), plain + at, part, 3);
+    assert_false(ZSTD_isError(k));
+    mst_put_le32(table + 8 + 8 * frames, (uint32_t)k);
+    mst_put_le32(table + 12 + 8 * frames, (uint32_t)part);
+    sample_append(&out, n_out, frame, k);
+  }
+  mst_put_le32(table + 4, (uint32_t)(8 * frames + 9));
+  mst_put_le32(table + 8 + 8 * frames, (uint32_t)frames);
+  mst_put_le32(table + 8 + 8 * frames + 5, 0x8f92eab1);
+  sample_append(&out, n_out, table, 8 + 8 * frames + 9);
+  free(frame);
+  return out;
+}
+
+static void a_seek_table_tells_of_lost_frames(void **state) {
+  const size_t n_plain = 50000;
+  uint8_t *plain = sample_plain(SAMPLE_TABLE, n_plain, 1);
+  size_t n, want;
+  mst_zstd_head head;
+  uint8_t *object = make_seekable(plain, n_plain, 9000, &n);
+  (void)state;
+  for (size_t chunk = 1; chunk < 100000; chunk *= 9) {
+    pass p = {.ops = &mst_container_zstd, .data = object, .n = n, .chunk = chunk, .open = {.verify = true}};
+    outcome *o = run(&p);
+    expect_plain(o, plain, n_plain);
+    outcome_free(o);
+  }
+  /* The first frame is cut out. */
+  assert_int_equal(mst_zstd_parse(object, n, &head, &want, NULL), MST_OK);
+  const size_t k = ZSTD_findFrameCompressedSize(object, n);
+  expect_damage(&mst_container_zstd, object + k, n - k, "seek table", plain + 9000, n_plain - 9000);
+  free(object);
+  free(plain);
+}
+
+static void frames_behind_a_broken_one_are_rescued(void **state) {
+  const size_t n_plain = 50000;
+  uint8_t *plain = sample_plain(SAMPLE_TABLE, n_plain, 1), *object = NULL;
+  const char *garbage[] = {"x", "\x28", "\x28\xb5", "\x28\xb5\x2f", "\x28\xb5\x28\x28\xb5\x2f"};
+  size_t n_first, n_second;
+  uint8_t *first = make_frames(plain, 20000, 20000, &n_first),
+          *second = make_frames(plain + 20000, 30000, 10000, &n_second);
+  (void)state;
+  for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++)
+    for (size_t chunk = 1; chunk < 100000; chunk *= 7) {
+      size_t n = 0;
+      object = NULL;
+      sample_append(&object, &n, first, n_first);
+      sample_append(&object, &n, garbage[i], strlen(garbage[i]));
+      sample_append(&object, &n, second + 13, n_second - 13);
+      pass p = {.ops = &mst_container_zstd,
+                .data = object,
+                .n = n,
+                .chunk = chunk,
+                .open = {.verify = true, .recover = true}};
+      outcome *o = run(&p);
+      expect_plain(o, plain, n_plain);
+      assert_int_equal(json_array_size(json_object_get(o->facts, "damage")), 1);
+      outcome_free(o);
+      free(object);
+    }
+  free(first);
+  free(second);
+  free(plain);
+}
+
+static void a_large_frame_is_noted(void **state) {
+  uint8_t *plain = sample_plain(SAMPLE_TABLE, 400000, 1);
+  (void)state;
+  for (int large = 0; large < 2; large++) {
+    pass p = {.ops = &mst_container_zstd, .chunk = 1 << 30, .open = {.verify = true, .spacing = 10000}};
+    p.data = make_frames(plain, 400000, large ? 400000 : 100000, &p.n);
+    outcome *o = run(&p);
+    expect_plain(o, plain, 400000);
+    const json_t *note = json_array_get(json_object_get(o->facts, "notes"), 0);
+    assert_int_equal(note != NULL, large);
+    if (note != NULL) assert_non_null(strstr(json_string_value(note), "one zstd frame"));
+    outcome_free(o);
+    free((void *)(uintptr_t)p.data);
+  }
+  free(plain);
+}
+
 static void zeros_may_pad_the_end(void **state) {
   static const uint8_t zeros[1000];
   uint8_t *plain = sample_plain(SAMPLE_TABLE, 5000, 1);
@@ -848,6 +938,9 @@ int main(void) {
       cmocka_unit_test(a_cut_object_is_never_taken_for_a_whole_one),
       cmocka_unit_test(damage_gives_an_error_or_the_right_bytes),
       cmocka_unit_test(what_can_be_rescued_is_and_the_rest_is_named),
+      cmocka_unit_test(a_seek_table_tells_of_lost_frames),
+      cmocka_unit_test(frames_behind_a_broken_one_are_rescued),
+      cmocka_unit_test(a_large_frame_is_noted),
       cmocka_unit_test(zeros_may_pad_the_end),
       cmocka_unit_test(empty_objects),
       cmocka_unit_test(memory_stays_small_whatever_the_object),
