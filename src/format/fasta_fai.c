@@ -26,6 +26,12 @@ static uint64_t place_of(const entry *e, uint64_t residue) {
   return e->bases == 0 ? e->offset : e->offset + residue / e->bases * e->width + residue % e->bases;
 }
 
+/* Where reading the residues [first, end) begins: behind the record's last residue when they are none. */
+static uint64_t begin_of(const entry *e, uint64_t first, uint64_t end) {
+  if (first < end) return place_of(e, first);
+  return e->length == 0 ? e->offset : place_of(e, e->length - 1) + 1;
+}
+
 /* Bounded, so that no arithmetic on it goes wrong: hostile. */
 static bool entry_fits(const entry *e) {
   const uint64_t lines = e->bases == 0 ? 0 : e->length / e->bases;
@@ -46,7 +52,7 @@ typedef struct found {
   uint64_t first, end;      /* residues, clipped to the record                  */
   uint64_t at[2], plain[2]; /* blocks that hold the header's and the body's beginning */
   uint64_t target[2];       /* plain bytes that they must hold                  */
-  uint64_t before[2];       /* the block in front of the body\'s, at and plain */
+  uint64_t before[2];       /* the block in front of the body's, at and plain */
 } found;
 
 typedef enum phase { READ_FAI, READ_GZI, GIVE } phase;
@@ -142,7 +148,7 @@ static mst_status end_fai(planning *p, mst_error *err) {
     f->end = mst_min_u64(r->to, e->length);
     f->first = mst_min_u64(r->from - 1, f->end);
     f->target[0] = e->offset - mst_min_u64(e->offset, HEADER_BYTES);
-    f->target[1] = place_of(e, f->first);
+    f->target[1] = begin_of(e, f->first, f->end);
   }
   p->phase = p->setting.container == &mst_container_plain ? GIVE : READ_GZI;
   p->read = 0;
@@ -341,12 +347,12 @@ static mst_status unfit(uint64_t at, const char *what, mst_error *err) {
                      (unsigned long long)at, what);
 }
 
-static uint64_t body_begin(const reading *r) { return place_of(&r->entry, r->wanted.first); }
+static uint64_t body_begin(const reading *r) { return begin_of(&r->entry, r->wanted.first, r->wanted.end); }
 
 /* Behind the last residue that is wanted, and some bytes more where the record must end there. */
 static uint64_t body_end(const reading *r) {
-  if (r->wanted.end == r->wanted.first) return body_begin(r);
-  return place_of(&r->entry, r->wanted.end - 1) + 1 + (r->wanted.end == r->entry.length ? BEHIND_BYTES : 0);
+  const uint64_t end = begin_of(&r->entry, r->entry.length, r->entry.length);
+  return r->wanted.end == r->entry.length ? end + BEHIND_BYTES : place_of(&r->entry, r->wanted.end - 1) + 1;
 }
 
 /* Nothing in a body shows where it lies, so that of BGZF is decoded from one block earlier on. */
@@ -436,8 +442,9 @@ static mst_status end_body(reading *r, mst_error *err) {
   size_t n = r->n_behind, at = 0;
   r->ended = true;
   if (r->residue < r->wanted.end) return unfit(r->next, "the object has ended already", err);
-  if (at < n && b[at] == '\r') at++;
-  if (at < n && b[at++] != '\n') return unfit(r->next - n, "the record goes on", err);
+  /* A record of no residues ends where its header does. */
+  if (r->entry.length > 0 && at < n && b[at] == '\r') at++;
+  if (r->entry.length > 0 && at < n && b[at++] != '\n') return unfit(r->next - n, "the record goes on", err);
   if (at < n && b[at] != '>' && b[at] != ';' && !mst_fasta_blank(b[at]))
     return unfit(r->next - n, "the record goes on", err);
   return MST_OK;
@@ -469,7 +476,6 @@ static mst_status step_reading(reading *r, const mst_given *given, mst_step *out
     } else if (!r->in_body) {
       MST_TRY(end_front(r, err));
       mst_pump_close(&r->pump);
-      if (r->wanted.first == r->wanted.end) r->ended = true;
     } else {
       MST_TRY(end_body(r, err));
     }

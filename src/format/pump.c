@@ -10,7 +10,9 @@ mst_status mst_pump_open(mst_pump *p, const mst_job *job, const mst_container_op
   const mst_container_open options = {
       .mem = job->mem, .name = job->name, .end = size, .size = size, .from = &from, .plain_end = end, .verify = true};
   *p = (mst_pump){.job = job, .ops = ops, .first = first, .end = end, .fed = at, .size = size};
-  if (at >= size || first < plain || end < first)
+  /* Behind the last byte of a plain object there may stand nothing, and rightly so. */
+  p->ended = at == size && ops == &mst_container_plain;
+  if ((at >= size && !p->ended) || first < plain || end < first)
     return mst_fail(err, MST_E_CORRUPT, "plain byte %llu is said to lie at byte %llu of an object of %llu bytes",
                     (unsigned long long)plain, (unsigned long long)at, (unsigned long long)size);
   return ops->open(&options, &p->container, err);
