@@ -220,7 +220,7 @@ class Source:
             return report
         n = native.pieces(spacing, piece or max(1 << 20, min(_PIECE_MAX, self.size // 16)))
         if n == 1:
-            report = native.index(spacing, 1, 0, True, recover, False, progress)
+            report = native.index(spacing, 0, 0, True, recover, False, progress)
             return report
         settings.setdefault("n_jobs", -1)
         try:

@@ -328,6 +328,7 @@ static uint64_t csv_records(const mst_scanner *scanner) { return ((const csv_sca
 
 static const char *const csv_globs[] = {"*.csv", "*.tsv", "*.tab", "*.psv", NULL};
 static const char *const csv_strategies[] = {"records", NULL};
+static const char *const csv_row_options[] = {"schema", "columns", "misfit", "ragged", NULL};
 static const char *const csv_options[] = {"delimiter", "quote", "escape", "header", "schema", NULL};
 
 /* By its bytes alone nothing is surely CSV; its name says so. */
@@ -347,6 +348,7 @@ const mst_format mst_format_csv = {
     .globs = csv_globs,
     .strategies = csv_strategies,
     .options = csv_options,
+    .row_options = csv_row_options,
     .probe = csv_probe,
     .inspect = mst_records_inspect,
     .scan = mst_records_scan,

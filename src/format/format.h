@@ -127,6 +127,7 @@ typedef struct mst_format {
   const char *const *companions;   /* patterns of the members behind [0]: "%.fai", … NULL-ended; may be NULL */
   const char *const *strategies;   /* names that plan knows, first = default; NULL-ended                  */
   const char *const *options;      /* names of the dialect options that it knows; NULL-ended              */
+  const char *const *row_options;  /* names of the options that reading as Arrow knows; NULL-ended; NULL: none */
   /* 0 = no … 100 = sure. `head` holds the first plain bytes of text-like objects, the first bytes of others. */
   int (*probe)(const char *name, uint64_t size, const uint8_t *head, size_t n);
   /* Looks at the beginning (and the end, and companions); DONE gives the facts: for text-like ones at least "container",

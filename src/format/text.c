@@ -296,6 +296,7 @@ static const char *const text_globs[] = {"*.txt", "*.text", "*.log", "*.jsonl", 
 static const char *const text_strategies[] = {"lines", "words", NULL};
 static const char *const text_units[] = {"words", NULL};
 static const char *const text_options[] = {NULL};
+static const char *const text_row_options[] = {"raw", NULL};
 
 const mst_format mst_format_text = {
     .name = "text",
@@ -305,6 +306,7 @@ const mst_format mst_format_text = {
     .globs = text_globs,
     .strategies = text_strategies,
     .options = text_options,
+    .row_options = text_row_options,
     .probe = text_probe,
     .inspect = mst_records_inspect,
     .scan = mst_records_scan,

@@ -38,6 +38,8 @@ static uint64_t find_end(const uint8_t *info, size_t n) {
 const char *mst_vcf_line_place(const uint8_t *line, const size_t tabs[MST_VCF_FIXED], mst_vcf_line *out) {
   uint64_t pos, end;
   if (tabs[0] == 0) return "CHROM is empty";
+  for (size_t i = 0; i < tabs[0]; i++)
+    if (line[i] < 0x20) return "CHROM holds a control character";
   if (!read_number(line + tabs[0] + 1, line + tabs[1], &pos)) return "POS is not a number";
   out->contig = line;
   out->contig_size = tabs[0];
@@ -331,6 +333,7 @@ static const char *const vcf_globs[] = {"*.vcf", "*.bcf", NULL}; /* BCF is then 
 static const char *const vcf_companions[] = {"%.tbi", "%.csi", NULL};
 static const char *const vcf_strategies[] = {"records", NULL};
 static const char *const vcf_options[] = {NULL};
+static const char *const vcf_row_options[] = {"info", "genotypes", "columns", "samples", "misfit", NULL};
 
 static int vcf_probe(const char *name, uint64_t size, const uint8_t *head, size_t n) {
   (void)name;
@@ -349,6 +352,7 @@ const mst_format mst_format_vcf = {
     .companions = vcf_companions,
     .strategies = vcf_strategies,
     .options = vcf_options,
+    .row_options = vcf_row_options,
     .probe = vcf_probe,
     .inspect = mst_records_inspect,
     .scan = mst_records_scan,

@@ -167,6 +167,7 @@ static mst_status read_header(header *h, const uint8_t *data, size_t n, bool who
     text_part line = {data + at, end - at};
     if (lf == NULL && !whole) return MST_OK;
     if (line.size > 0 && line.data[line.size - 1] == '\r') line.size--;
+    if (memchr(line.data, 0, line.size) != NULL) return mst_fail_at(err, MST_E_CORRUPT, at, "a header line that holds a NUL byte");
     if (starts(line.data, line.size, "##")) {
       MST_TRY(take_meta(h, line, err));
     } else if (starts(line.data, line.size, "#CHROM")) {

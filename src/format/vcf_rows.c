@@ -613,9 +613,19 @@ done:
   return status;
 }
 
+/* Packed texts have left their place in the object behind. */
+static mst_status check_packed(const vcf_rows *r, const mst_vcf_field *f, mst_error *err) {
+  uint32_t begin = 0;
+  for (size_t i = 0; i < f->n; begin = f->text_ends[i++])
+    if (f->text_ends[i] > begin && !mst_utf8_valid(f->bytes + begin, f->text_ends[i] - begin, NULL))
+      return mst_fail_at(err, MST_E_CORRUPT, r->at, "FORMAT/%s of a line not far behind this place is not UTF-8", f->id);
+  return MST_OK;
+}
+
 static mst_status flush_field(const vcf_rows *r, mst_vcf_field *f, mst_error *err) {
   mst_status status = MST_OK;
-  if (!r->utf8 && f->kind == MST_VCF_TEXT) MST_TRY(check_spans(r, f->spans, f->n, err));
+  if (!r->utf8 && f->packed) MST_TRY(check_packed(r, f, err));
+  else if (!r->utf8 && f->kind == MST_VCF_TEXT) MST_TRY(check_spans(r, f->spans, f->n, err));
   MST_TRY(mst_vcf_field_flush(f, err));
 done:
   return status;
@@ -675,7 +685,7 @@ static mst_status put_line(vcf_rows *r, const uint8_t *line, const uint8_t *end,
   if (end > line && end[-1] == '\r') end--;
   if (end == line) return bad_line(r, line, "it is empty", err);
   for (size_t k = 0; k <= MST_VCF_FIXED; k++) {
-    const uint8_t *tab = k < MST_VCF_FIXED ? memchr(p, '\t', (size_t)(end - p)) : NULL;
+    const uint8_t *tab = k < MST_VCF_FIXED && p <= end ? memchr(p, '\t', (size_t)(end - p)) : NULL;
     c[k] = p;
     if (tab == NULL && k + 1 < MST_VCF_FIXED) return bad_line(r, line, "there are fewer than 8 columns", err);
     p = tab == NULL ? end + 1 : tab + 1;

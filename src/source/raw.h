@@ -78,6 +78,8 @@ mst_status mst_source_index_load(mst_source *s, mst_index **out, mst_index_state
                                  mst_error *err);
 /* Looks at an index object: checks its footer against the source's pins and format. */
 mst_status mst_index_open(mst_source *s, mst_index **out, mst_cancel *cancel, mst_error *err);
+/* Options that are not among the `known` are refused, with the nearest one that is. `given` may be NULL. */
+mst_status mst_options_known(const mst_format *format, const json_t *given, const char *const *known, const char *what, mst_error *err);
 /* What inspect finds, passing over damage where `recover`; a new reference. */
 mst_status mst_source_facts(mst_source *s, bool recover, json_t **out, mst_cancel *cancel, mst_error *err);
 

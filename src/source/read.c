@@ -96,6 +96,7 @@ static mst_status open_machine(mst_reader *r, const mst_read_options *options, m
   else r->facts = json_incref(s->facts);
   if (options->options_json != NULL)
     MST_TRY(mst_json_parse(options->options_json, strlen(options->options_json), 1 << 20, "read options", &r->options, err));
+  if (as == MST_READ_ARROW) MST_TRY(mst_options_known(s->format, r->options, s->format->row_options, "option of rows", err));
   r->member = (mst_member){.name = mst_key_name(mst_object_key(r->object)), .size = mst_object_size(r->object), .present = true, .fresh = true};
   r->job = (mst_job){.mem = r->mem, .format = s->format, .name = s->url, .members = &r->member, .n_members = 1, .facts = r->facts,
                      .spacing = MST_SPACING_DEFAULT, .memory = memory / 4, .record_max = mst_context_record_max(s->ctx), .recover = options->recover != 0};

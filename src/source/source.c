@@ -86,18 +86,18 @@ static mst_status choose_format(mst_source *s, const char *name, mst_error *err)
   return mst_error_name(err, status, mst_object_url(s->object));
 }
 
-/* Options that the format does not know are refused, with the nearest one that it does. */
-static mst_status check_dialect(const mst_source *s, mst_error *err) {
+mst_status mst_options_known(const mst_format *format, const json_t *given, const char *const *known, const char *what, mst_error *err) {
   const char *key;
   json_t *value;
-  json_object_foreach(s->dialect, key, value) {
-    const char *const *known = s->format->options;
-    size_t n = 0;
+  size_t n = 0;
+  if (given != NULL && !json_is_object(given)) return mst_fail(err, MST_E_ARGUMENT, "%ss must be a JSON object", what);
+  while (known != NULL && known[n] != NULL) n++;
+  json_object_foreach((json_t *)(uintptr_t)given, key, value) {
     bool found = false;
-    for (; known != NULL && known[n] != NULL; n++) found = found || mst_text_equal(known[n], key);
+    for (size_t i = 0; i < n && !found; i++) found = mst_text_equal(known[i], key);
     if (found) continue;
     const char *near = n == 0 ? NULL : mst_text_nearest(key, known, n);
-    return mst_fail(err, MST_E_ARGUMENT, "the format %s has no option \"%.60s\"%s%s%s", s->format->name, key,
+    return mst_fail(err, MST_E_ARGUMENT, "the format %s has no %s \"%.60s\"%s%s%s", format->name, what, key,
                     near == NULL ? "" : "; did you mean \"", near == NULL ? "" : near, near == NULL ? "" : "\"?");
   }
   return MST_OK;
@@ -135,8 +135,7 @@ static mst_status source_new(mst_context *ctx, const mst_source_options *options
 static mst_status take_dialect(mst_source *s, const char *text, mst_error *err) {
   if (text == NULL) return MST_OK;
   mst_status status = mst_json_parse(text, strlen(text), 1 << 20, "format options", &s->dialect, err);
-  if (status == MST_OK && !json_is_object(s->dialect)) status = mst_fail(err, MST_E_ARGUMENT, "format options must be a JSON object");
-  return status == MST_OK ? check_dialect(s, err) : status;
+  return status == MST_OK ? mst_options_known(s->format, s->dialect, s->format->options, "option", err) : status;
 }
 
 /* s->at is known. */

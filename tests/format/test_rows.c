@@ -300,6 +300,7 @@ static void calls_that_misfit_are_named(void **state) {
   check_rows(VCF, TEXT(wrong), NULL, null, "1|5|~|A|[T]|~|~|{~,~,false,~}|{[0/1,0/1],[~,[1]],[~,~]}\n");
   check_refused(VCF, TEXT(VCF_HEADER "1\t5\t.\tA\tT\t.\t.\t.\tGT\t0/1\n"), NULL, genotypes, MST_E_CORRUPT, 0, "fewer columns");
   check_refused(VCF, TEXT(VCF_HEADER "1\t5\t.\tA\tT\t.\t.\t.\tGT\t0/1\t.\t.\n"), NULL, genotypes, MST_E_CORRUPT, 0, "more columns");
+  check_refused(VCF, TEXT(VCF_HEADER "1\t5\t.\tA\tT\t.\t.\t.\tGT\t0/1\t\xff\n"), NULL, genotypes, MST_E_CORRUPT, -1, "FORMAT/GT");
   check_refused(VCF, TEXT(VCF_HEADER "1\t5\t.\tA\xff\tT\t.\t.\t.\tGT\t0/1\t.\n"), NULL, NULL, MST_E_CORRUPT, 7, "not UTF-8");
   json_decref(null);
   json_decref(genotypes);
