@@ -67,9 +67,9 @@ def test_mypy_of_the_package() -> None:
 def test_mypy_of_a_program(tmp_path: pathlib.Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    assert run("mypy", "--strict", "--cache-dir", tmp_path / "cache", program, cwd=tmp_path) == ""
+    assert run("mypy", "--strict", "--cache-dir", support.ROOT / ".mypy_cache", program, cwd=tmp_path) == ""
     program.write_text("import meseta\n" + "\n".join(WRONG) + "\n")
-    said = run("mypy", "--strict", "--cache-dir", tmp_path / "cache", program, cwd=tmp_path)
+    said = run("mypy", "--strict", "--cache-dir", support.ROOT / ".mypy_cache", program, cwd=tmp_path)
     for i, (line, code) in enumerate(WRONG.items()):
         assert re.search(rf"program\.py:{i + 2}: error: .*\[{code}\]", said), (line, said)
 
