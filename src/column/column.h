@@ -9,8 +9,11 @@
 #include "base/base.h"
 #include "column/block.h"
 #include "column/intern.h"
+#include "column/kernel.h"
 #include "column/out.h"
+#include "column/scalar.h"
 #include "column/type.h"
+#include "column/wide.h"
 
 /* ---- schemas ------------------------------------------------------------------------------------------------- */
 
