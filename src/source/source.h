@@ -8,6 +8,7 @@
 #include <meseta/source.h>
 
 #include "base/base.h"
+#include "source/table.h"
 #include "store/store.h"
 
 /* Option structs arrive here checked and complete (never NULL). */

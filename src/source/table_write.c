@@ -1,0 +1,143 @@
+/* source/table_write.c - batches into one Parquet file of a store: parts go out while more is put, nothing is visible before the
+ * end. See table.h. May call: store, parquet, column. */
+#include <stdio.h>
+
+#include "source/table_inner.h"
+
+struct mst_table_writer {
+  mst_context *ctx;
+  const mst_allocator *mem;
+  struct ArrowSchema schema;
+  mst_parquet_writer *parquet;
+  mst_parquet_sink into;
+  mst_store *store; /* NULL: the bytes go to `into` */
+  char *name;       /* the object, for errors; may be NULL */
+  mst_upload *upload;
+  mst_cancel *cancel;
+  mst_put_mode mode;
+  uint64_t rows;
+  bool closed;
+};
+
+static mst_status send(void *self, mst_bytes *bytes, mst_error *err) {
+  mst_table_writer *w = self;
+  mst_status status = mst_upload_write(w->upload, bytes->data, bytes->size, err);
+  mst_bytes_release(bytes);
+  return status;
+}
+
+static mst_status name_error(const mst_table_writer *w, mst_status status, mst_error *err) {
+  return w->name == NULL ? status : mst_error_name(err, status, w->name);
+}
+
+void mst_table_writer_free(mst_table_writer *w) {
+  if (w == NULL) return;
+  mst_context *ctx = w->ctx;
+  mst_parquet_writer_free(w->parquet);
+  mst_upload_end(w->upload);
+  mst_schema_release(&w->schema);
+  mst_cancel_unref(w->cancel);
+  mst_store_unref(w->store);
+  mst_free(w->mem, w->name);
+  mst_free(w->mem, w);
+  mst_context_unref(ctx);
+}
+
+static mst_status writer_new(mst_context *ctx, const struct ArrowSchema *schema, mst_table_writer **out, mst_error *err) {
+  const mst_allocator *mem = mst_context_mem(ctx);
+  mst_table_writer *w = mst_alloc_zero(mem, 1, sizeof *w);
+  if (w == NULL) return mst_fail_memory(err);
+  w->ctx = mst_context_ref(ctx);
+  w->mem = mem;
+  mst_status status = mst_schema_copy(mem, schema, &w->schema, err);
+  if (status == MST_OK) *out = w;
+  else mst_table_writer_free(w);
+  return status;
+}
+
+static mst_status open_parquet(mst_table_writer *w, const mst_parquet_writer_options *options, mst_error *err) {
+  mst_parquet_writer_options o = {.codec = MST_PARQUET_ZSTD};
+  if (options != NULL) o = *options;
+  o.mem = w->mem;
+  return mst_parquet_writer_open(&w->schema, &o, &w->into, &w->parquet, err);
+}
+
+mst_status mst_table_writer_open(mst_store *store, const char *key, const struct ArrowSchema *schema,
+                                 const mst_parquet_writer_options *parquet, mst_put_mode mode, mst_table_writer **out,
+                                 mst_cancel *cancel, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_table_writer *w = NULL;
+  char name[512];
+  MST_TRY(writer_new(mst_store_context(store), schema, &w, err));
+  w->store = mst_store_ref(store);
+  w->mode = mode;
+  w->cancel = cancel == NULL ? NULL : mst_cancel_ref(cancel);
+  MST_TRY_ALLOC(w->name = mst_text_copy(w->mem, mst_store_name_key(store, key, name, sizeof name)));
+  MST_TRY(mst_upload_begin(store, key, cancel, &w->upload, err));
+  w->into = (mst_parquet_sink){.self = w, .put = send};
+  status = name_error(w, open_parquet(w, parquet, err), err);
+  if (status != MST_OK) goto done;
+  *out = w;
+  w = NULL;
+done:
+  mst_table_writer_free(w);
+  return status;
+}
+
+mst_status mst_table_writer_open_into(mst_context *ctx, const struct ArrowSchema *schema, const mst_parquet_writer_options *parquet,
+                                      const mst_parquet_sink *into, mst_table_writer **out, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_table_writer *w = NULL;
+  MST_TRY(writer_new(ctx, schema, &w, err));
+  w->into = *into;
+  MST_TRY(open_parquet(w, parquet, err));
+  *out = w;
+  w = NULL;
+done:
+  mst_table_writer_free(w);
+  return status;
+}
+
+mst_status mst_table_writer_put(mst_table_writer *w, struct ArrowArray *batch, mst_error *err) {
+  uint64_t bytes = 0;
+  mst_status status = mst_array_check(&w->schema, batch, &bytes, err);
+  const uint64_t rows = status == MST_OK ? (uint64_t)batch->length : 0;
+  if (status == MST_OK) status = mst_parquet_writer_put(w->parquet, batch, err);
+  else mst_array_release(batch);
+  if (status == MST_OK) w->rows += rows;
+  return name_error(w, status, err);
+}
+
+mst_status mst_table_writer_put_stream(mst_table_writer *w, struct ArrowArrayStream *stream, mst_error *err) {
+  mst_status status = MST_OK;
+  for (;;) {
+    struct ArrowArray batch = {0};
+    MST_TRY(mst_cancel_check(w->cancel, err));
+    MST_TRY(mst_stream_next(stream, &batch, err));
+    if (batch.release == NULL) break;
+    MST_TRY(mst_table_writer_put(w, &batch, err));
+  }
+done:
+  return status;
+}
+
+mst_status mst_table_writer_metadata(mst_table_writer *w, const char *key, const char *value, mst_error *err) {
+  return mst_parquet_writer_metadata(w->parquet, key, value, err);
+}
+
+mst_status mst_table_writer_close(mst_table_writer *w, mst_table_written *out, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_table_written wrote = {.rows = w->rows};
+  if (w->closed) return mst_fail(err, MST_E_ARGUMENT, "this Parquet file is closed already");
+  MST_TRY(mst_parquet_writer_close(w->parquet, err));
+  wrote.size = mst_parquet_writer_size(w->parquet);
+  if (w->upload != NULL) MST_TRY(mst_upload_finish(w->upload, w->mode, NULL, &wrote.pin, err));
+  wrote.pin.size = wrote.size;
+  (void)snprintf(wrote.etag, sizeof wrote.etag, "%s", wrote.pin.etag);
+  w->closed = true;
+  if (out != NULL) *out = wrote;
+done:
+  return name_error(w, status, err);
+}
+
+uint64_t mst_table_writer_size(const mst_table_writer *w) { return mst_parquet_writer_size(w->parquet); }
