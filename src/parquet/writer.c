@@ -80,7 +80,7 @@ static mst_status set_encoding(const mst_pq_leaf *leaf, mst_parquet_encoding enc
   if (encoding == MST_PARQUET_ENCODING_DICTIONARY) c->dictionary = true;
   if (c->encoding != MST_PQ_PLAIN && !mst_pq_can_encode(c->encoding, leaf->physical))
     return mst_fail(err, MST_E_ARGUMENT, "column \"%s\" is stored as %s, which %s cannot encode", leaf->path[0],
-                    mst_pq_physical_name(leaf->physical), mst_pq_encoding_name(c->encoding));
+                    mst_pq_physical_name(leaf->physical), mst_pq_encoding_name((int)c->encoding));
   return MST_OK;
 }
 
