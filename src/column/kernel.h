@@ -55,11 +55,41 @@ const mst_compare_kernels *mst_compare_kernels_best(void);
 /* By name; NULL when this build or processor does not have it. */
 const mst_compare_kernels *mst_compare_kernels_find(const char *name);
 
-/* Whether each value compares so with a scalar of the column's type (mst_type_scalar). Rows that are null give 0, also
- * for MST_NE. Only MST_EQ and MST_NE for types without an order. Dictionary-encoded, run-end encoded and nested columns
- * are MST_E_UNSUPPORTED. */
+/* The tests below leave dictionary-encoded and run-end encoded columns to the caller (MST_E_UNSUPPORTED). Rows that are
+ * null give 0. `among`: only these rows are looked at, the others give 0; NULL: all. */
+
+/* Whether each value compares so with a scalar of the column's type (mst_type_scalar); null rows give 0 also for
+ * MST_NE. Only MST_EQ and MST_NE for types without an order. */
 mst_status mst_array_compare(const struct ArrowSchema *schema, const struct ArrowArray *array, mst_compare_op op,
-                             const mst_scalar *with, uint64_t *bits, mst_error *err);
+                             const mst_scalar *with, const uint64_t *among, uint64_t *bits, mst_error *err);
+/* Distinct values, sorted, that rows are looked up in; [shared] once made. Bytes are borrowed. */
+typedef struct mst_in_set mst_in_set;
+/* All n of one kind; null and NaN are left out, since nothing equals them. */
+mst_status mst_in_set_new(const mst_allocator *mem, const mst_scalar *values, size_t n, mst_in_set **out,
+                          mst_error *err);
+void mst_in_set_free(mst_in_set *set);
+const mst_scalar *mst_in_set_values(const mst_in_set *set, size_t *n);
+bool mst_in_set_has(const mst_in_set *set, const mst_scalar *value);
+/* Whether each value is one of the set's, which are scalars of the column's type. */
+mst_status mst_array_in(const struct ArrowSchema *schema, const struct ArrowArray *array, const mst_in_set *set,
+                        const uint64_t *among, uint64_t *bits, mst_error *err);
+/* SQL's LIKE: `%` any characters, `_` one (a code point of text, a byte of other bytes); [shared] once made. */
+typedef struct mst_like mst_like;
+/* `escape`: one code point behind which a character stands for itself, 0: there is none. One at the pattern's end is
+ * MST_E_ARGUMENT. */
+mst_status mst_like_new(const mst_allocator *mem, const char *pattern, size_t size, uint32_t escape, mst_like **out,
+                        mst_error *err);
+void mst_like_free(mst_like *like);
+bool mst_like_match(const mst_like *like, bool text, const uint8_t *p, size_t n);
+/* What every match begins with; `*whole`: such values match whatever follows, `*exact`: only the value itself matches.
+ */
+const uint8_t *mst_like_prefix(const mst_like *like, size_t *n, bool *whole, bool *exact);
+/* Text and bytes of every layout. */
+mst_status mst_array_like(const struct ArrowSchema *schema, const struct ArrowArray *array, const mst_like *like,
+                          const uint64_t *among, uint64_t *bits, mst_error *err);
+/* Whether each value is NaN; never for columns that are not floats. */
+mst_status mst_array_nan(const struct ArrowSchema *schema, const struct ArrowArray *array, uint64_t *bits,
+                         mst_error *err);
 /* The bits of rows that are not null. */
 mst_status mst_array_valid(const struct ArrowSchema *schema, const struct ArrowArray *array, uint64_t *bits,
                            mst_error *err);
