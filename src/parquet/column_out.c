@@ -5,8 +5,10 @@
  * codec, column. */
 #include "parquet/column_out.h"
 
+#include "parquet/bloom.h"
 #include "parquet/encode_out.h"
 #include "parquet/rle_out.h"
+#include "parquet/sketch_out.h"
 #include "parquet/thrift.h"
 #include "parquet/values_out.h"
 
@@ -28,7 +30,7 @@ typedef struct part {
 typedef struct waiting {
   mst_block levels;
   size_t first_index, n_values;
-  uint64_t n_levels, rows, first_row;
+  uint64_t n_levels, rows, first_row, text;
   mst_pq_stats stats;
 } waiting;
 
@@ -47,15 +49,24 @@ typedef struct column_out {
   bool dictionary;
   mst_intern intern;
   mst_block indices; /* uint32, of the whole chunk */
+  mst_block hashes;  /* for a Bloom filter         */
   waiting *waiting;
   size_t n_waiting, waiting_capacity;
 } column_out;
+
+void mst_pq_chunk_out_init(const mst_allocator *mem, mst_pq_chunk_out *chunk) {
+  *chunk = (mst_pq_chunk_out){0};
+  mst_block_init(&chunk->histograms, mem);
+  mst_block_init(&chunk->bloom, mem);
+}
 
 void mst_pq_chunk_out_free(const mst_allocator *mem, mst_pq_chunk_out *chunk) {
   size_t i;
   for (i = 0; i < chunk->n_pages; i++) mst_bytes_release(&chunk->pages[i].bytes);
   mst_free(mem, chunk->pages);
-  *chunk = (mst_pq_chunk_out){0};
+  mst_block_free(&chunk->histograms);
+  mst_block_free(&chunk->bloom);
+  mst_pq_chunk_out_init(mem, chunk);
 }
 
 /* Room for one more element in an array that doubles. */
@@ -166,7 +177,7 @@ static void open_page(column_out *c) {
 
 /* What a data page is, beside its body. */
 typedef struct page_facts {
-  uint64_t n_levels, rows, first_row;
+  uint64_t n_levels, rows, first_row, text;
   mst_pq_encoding encoding;
   const mst_block *levels;
   mst_pq_stats stats;
@@ -182,7 +193,8 @@ static mst_status put_data_page(column_out *c, const page_facts *f, mst_error *e
   MST_TRY(grow(c->mem, (void **)&c->chunk->pages, c->chunk->n_pages, &c->chunk->pages_capacity, sizeof *c->chunk->pages,
                err));
   page = &c->chunk->pages[c->chunk->n_pages];
-  *page = (mst_pq_page_out){.first_row = f->first_row, .rows = f->rows, .levels = f->n_levels, .stats = f->stats};
+  *page = (mst_pq_page_out){
+      .first_row = f->first_row, .rows = f->rows, .levels = f->n_levels, .text = f->text, .stats = f->stats};
   if (f->levels->size > 0) c->chunk->encodings |= 1u << MST_PQ_RLE;
   MST_TRY(close_page(c, &head, &c->body, page, err));
   page->values_at = page->head_size + (uint32_t)f->levels->size;
@@ -267,6 +279,7 @@ done:
 /* The encoding for the PLAIN values that c->values holds; a trial decides when nothing else did. */
 static mst_status put_encoded_page(column_out *c, page_facts *f, size_t n, mst_error *err) {
   mst_status status = MST_OK;
+  if (c->config->bloom) MST_TRY(mst_pq_put_hashes(c->leaf->width, c->values.data, n, &c->hashes, err));
   if (c->config->automatic && !c->config->known && n > 0) MST_TRY(choose_encoding(c, n, err));
   f->encoding = c->config->encoding;
   MST_TRY(begin_body(c, f->levels, c->values.size, err));
@@ -289,12 +302,24 @@ done:
   return status;
 }
 
+/* Bytes of the open page's byte strings. */
+static uint64_t open_text(const column_out *c) {
+  uint64_t total = 0;
+  size_t i;
+  for (i = 0; c->config->sizes && c->leaf->map == MST_PQ_MAP_TEXT && i < c->n_parts; i++)
+    total += mst_pq_text_size(c->leaf, c->parts[i].array, c->shred.runs + c->parts[i].first_run, c->parts[i].n_runs);
+  return total;
+}
+
 static mst_status put_open_page(column_out *c, mst_error *err) {
   mst_status status = MST_OK;
-  page_facts f = {
-      .n_levels = (uint64_t)c->shred.levels, .rows = c->rows, .first_row = c->first_row, .levels = &c->levels};
+  page_facts f = {.n_levels = (uint64_t)c->shred.levels,
+                  .rows = c->rows,
+                  .first_row = c->first_row,
+                  .text = open_text(c),
+                  .levels = &c->levels};
   mst_pq_stats *stats = c->config->statistics ? &f.stats : NULL;
-  bool plain = !c->config->automatic || c->config->known;
+  bool plain = !c->config->bloom && (!c->config->automatic || c->config->known);
   if (plain && c->config->encoding == MST_PQ_PLAIN) {
     /* PLAIN values go where they stay. */
     MST_TRY(begin_body(c, &c->levels, (size_t)c->plain_bytes, err));
@@ -467,8 +492,12 @@ done:
 }
 
 static page_facts facts_of(const waiting *w) {
-  return (page_facts){
-      .n_levels = w->n_levels, .rows = w->rows, .first_row = w->first_row, .levels = &w->levels, .stats = w->stats};
+  return (page_facts){.n_levels = w->n_levels,
+                      .rows = w->rows,
+                      .first_row = w->first_row,
+                      .text = w->text,
+                      .levels = &w->levels,
+                      .stats = w->stats};
 }
 
 /* Writes what waits without the dictionary. */
@@ -529,6 +558,22 @@ done:
   return status;
 }
 
+/* The dictionary's values are the distinct ones. */
+static mst_status hash_dictionary(column_out *c, mst_error *err) {
+  mst_status status = MST_OK;
+  uint32_t i;
+  size_t n;
+  if (!c->config->bloom) return MST_OK;
+  if (c->leaf->width > 0) return mst_pq_put_hashes(c->leaf->width, c->intern.values.data, c->intern.n, &c->hashes, err);
+  for (i = 0; i < c->intern.n; i++) {
+    const uint8_t *p = mst_intern_text(&c->intern, i, &n);
+    uint64_t hash = mst_pq_hash64(p, n);
+    MST_TRY(mst_block_put(&c->hashes, &hash, sizeof hash, err));
+  }
+done:
+  return status;
+}
+
 /* Bits a value that DELTA_BINARY_PACKED takes on the first values of the chunk; 64 for what it cannot hold. */
 static mst_status delta_bits(column_out *c, uint64_t *bits, mst_error *err) {
   mst_status status = MST_OK;
@@ -558,6 +603,7 @@ static mst_status end_dictionary(column_out *c, mst_error *err) {
   MST_TRY(delta_bits(c, &bits, err));
   plain = mst_min_u64(plain, n * bits / 8 + n * bits / 40);
   if (c->intern.n == 0 || (packed > plain - plain / 10 && n >= INTERN_AT_ONCE)) return give_up_dictionary(c, err);
+  MST_TRY(hash_dictionary(c, err));
   MST_TRY(put_dictionary_page(c, err));
   for (i = 0; i < c->n_waiting; i++) MST_TRY(put_index_page(c, &c->waiting[i], err));
 done:
@@ -573,7 +619,8 @@ static mst_status wait_page(column_out *c, bool *good, mst_error *err) {
                  .n_values = (size_t)c->shred.values,
                  .n_levels = (uint64_t)c->shred.levels,
                  .rows = c->rows,
-                 .first_row = c->first_row};
+                 .first_row = c->first_row,
+                 .text = open_text(c)};
   MST_TRY(intern_page(c, c->config->statistics ? &w->stats : NULL, good, err));
   if (!*good) return MST_OK;
   w->stats.nulls = w->n_levels - w->n_values;
@@ -593,6 +640,8 @@ static mst_status end_page(column_out *c, mst_error *err) {
   MST_TRY(mst_block_reserve(&c->levels, 0, err));
   MST_TRY(put_level_section(&c->levels, &c->shred.rep, c->leaf->max_rep, err));
   MST_TRY(put_level_section(&c->levels, &c->shred.def, c->leaf->max_def, err));
+  if (c->config->sizes)
+    MST_TRY(mst_pq_put_histogram(c->leaf, c->config->kernels, &c->shred, &c->chunk->histograms, err));
   if (c->dictionary) {
     MST_TRY(wait_page(c, &good, err));
     if (!good) MST_TRY(give_up_dictionary(c, err));
@@ -703,15 +752,17 @@ static void free_column(column_out *c) {
   mst_block_free(&c->body);
   mst_block_free(&c->trial);
   mst_block_free(&c->indices);
+  mst_block_free(&c->hashes);
 }
 
 mst_status mst_pq_column_write(const mst_allocator *mem, const mst_pq_leaf *leaf, mst_pq_column_config *config,
                                mst_block_coder *coder, const mst_pq_piece *pieces, size_t n_pieces,
                                mst_pq_chunk_out *out, mst_error *err) {
   mst_status status = MST_OK;
-  mst_pq_chunk_out chunk = {0};
+  mst_pq_chunk_out chunk;
   column_out c = {.mem = mem, .leaf = leaf, .config = config, .coder = coder, .chunk = &chunk};
   size_t i;
+  mst_pq_chunk_out_init(mem, &chunk);
   mst_shred_init(&c.shred, mem);
   mst_intern_init(&c.intern, mem);
   mst_block_init(&c.levels, mem);
@@ -719,13 +770,15 @@ mst_status mst_pq_column_write(const mst_allocator *mem, const mst_pq_leaf *leaf
   mst_block_init(&c.body, mem);
   mst_block_init(&c.trial, mem);
   mst_block_init(&c.indices, mem);
+  mst_block_init(&c.hashes, mem);
   c.dictionary = config->dictionary && leaf->physical != MST_PQ_BOOLEAN && leaf->map != MST_PQ_MAP_NOTHING;
   open_page(&c);
   for (i = 0; i < n_pieces; i++) MST_TRY(put_piece(&c, &pieces[i], err));
   MST_TRY(end_page(&c, err));
   if (c.dictionary) MST_TRY(end_dictionary(&c, err));
+  MST_TRY(mst_pq_bloom_make(&c.hashes, config->bloom_share, &chunk.bloom, err));
   *out = chunk;
-  chunk = (mst_pq_chunk_out){0};
+  mst_pq_chunk_out_init(mem, &chunk);
 done:
   mst_pq_chunk_out_free(mem, &chunk);
   free_column(&c);

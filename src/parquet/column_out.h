@@ -19,6 +19,9 @@ typedef struct mst_pq_column_config {
   mst_pq_encoding encoding;
   bool statistics;
   bool checksums;
+  bool sizes; /* keep size statistics */
+  bool bloom;
+  double bloom_share;
   size_t page_bytes;
   uint64_t page_rows; /* at most */
   const mst_pq_kernels *kernels;
@@ -39,6 +42,7 @@ typedef struct mst_pq_page_out {
   uint64_t first_row;  /* in the row group                                             */
   uint64_t rows;
   uint64_t levels; /* values and nulls                                             */
+  uint64_t text;   /* bytes of the byte strings                                    */
   bool dictionary;
   mst_pq_stats stats;
 } mst_pq_page_out;
@@ -52,11 +56,14 @@ typedef struct mst_pq_chunk_out {
   uint32_t encodings;               /* bit e: encoding e occurs */
   mst_pq_encoding data_encoding;    /* of the values in data pages */
   bool has_dictionary;
+  mst_block histograms; /* uint64, for each data page: how often each repetition, then each definition level occurs */
+  mst_block bloom;      /* a filter; empty: none */
 } mst_pq_chunk_out;
 
 mst_status mst_pq_column_write(const mst_allocator *mem, const mst_pq_leaf *leaf, mst_pq_column_config *config,
                                mst_block_coder *coder, const mst_pq_piece *pieces, size_t n_pieces,
                                mst_pq_chunk_out *out, mst_error *err);
+void mst_pq_chunk_out_init(const mst_allocator *mem, mst_pq_chunk_out *chunk);
 void mst_pq_chunk_out_free(const mst_allocator *mem, mst_pq_chunk_out *chunk);
 
 #endif

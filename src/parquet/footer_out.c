@@ -3,6 +3,7 @@
  * Owns: nothing. May call: base, column. */
 #include "parquet/footer_out.h"
 
+#include "parquet/sketch_out.h"
 #include "parquet/thrift.h"
 
 /* ---- schema elements ----------------------------------------------------------------------------------------- */
@@ -140,6 +141,36 @@ done:
   return status;
 }
 
+/* Histograms of `n` pages, or of a whole chunk (n = 1): those of the repetition levels as field `id`, of the definition
+ * levels as the next one. What nulls tell as well is left out. */
+static mst_status put_histograms(mst_buf *b, int16_t *last, int16_t id, const mst_pq_leaf *leaf, const uint64_t *counts,
+                                 size_t n, mst_error *err) {
+  mst_status status = MST_OK;
+  size_t size = mst_pq_histogram_size(leaf), reps = (size_t)leaf->max_rep + 1, defs = (size_t)leaf->max_def + 1, i, k;
+  if (leaf->max_rep > 0) {
+    MST_TRY(mst_thrift_put_list(b, last, id, MST_THRIFT_I64, n * reps, err));
+    for (i = 0; i < n; i++)
+      for (k = 0; k < reps; k++) MST_TRY(mst_thrift_put_element_int(b, (int64_t)counts[i * size + k], err));
+  }
+  if (leaf->max_def > 1) {
+    MST_TRY(mst_thrift_put_list(b, last, (int16_t)(id + 1), MST_THRIFT_I64, n * defs, err));
+    for (i = 0; i < n; i++)
+      for (k = 0; k < defs; k++) MST_TRY(mst_thrift_put_element_int(b, (int64_t)counts[i * size + reps + k], err));
+  }
+done:
+  return status;
+}
+
+static mst_status put_sizes(mst_buf *b, const mst_pq_leaf *leaf, const mst_pq_chunk_meta *c, mst_error *err) {
+  mst_status status = MST_OK;
+  int16_t last = 0;
+  if (leaf->physical == MST_PQ_BYTE_ARRAY) MST_TRY(mst_thrift_put_i64(b, &last, 1, (int64_t)c->text, err));
+  if (c->histogram != NULL) MST_TRY(put_histograms(b, &last, 2, leaf, c->histogram, 1, err));
+  MST_TRY(mst_thrift_put_stop(b, err));
+done:
+  return status;
+}
+
 /* CompressionCodec of the format. */
 static int32_t codec_number(mst_block_codec codec) {
   static const int32_t numbers[] = {0, 1, 2, 6, 7, 5, 4};
@@ -168,6 +199,14 @@ static mst_status put_chunk_meta(mst_buf *b, const mst_pq_leaf *leaf, const mst_
   if (c->data_pages > 0) {
     MST_TRY(mst_thrift_put_list(b, &last, 13, MST_THRIFT_STRUCT, c->dictionary_at != 0 ? 2 : 1, err));
     MST_TRY(put_page_counts(b, c, err));
+  }
+  if (c->bloom_at != 0) {
+    MST_TRY(mst_thrift_put_i64(b, &last, 14, (int64_t)c->bloom_at, err));
+    MST_TRY(mst_thrift_put_i32(b, &last, 15, (int32_t)c->bloom_size, err));
+  }
+  if (c->sizes && (leaf->physical == MST_PQ_BYTE_ARRAY || c->histogram != NULL)) {
+    MST_TRY(mst_thrift_put_struct(b, &last, 16, err));
+    MST_TRY(put_sizes(b, leaf, c, err));
   }
   MST_TRY(mst_thrift_put_stop(b, err));
 done:
@@ -201,6 +240,22 @@ done:
   return status;
 }
 
+static mst_status put_sorting(mst_buf *b, int16_t *last, const mst_pq_file_meta *m, mst_error *err) {
+  mst_status status = MST_OK;
+  size_t i;
+  if (m->n_sorting == 0) return MST_OK;
+  MST_TRY(mst_thrift_put_list(b, last, 4, MST_THRIFT_STRUCT, m->n_sorting, err));
+  for (i = 0; i < m->n_sorting; i++) {
+    int16_t inner = 0;
+    MST_TRY(mst_thrift_put_i32(b, &inner, 1, (int32_t)m->sorting[i].leaf, err));
+    MST_TRY(mst_thrift_put_bool(b, &inner, 2, m->sorting[i].descending, err));
+    MST_TRY(mst_thrift_put_bool(b, &inner, 3, m->sorting[i].nulls_first, err));
+    MST_TRY(mst_thrift_put_stop(b, err));
+  }
+done:
+  return status;
+}
+
 static mst_status put_group(mst_buf *b, const mst_pq_file_meta *m, size_t number, index_place *place, mst_error *err) {
   mst_status status = MST_OK;
   const mst_pq_group_meta *g = &m->groups[number];
@@ -210,6 +265,7 @@ static mst_status put_group(mst_buf *b, const mst_pq_file_meta *m, size_t number
   for (i = 0; i < m->shape->n_leaves; i++) MST_TRY(put_chunk(b, &m->shape->leaves[i], &g->chunks[i], place, err));
   MST_TRY(mst_thrift_put_i64(b, &last, 2, (int64_t)g->plain_size, err));
   MST_TRY(mst_thrift_put_i64(b, &last, 3, (int64_t)g->rows, err));
+  MST_TRY(put_sorting(b, &last, m, err));
   MST_TRY(mst_thrift_put_i64(b, &last, 5, (int64_t)g->at, err));
   MST_TRY(mst_thrift_put_i64(b, &last, 6, (int64_t)g->packed_size, err));
   if (number <= INT16_MAX) MST_TRY(mst_thrift_put_i16(b, &last, 7, (int16_t)number, err));
@@ -239,7 +295,8 @@ done:
 
 static mst_status put_metadata(mst_buf *b, const mst_pq_file_meta *m, index_place *place, mst_error *err) {
   mst_status status = MST_OK;
-  static const char created_by[] = "meseta version " MST_VERSION;
+  static const char ours[] = "meseta version " MST_VERSION;
+  const char *created_by = m->created_by != NULL ? m->created_by : ours;
   int16_t last = 0;
   uint32_t i;
   size_t k;
@@ -250,7 +307,7 @@ static mst_status put_metadata(mst_buf *b, const mst_pq_file_meta *m, index_plac
   MST_TRY(mst_thrift_put_list(b, &last, 4, MST_THRIFT_STRUCT, m->n_groups, err));
   for (k = 0; k < m->n_groups; k++) MST_TRY(put_group(b, m, k, place, err));
   MST_TRY(put_pairs(b, &last, m->pairs, err));
-  MST_TRY(mst_thrift_put_binary(b, &last, 6, created_by, sizeof created_by - 1, err));
+  MST_TRY(mst_thrift_put_binary(b, &last, 6, created_by, strlen(created_by), err));
   /* TypeDefinedOrder for every column: the order in which our statistics are. */
   MST_TRY(mst_thrift_put_list(b, &last, 7, MST_THRIFT_STRUCT, m->shape->n_leaves, err));
   for (i = 0; i < m->shape->n_leaves; i++) {
@@ -293,7 +350,8 @@ done:
 
 /* ---- page indexes -------------------------------------------------------------------------------------------- */
 
-static mst_status put_offset_index(const mst_pq_chunk_out *chunk, uint64_t at, mst_buf *b, mst_error *err) {
+static mst_status put_offset_index(const mst_pq_leaf *leaf, bool sizes, const mst_pq_chunk_out *chunk, uint64_t at,
+                                   mst_buf *b, mst_error *err) {
   mst_status status = MST_OK;
   int16_t last = 0;
   size_t i, n = chunk->n_pages - (chunk->has_dictionary ? 1 : 0);
@@ -306,6 +364,11 @@ static mst_status put_offset_index(const mst_pq_chunk_out *chunk, uint64_t at, m
     MST_TRY(mst_thrift_put_i32(b, &inner, 2, (int32_t)p->size, err));
     MST_TRY(mst_thrift_put_i64(b, &inner, 3, (int64_t)p->first_row, err));
     MST_TRY(mst_thrift_put_stop(b, err));
+  }
+  if (sizes && leaf->physical == MST_PQ_BYTE_ARRAY) {
+    MST_TRY(mst_thrift_put_list(b, &last, 2, MST_THRIFT_I64, n, err));
+    for (i = 0; i < chunk->n_pages; i++)
+      if (!chunk->pages[i].dictionary) MST_TRY(mst_thrift_put_element_int(b, (int64_t)chunk->pages[i].text, err));
   }
   MST_TRY(mst_thrift_put_stop(b, err));
 done:
@@ -361,7 +424,8 @@ done:
   return status;
 }
 
-static mst_status put_column_index(const mst_pq_leaf *leaf, const mst_pq_chunk_out *chunk, mst_buf *b, mst_error *err) {
+static mst_status put_column_index(const mst_pq_leaf *leaf, bool sizes, const mst_pq_chunk_out *chunk, mst_buf *b,
+                                   mst_error *err) {
   mst_status status = MST_OK;
   int16_t last = 0;
   size_t i, n = chunk->n_pages - (chunk->has_dictionary ? 1 : 0);
@@ -375,6 +439,8 @@ static mst_status put_column_index(const mst_pq_leaf *leaf, const mst_pq_chunk_o
   MST_TRY(mst_thrift_put_list(b, &last, 5, MST_THRIFT_I64, n, err));
   for (i = 0; i < chunk->n_pages; i++)
     if (!chunk->pages[i].dictionary) MST_TRY(mst_thrift_put_element_int(b, (int64_t)chunk->pages[i].stats.nulls, err));
+  if (sizes && chunk->histograms.size > 0)
+    MST_TRY(put_histograms(b, &last, 6, leaf, (const uint64_t *)(const void *)chunk->histograms.data, n, err));
   MST_TRY(mst_thrift_put_stop(b, err));
 done:
   return status;
@@ -384,8 +450,9 @@ mst_status mst_pq_index_put(const mst_pq_leaf *leaf, const mst_pq_chunk_out *chu
                             mst_pq_chunk_meta *meta, mst_error *err) {
   mst_status status = MST_OK;
   if (chunk->n_pages == 0) return MST_OK;
-  MST_TRY(put_offset_index(chunk, at, &meta->offset_index, err));
-  if (meta->statistics && indexable(leaf, chunk)) MST_TRY(put_column_index(leaf, chunk, &meta->column_index, err));
+  MST_TRY(put_offset_index(leaf, meta->sizes, chunk, at, &meta->offset_index, err));
+  if (meta->statistics && indexable(leaf, chunk))
+    MST_TRY(put_column_index(leaf, meta->sizes, chunk, &meta->column_index, err));
 done:
   return status;
 }

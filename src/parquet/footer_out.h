@@ -17,6 +17,11 @@ typedef struct mst_pq_chunk_meta {
   mst_pq_encoding data_encoding;
   bool statistics;
   mst_pq_stats stats;
+  bool sizes; /* size statistics are kept  */
+  uint64_t text;
+  uint64_t *histogram; /* of all pages; NULL: the column is not nested */
+  uint64_t bloom_at;   /* 0: none */
+  uint32_t bloom_size;
   mst_buf column_index, offset_index; /* ready to be written; empty: none */
 } mst_pq_chunk_meta;
 
@@ -30,8 +35,16 @@ typedef struct mst_pq_pair {
   struct mst_pq_pair *next;
 } mst_pq_pair;
 
+typedef struct mst_pq_sort_key {
+  uint32_t leaf;
+  bool descending, nulls_first;
+} mst_pq_sort_key;
+
 typedef struct mst_pq_file_meta {
   const mst_pq_shape *shape;
+  mst_pq_sort_key *sorting;
+  size_t n_sorting;
+  char *created_by;
   mst_pq_group_meta *groups;
   size_t n_groups, groups_capacity;
   uint64_t rows;

@@ -42,7 +42,15 @@ typedef struct mst_parquet_column_options {
   bool plain; /* no dictionary, no other encoding than PLAIN: value positions can be asked for */
   bool no_statistics;
   mst_parquet_encoding encoding; /* one that cannot hold the column's type is MST_E_ARGUMENT */
+  bool bloom;                    /* a Bloom filter in each row group, sized by its distinct values; not for BOOLEAN */
+  double bloom_share;            /* 0: 0.01; of the values that are not there, how many it may find */
 } mst_parquet_column_options;
+
+/* One column by which the rows are sorted; what the footer says, not what is checked. */
+typedef struct mst_parquet_sorting {
+  const char *name; /* of a leaf, as "a.b" */
+  bool descending, nulls_first;
+} mst_parquet_sorting;
 
 typedef struct mst_parquet_writer_options {
   const mst_allocator *mem;
@@ -58,6 +66,10 @@ typedef struct mst_parquet_writer_options {
   bool no_statistics;
   bool no_checksums;
   bool no_arrow_schema; /* leave out ARROW:schema: types that Parquet cannot say come back as what they are stored as */
+  bool no_size_statistics; /* level histograms and sizes of text, which tell a reader what it will need */
+  const mst_parquet_sorting *sorting;
+  size_t n_sorting;
+  const char *created_by; /* NULL: meseta and its version */
 } mst_parquet_writer_options;
 
 /* Bytes leave through `put`, in file order. It takes over the reference in `bytes`, also on failure, so that it may
@@ -85,7 +97,8 @@ mst_status mst_parquet_writer_put_group(mst_parquet_writer *w, struct ArrowArray
 mst_status mst_parquet_writer_metadata(mst_parquet_writer *w, const char *key, const char *value, mst_error *err);
 /* Writes the footer. The writer must still be freed. */
 mst_status mst_parquet_writer_close(mst_parquet_writer *w, mst_error *err);
-uint64_t mst_parquet_writer_size(const mst_parquet_writer *w); /* bytes handed out so far */
+uint64_t mst_parquet_writer_size(const mst_parquet_writer *w);   /* bytes handed out so far */
+size_t mst_parquet_writer_groups(const mst_parquet_writer *w); /* row groups that are out */
 void mst_parquet_writer_free(mst_parquet_writer *w);
 
 /* ---- footer -------------------------------------------------------------------------------------------------- */
@@ -123,14 +136,14 @@ bool mst_parquet_group_bounds_i64(const mst_parquet_file *f, size_t group, const
 
 typedef struct mst_where mst_where; /* expr/expr.h */
 
-/* What is read; all zero means everything. Texts, arrays and the condition are borrowed until the reader is freed. */
+/* What is read; all zero means everything. Texts and arrays are borrowed for the call; the condition is referenced. */
 typedef struct mst_parquet_read_options {
   const char *const *columns; /* top-level columns or nested fields as "a.b", in the order wanted; NULL: all        */
   size_t n_columns;           /* 0 with `columns` not NULL: batches that have a length and no columns               */
   size_t first_group, groups; /* row groups [first_group, first_group + groups); 0, 0: all                          */
   const mst_range *rows;      /* rows [offset, offset + length) of the file, rising and apart; NULL: all. Only the  */
   size_t n_rows;              /* pages that hold them are asked for where the file says which ones these are        */
-  const mst_where *where;     /* only rows that fulfil it; its columns need not be among `columns`                  */
+  mst_where *where;           /* only rows that fulfil it; its columns need not be among `columns`                  */
   uint64_t limit;             /* at most so many rows come; 0: no limit                                             */
   uint64_t batch_rows;        /* the most rows of a batch; 0: as many as make about 16 MiB                          */
   uint64_t memory;            /* for bytes that wait and decoder state; 0: the context's budget, 64 MiB without one */

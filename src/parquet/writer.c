@@ -5,6 +5,7 @@
 #include "parquet/encode_out.h"
 #include "parquet/footer_out.h"
 #include "parquet/parquet.h"
+#include "parquet/sketch_out.h"
 #include "parquet/values_out.h"
 
 /* A batch of which the rows before `done` are already written. */
@@ -45,20 +46,45 @@ static mst_status block_codec(mst_parquet_codec codec, mst_block_codec *out, mst
   return mst_fail(err, MST_E_ARGUMENT, "Parquet knows no codec number %d", (int)codec);
 }
 
+/* Whether `name` is the leaf's path, its parts joined by dots. */
+static bool is_path(const mst_pq_leaf *leaf, const char *name) {
+  uint32_t i;
+  for (i = 0; i < leaf->n_path; i++) {
+    size_t n = strlen(leaf->path[i]);
+    if (strncmp(name, leaf->path[i], n) != 0 || name[n] != (i + 1 < leaf->n_path ? '.' : '\0')) return false;
+    name += n + 1;
+  }
+  return true;
+}
+
 /* Options of a leaf: those of its full path before those of its column. */
 static const mst_parquet_column_options *options_of(const mst_parquet_writer_options *o, const mst_pq_leaf *leaf) {
   const mst_parquet_column_options *found = NULL;
-  char path[512];
-  size_t i, n = 0;
-  for (i = 0; i < leaf->n_path; i++) {
-    int wrote = snprintf(path + n, sizeof path - n, "%s%s", i > 0 ? "." : "", leaf->path[i]);
-    n += wrote > 0 ? mst_min_size((size_t)wrote, sizeof path - n - 1) : 0;
-  }
+  size_t i;
   for (i = 0; i < o->n_columns; i++) {
-    if (mst_text_equal(o->columns[i].name, path)) return &o->columns[i];
+    if (is_path(leaf, o->columns[i].name)) return &o->columns[i];
     if (mst_text_equal(o->columns[i].name, leaf->path[0])) found = &o->columns[i];
   }
   return found;
+}
+
+/* The leaf of that path, or with `top` the first one of the column of that name; n_leaves for none. */
+static uint32_t find_leaf(const mst_pq_shape *shape, const char *name, bool top) {
+  uint32_t i;
+  for (i = 0; i < shape->n_leaves; i++)
+    if (is_path(&shape->leaves[i], name) || (top && mst_text_equal(shape->leaves[i].path[0], name))) break;
+  return i;
+}
+
+static mst_status no_leaf(const mst_pq_shape *shape, const char *name, mst_error *err) {
+  const char *names[64], *nearest;
+  uint32_t i;
+  for (i = 0; i < shape->n_leaves && i < 64; i++) names[i] = shape->leaves[i].path[0];
+  nearest = mst_text_nearest(name, names, i);
+  if (nearest != NULL)
+    return mst_fail(err, MST_E_ARGUMENT, "options for a column \"%s\" that is not written (did you mean \"%s\"?)", name,
+                    nearest);
+  return mst_fail(err, MST_E_ARGUMENT, "options for a column \"%s\" that is not written", name);
 }
 
 static mst_status set_encoding(const mst_pq_leaf *leaf, mst_parquet_encoding encoding, mst_pq_column_config *c,
@@ -84,6 +110,22 @@ static mst_status set_encoding(const mst_pq_leaf *leaf, mst_parquet_encoding enc
   return MST_OK;
 }
 
+static mst_status set_bloom(const mst_pq_leaf *leaf, const mst_parquet_column_options *own, mst_pq_column_config *c,
+                            mst_error *err) {
+  c->bloom = own != NULL && own->bloom;
+  c->bloom_share = own != NULL && own->bloom_share != 0 ? own->bloom_share : 0.01;
+  if (!c->bloom) return MST_OK;
+  if (leaf->physical == MST_PQ_BOOLEAN || leaf->map == MST_PQ_MAP_NOTHING)
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "column \"%s\" holds bools or nothing but nulls, for which there are no Bloom filters",
+                    leaf->path[0]);
+  if (!(c->bloom_share > 0 && c->bloom_share < 1))
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "the Bloom filter of column \"%s\" may have %g of false finds, which is not between 0 and 1",
+                    leaf->path[0], c->bloom_share);
+  return MST_OK;
+}
+
 static mst_status configure_leaf(const mst_pq_leaf *leaf, const mst_parquet_writer_options *o, mst_pq_column_config *c,
                                  mst_error *err) {
   mst_status status = MST_OK;
@@ -94,6 +136,8 @@ static mst_status configure_leaf(const mst_pq_leaf *leaf, const mst_parquet_writ
   c->dictionary = !o->no_dictionary;
   c->statistics = !o->no_statistics && (own == NULL || !own->no_statistics);
   c->checksums = !o->no_checksums;
+  c->sizes = !o->no_size_statistics;
+  MST_TRY(set_bloom(leaf, own, c, err));
   c->page_bytes = o->page_bytes != 0 ? (size_t)o->page_bytes : (size_t)1 << 20;
   c->page_rows = o->page_rows != 0 ? o->page_rows : UINT64_MAX;
   c->kernels = mst_pq_kernels_best();
@@ -109,8 +153,21 @@ done:
 static mst_status configure(mst_parquet_writer *w, const mst_parquet_writer_options *o, mst_error *err) {
   mst_status status = MST_OK;
   uint32_t i;
+  size_t k;
   MST_TRY_ALLOC(w->configs = mst_alloc_zero(w->mem, w->shape.n_leaves + 1u, sizeof *w->configs));
   for (i = 0; i < w->shape.n_leaves; i++) MST_TRY(configure_leaf(&w->shape.leaves[i], o, &w->configs[i], err));
+  for (k = 0; k < o->n_columns; k++)
+    if (find_leaf(&w->shape, o->columns[k].name, true) == w->shape.n_leaves)
+      return no_leaf(&w->shape, o->columns[k].name, err);
+  if (o->created_by != NULL) MST_TRY_ALLOC(w->meta.created_by = mst_text_copy(w->mem, o->created_by));
+  MST_TRY_ALLOC(w->meta.sorting = mst_alloc_zero(w->mem, o->n_sorting + 1, sizeof *w->meta.sorting));
+  for (k = 0; k < o->n_sorting; k++) {
+    const mst_parquet_sorting *s = &o->sorting[k];
+    i = find_leaf(&w->shape, s->name, false);
+    if (i == w->shape.n_leaves) return no_leaf(&w->shape, s->name, err);
+    w->meta.sorting[k] = (mst_pq_sort_key){.leaf = i, .descending = s->descending, .nulls_first = s->nulls_first};
+  }
+  w->meta.n_sorting = o->n_sorting;
 done:
   return status;
 }
@@ -203,6 +260,7 @@ static void free_group(mst_parquet_writer *w, mst_pq_group_meta *g) {
   for (i = 0; g->chunks != NULL && i < w->shape.n_leaves; i++) {
     mst_buf_free(&g->chunks[i].column_index);
     mst_buf_free(&g->chunks[i].offset_index);
+    mst_free(w->mem, g->chunks[i].histogram);
   }
   mst_free(w->mem, g->chunks);
 }
@@ -221,6 +279,8 @@ void mst_parquet_writer_free(mst_parquet_writer *w) {
     mst_free(w->mem, p->value);
     mst_free(w->mem, p);
   }
+  mst_free(w->mem, w->meta.sorting);
+  mst_free(w->mem, w->meta.created_by);
   mst_free(w->mem, w->configs);
   mst_pq_shape_free(&w->shape);
   mst_schema_release(&w->schema);
@@ -253,6 +313,29 @@ done:
   return status;
 }
 
+/* What the pages' size statistics come to. */
+static mst_status keep_sizes(mst_parquet_writer *w, const mst_pq_leaf *leaf, const mst_pq_chunk_out *chunk,
+                             mst_pq_chunk_meta *m, mst_error *err) {
+  mst_status status = MST_OK;
+  const uint64_t *counts = (const uint64_t *)(const void *)chunk->histograms.data;
+  size_t size = mst_pq_histogram_size(leaf), n = chunk->histograms.size / sizeof *counts, i;
+  for (i = 0; i < chunk->n_pages; i++) m->text += chunk->pages[i].text;
+  if (n == 0) return MST_OK;
+  MST_TRY_ALLOC(m->histogram = mst_alloc_zero(w->mem, size, sizeof *counts));
+  for (i = 0; i < n; i++) m->histogram[i % size] += counts[i];
+done:
+  return status;
+}
+
+/* Bloom filters lie behind the pages of their row group. */
+static mst_status put_bloom(mst_parquet_writer *w, mst_block *bloom, mst_pq_chunk_meta *m, mst_error *err) {
+  mst_bytes bytes;
+  m->bloom_at = w->at;
+  m->bloom_size = (uint32_t)bloom->size;
+  mst_block_take(bloom, &bytes);
+  return put_out(w, &bytes, err);
+}
+
 static mst_status put_chunk(mst_parquet_writer *w, uint32_t leaf, mst_pq_chunk_out *chunk, mst_pq_group_meta *g,
                             mst_error *err) {
   mst_status status = MST_OK;
@@ -267,6 +350,8 @@ static mst_status put_chunk(mst_parquet_writer *w, uint32_t leaf, mst_pq_chunk_o
   m->data_encoding = chunk->data_encoding;
   m->statistics = w->configs[leaf].statistics;
   m->stats = chunk->stats;
+  m->sizes = w->configs[leaf].sizes;
+  MST_TRY(keep_sizes(w, &w->shape.leaves[leaf], chunk, m, err));
   m->data_at = w->at;
   if (chunk->has_dictionary) {
     m->dictionary_at = w->at;
@@ -322,11 +407,14 @@ static mst_status write_group(mst_parquet_writer *w, const struct ArrowArray *co
                               const int64_t *count, size_t n, const position_want *want, mst_error *err) {
   mst_status status = MST_OK;
   mst_pq_group_meta *g = NULL;
-  mst_pq_chunk_out chunk = {0};
+  mst_pq_chunk_out chunk;
   mst_pq_piece *pieces = NULL;
+  mst_block *blooms = NULL;
   uint32_t leaf;
   size_t i;
+  mst_pq_chunk_out_init(w->mem, &chunk);
   MST_TRY(begin_group(w, &g, err));
+  MST_TRY_ALLOC(blooms = mst_alloc_zero(w->mem, w->shape.n_leaves + 1u, sizeof *blooms));
   MST_TRY_ALLOC(pieces = mst_alloc_array(w->mem, n + 1, sizeof *pieces));
   for (i = 0; i < n; i++) g->rows += (uint64_t)count[i];
   for (leaf = 0; leaf < w->shape.n_leaves; leaf++) {
@@ -337,11 +425,17 @@ static mst_status write_group(mst_parquet_writer *w, const struct ArrowArray *co
     MST_TRY(mst_pq_column_write(w->mem, &w->shape.leaves[leaf], &w->configs[leaf], &w->coder, pieces, n, &chunk, err));
     MST_TRY(put_chunk(w, leaf, &chunk, g, err));
     if (want != NULL && want->leaf == leaf) MST_TRY(tell_positions(w, want, &chunk, at, &pieces[0], err));
+    blooms[leaf] = chunk.bloom;
+    mst_block_init(&chunk.bloom, w->mem);
     mst_pq_chunk_out_free(w->mem, &chunk);
   }
+  for (leaf = 0; leaf < w->shape.n_leaves; leaf++)
+    if (blooms[leaf].size > 0) MST_TRY(put_bloom(w, &blooms[leaf], &g->chunks[leaf], err));
   w->meta.rows += g->rows;
 done:
   if (status != MST_OK) w->failed = true;
+  for (leaf = 0; blooms != NULL && leaf < w->shape.n_leaves; leaf++) mst_block_free(&blooms[leaf]);
+  mst_free(w->mem, blooms);
   mst_pq_chunk_out_free(w->mem, &chunk);
   mst_free(w->mem, pieces);
   return status;
@@ -486,3 +580,4 @@ done:
 }
 
 uint64_t mst_parquet_writer_size(const mst_parquet_writer *w) { return w->at; }
+size_t mst_parquet_writer_groups(const mst_parquet_writer *w) { return w->meta.n_groups; }
