@@ -93,13 +93,15 @@ static inline reading read_in_all_ways(const mst_container_ops *ops, const uint8
   reading whole = read_object(ops, data, size, size + 1, open);
   reading cut = read_object(ops, data, size, 1 + (how >> 3), open);
   if (whole.n < PLAIN_MAX && cut.n < PLAIN_MAX) {
-    /* Where a frame is broken, libzstd keeps back what one call decoded before. */
-    const bool alike = ops != &mst_container_zstd || (whole.whole && !open.recover);
-    must(whole.status == cut.status && whole.whole == cut.whole);
-    must(!alike || (whole.n == cut.n && whole.n_restarts == cut.n_restarts));
+    /* Where a frame is broken, libzstd keeps back what one call decoded before, and recovery goes on behind the bytes
+     * that it has taken by then. */
+    const bool free = ops == &mst_container_zstd && open.recover;
+    must(free || (whole.status == cut.status && whole.whole == cut.whole));
+    must(free || (ops == &mst_container_zstd && !whole.whole) || (whole.n == cut.n && whole.n_restarts == cut.n_restarts));
   }
+  const size_t common = ops == &mst_container_zstd && open.recover ? 0 : mst_min_size(whole.n, cut.n);
   must(memcmp(whole.plain == NULL ? "" : (const void *)whole.plain, cut.plain == NULL ? "" : (const void *)cut.plain,
-              mst_min_size(whole.n, cut.n)) == 0);
+              common) == 0);
   for (size_t i = 0; i < whole.n_restarts && !open.recover && whole.whole; i++) {
     const mst_restart *from = &whole.restarts[i];
     reading rest =

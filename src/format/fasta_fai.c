@@ -13,7 +13,7 @@ enum {
   LINE_MAX_BYTES = 64 << 10, /* of a .fai                                                                   */
   HEADER_BYTES = 64 << 10,   /* that may stand in front of a record's first residue                         */
   COMPANION_BYTES = 1 << 20, /* asked for at a time                                                         */
-  BEHIND_BYTES = 4           /* looked at behind a record's last residue                                    */
+  BEHIND_BYTES = 64          /* looked at behind a record's last residue                                    */
 };
 #define OFFSET_MAX (UINT64_C(1) << 60)
 
@@ -436,18 +436,32 @@ done:
   return status;
 }
 
-/* All is there; where the region ends with the record, the record must end. */
+/* Behind a record's last line: blank lines and comments, then the next record or the end, as far as bytes were read. */
+static bool ends_here(const uint8_t *b, size_t n) {
+  bool line = true;
+  for (size_t at = 0; at < n; at++) {
+    const uint8_t *lf = NULL;
+    if (line && b[at] == ';') {
+      lf = memchr(b + at, '\n', n - at);
+      if (lf == NULL) return true;
+      at = (size_t)(lf - b);
+    }
+    if (!mst_fasta_blank(b[at])) return line && b[at] == '>';
+    line = b[at] == '\n';
+  }
+  return true;
+}
+
+/* All is there; where the region ends with the record, the record must end. One of no residues ends where its header
+ * does. */
 static mst_status end_body(reading *r, mst_error *err) {
   const uint8_t *b = r->behind;
   size_t n = r->n_behind, at = 0;
   r->ended = true;
   if (r->residue < r->wanted.end) return unfit(r->next, "the object has ended already", err);
-  /* A record of no residues ends where its header does. */
   if (r->entry.length > 0 && at < n && b[at] == '\r') at++;
   if (r->entry.length > 0 && at < n && b[at++] != '\n') return unfit(r->next - n, "the record goes on", err);
-  if (at < n && b[at] != '>' && b[at] != ';' && !mst_fasta_blank(b[at]))
-    return unfit(r->next - n, "the record goes on", err);
-  return MST_OK;
+  return ends_here(b + at, n - at) ? MST_OK : unfit(r->next - n, "the record goes on", err);
 }
 
 static mst_status step_reading(reading *r, const mst_given *given, mst_step *out, mst_error *err) {

@@ -485,12 +485,13 @@ mst_status drive_read_arrow(drive *d, const json_t *part, const mst_read_query *
   const mst_read_query arrow = {.as = MST_READ_ARROW};
   mst_status status = MST_OK;
   job_room room;
-  json_t *facts = NULL;
   mst_machine *m = NULL;
   mst_step step;
   struct ArrowSchema schema = {0};
   if (query == NULL) query = &arrow;
-  MST_TRY(fill_slice_job(d, &room, &facts, err));
+  /* For rows a worker also fetches what was too much for the slice. */
+  fill_job(d, &room);
+  room.job.options = NULL;
   MST_TRY(d->format->read_schema(&room.job, part, query, &schema, err));
   MST_TRY(d->format->read(&room.job, part, query, &m, err));
   for (;;) {
@@ -503,6 +504,5 @@ mst_status drive_read_arrow(drive *d, const json_t *part, const mst_read_query *
 done:
   mst_machine_close(m);
   mst_schema_release(&schema);
-  json_decref(facts);
   return status;
 }

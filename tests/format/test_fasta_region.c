@@ -332,7 +332,7 @@ static void test_regions_by_fai(void **state) {
 
 /* A companion that tells lies is refused, and named; it never gives residues that are not there. */
 static void test_companions_that_lie(void **state) {
-  static const char text[] = ">a x\nACGTAC\nGTAC\n>b\nTTTT\nGG\n>c\nAC GT\n>d\nAA\n;note\nCC\n>e\n";
+  static const char text[] = ">a x\nACGTAC\nGTAC\n>b\nTTTT\nGG\n>c\nAC GT\n>d\nAA\n;note\nCC\n>e\n>f\nAA\n\nT>A\n>g\nAA\n\n;x\n \n>e\n";
   static const struct {
     const char *fai, *region, *reason;
     mst_status status;
@@ -340,6 +340,7 @@ static void test_companions_that_lie(void **state) {
       {"a\t10\t5\t6\t7\n", "a", "", MST_OK},
       {"a\t10\t5\t6\t7", "a", "", MST_OK},
       {"e\t0\t55\t0\t0\n", "e", "", MST_OK},
+      {"e\t0\t81\t0\t0\n", "e", "", MST_OK},
       {"a\t0\t5\t6\t7\n", "a", "the record goes on", MST_E_CORRUPT},
       {"a\t10\t5\t6\t7\n", "a:11-12", "", MST_OK},
       {"a\t6\t5\t6\t7\n", "a:11-12", "the record goes on", MST_E_CORRUPT},
@@ -366,6 +367,9 @@ static void test_companions_that_lie(void **state) {
       {"", "a", "no record named", MST_E_NOT_FOUND},
       {"c\t4\t31\t5\t6\n", "c:1-3", "not only residues", MST_E_CORRUPT},
       {"d\t4\t40\t2\t3\n", "d:1-3", "no residue stands", MST_E_CORRUPT},
+      {"d\t2\t40\t2\t3\n", "d", "the record goes on", MST_E_CORRUPT},
+      {"f\t2\t58\t2\t3\n", "f", "the record goes on", MST_E_CORRUPT},
+      {"g\t2\t69\t2\t3\n", "g", "", MST_OK},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
