@@ -17,6 +17,7 @@
 #include <meseta/context.h>
 #include <meseta/export.h>
 #include <meseta/object.h>
+#include <meseta/parquet.h>
 #include <meseta/slice.h>
 #include <meseta/source.h>
 #include <meseta/status.h>

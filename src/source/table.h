@@ -6,6 +6,7 @@
 #define MST_SOURCE_TABLE_H
 
 #include <meseta/arrow_abi.h>
+#include <meseta/object.h>
 
 #include "base/base.h"
 #include "expr/expr.h"
@@ -14,8 +15,8 @@
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
-/* A pinned object and its checked footer; [shared], immutable. */
-typedef struct mst_table mst_table;
+/* A pinned object and its checked footer; [shared], immutable. The public handle of meseta/parquet.h. */
+typedef struct mst_parquet mst_table;
 
 typedef struct mst_table_open_options {
   const mst_pin *pin;      /* the version that is meant, size included: then nothing else is looked at; NULL: what is there now */
@@ -56,13 +57,16 @@ typedef struct mst_table_read_options {
  * on it, mst_stream_error tells all. */
 mst_status mst_table_read(mst_table *t, const mst_table_read_options *options, struct ArrowArrayStream *out, mst_cancel *cancel,
                           mst_error *err);
+/* Reads everything once, decodes every page and holds against the values what the file says of them. MST_E_CORRUPT with the first
+ * fault. `facts` (may be NULL) tells what was read. */
+mst_status mst_table_verify(mst_table *t, mst_parquet_read_facts *facts, mst_cancel *cancel, mst_error *err);
 /* Bytes of the file, pinned: for what reads parts of it directly. */
 mst_status mst_table_get(mst_table *t, const mst_range *ranges, size_t n, mst_bytes *out, mst_cancel *cancel, mst_error *err);
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
 /* One Parquet file on its way into a store; [owned]. Nothing is visible before mst_table_writer_close. */
-typedef struct mst_table_writer mst_table_writer;
+typedef struct mst_parquet_out mst_table_writer;
 
 typedef struct mst_table_written {
   uint64_t size, rows, row_groups;
@@ -77,7 +81,7 @@ mst_status mst_table_writer_open(mst_store *store, const char *key, const struct
                                  mst_cancel *cancel, mst_error *err);
 /* The same with the bytes handed to `write` in order instead of a store. */
 mst_status mst_table_writer_open_into(mst_context *ctx, const struct ArrowSchema *schema, const mst_parquet_writer_options *parquet,
-                                      const mst_parquet_sink *into, mst_table_writer **out, mst_error *err);
+                                      mst_write_fn write, void *arg, mst_table_writer **out, mst_error *err);
 /* Takes `batch` over, also on failure. It is checked against the schema first. */
 mst_status mst_table_writer_put(mst_table_writer *w, struct ArrowArray *batch, mst_error *err);
 /* All batches of a stream, which stays the caller's to release; its schema must be the one the writer was opened with. */

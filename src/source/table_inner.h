@@ -8,7 +8,7 @@
 #include "fetch/fetch.h"
 #include "source/table.h"
 
-struct mst_table {
+struct mst_parquet {
   _Atomic uint32_t refs;
   mst_context *ctx;
   const mst_allocator *mem;

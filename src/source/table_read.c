@@ -1,16 +1,12 @@
 /* source/table_read.c - rows of a table as an Arrow stream: drives the reading machine of src/parquet over fetch.
  *
- * Owns: the machine, what it borrows, and the bytes that it was given. May call: fetch, parquet, column, expr. */
+ * Owns: the machine and the bytes that it was given. May call: fetch, parquet, column, expr. */
 #include "source/table_inner.h"
 
 typedef struct row_stream {
   mst_table *table;
   const mst_allocator *mem;
   mst_cancel *cancel;
-  char **columns; /* copies: the machine borrows them, as it does the two below */
-  size_t n_columns;
-  mst_range *rows;
-  mst_where *where;
   mst_parquet_reader *reader;
   mst_bytes *given; /* what the machine asked for last */
   size_t n_given, given_capacity;
@@ -29,9 +25,6 @@ static void close_stream(void *self) {
   drop_given(s);
   mst_free(s->mem, s->given);
   mst_parquet_reader_free(s->reader);
-  for (size_t i = 0; s->columns != NULL && i < s->n_columns; i++) mst_free(s->mem, s->columns[i]);
-  mst_free(s->mem, s->columns);
-  mst_free(s->mem, s->rows);
   mst_cancel_unref(s->cancel);
   mst_table *t = s->table;
   mst_free(s->mem, s);
@@ -86,33 +79,16 @@ static mst_status next(void *self, struct ArrowArray *out, mst_error *err) {
 
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
-/* Copies of what the machine will borrow. */
-static mst_status keep_options(row_stream *s, const mst_table_read_options *o, mst_error *err) {
-  mst_status status = MST_OK;
-  if (o->columns != NULL) {
-    MST_TRY_ALLOC(s->columns = mst_alloc_zero(s->mem, o->n_columns + 1, sizeof *s->columns));
-    for (; s->n_columns < o->n_columns; s->n_columns++)
-      MST_TRY_ALLOC(s->columns[s->n_columns] = mst_text_copy(s->mem, o->columns[s->n_columns]));
-  }
-  if (o->rows != NULL) {
-    MST_TRY_ALLOC(s->rows = mst_alloc_zero(s->mem, o->n_rows + 1, sizeof *s->rows));
-    memcpy(s->rows, o->rows, o->n_rows * sizeof *s->rows);
-  }
-  s->where = o->where;
-done:
-  return status;
-}
-
 static bool is_nothing(const mst_table_read_options *o) {
   return (o->rows != NULL && o->n_rows == 0) || (o->groups != NULL && o->groups->length == 0) || (o->limit != NULL && *o->limit == 0);
 }
 
 static mst_status open_reader(row_stream *s, const mst_table_read_options *o, mst_error *err) {
-  mst_parquet_read_options r = {.columns = (const char *const *)s->columns,
-                                .n_columns = s->n_columns,
-                                .rows = s->rows,
+  mst_parquet_read_options r = {.columns = o->columns,
+                                .n_columns = o->n_columns,
+                                .rows = o->rows,
                                 .n_rows = o->n_rows,
-                                .where = s->where,
+                                .where = o->where,
                                 .limit = o->limit == NULL ? 0 : *o->limit,
                                 .batch_rows = o->batch_rows,
                                 .memory = o->memory != 0 ? o->memory : mst_context_memory_max(s->table->ctx),
@@ -133,7 +109,6 @@ static mst_status open_stream(mst_table *t, const mst_table_read_options *o, row
   s->table = mst_table_ref(t);
   s->mem = t->mem;
   s->cancel = cancel == NULL ? NULL : mst_cancel_ref(cancel);
-  MST_TRY(keep_options(s, o, err));
   MST_TRY(open_reader(s, o, err));
   *out = s;
   s = NULL;
@@ -156,5 +131,22 @@ mst_status mst_table_read(mst_table *t, const mst_table_read_options *options, s
 done:
   close_stream(s);
   mst_schema_release(&schema);
+  return mst_error_name(err, status, mst_table_url(t));
+}
+
+mst_status mst_table_verify(mst_table *t, mst_parquet_read_facts *facts, mst_cancel *cancel, mst_error *err) {
+  mst_status status = MST_OK;
+  const mst_table_read_options o = {.verify = true};
+  row_stream *s = NULL;
+  MST_TRY(open_stream(t, &o, &s, cancel, err));
+  for (;;) {
+    struct ArrowArray batch = {0};
+    MST_TRY(pull(s, &batch, err));
+    if (batch.release == NULL) break;
+    mst_array_release(&batch);
+  }
+  if (facts != NULL) *facts = mst_parquet_reader_facts(s->reader);
+done:
+  close_stream(s);
   return mst_error_name(err, status, mst_table_url(t));
 }

@@ -4,13 +4,14 @@
 
 #include "source/table_inner.h"
 
-struct mst_table_writer {
+struct mst_parquet_out {
   mst_context *ctx;
   const mst_allocator *mem;
   struct ArrowSchema schema;
   mst_parquet_writer *parquet;
-  mst_parquet_sink into;
-  mst_store *store; /* NULL: the bytes go to `into` */
+  mst_write_fn write; /* where the bytes go without a store */
+  void *write_arg;
+  mst_store *store; /* NULL: they go to `write` */
   char *name;       /* the object, for errors; may be NULL */
   mst_upload *upload;
   mst_cancel *cancel;
@@ -21,7 +22,8 @@ struct mst_table_writer {
 
 static mst_status send(void *self, mst_bytes *bytes, mst_error *err) {
   mst_table_writer *w = self;
-  mst_status status = mst_upload_write(w->upload, bytes->data, bytes->size, err);
+  mst_status status = w->upload != NULL ? mst_upload_write(w->upload, bytes->data, bytes->size, err)
+                                        : w->write(w->write_arg, bytes->data, bytes->size, err);
   mst_bytes_release(bytes);
   return status;
 }
@@ -59,7 +61,8 @@ static mst_status open_parquet(mst_table_writer *w, const mst_parquet_writer_opt
   mst_parquet_writer_options o = {.codec = MST_PARQUET_ZSTD};
   if (options != NULL) o = *options;
   o.mem = w->mem;
-  return mst_parquet_writer_open(&w->schema, &o, &w->into, &w->parquet, err);
+  const mst_parquet_sink sink = {.self = w, .put = send};
+  return mst_parquet_writer_open(&w->schema, &o, &sink, &w->parquet, err);
 }
 
 mst_status mst_table_writer_open(mst_store *store, const char *key, const struct ArrowSchema *schema,
@@ -74,7 +77,6 @@ mst_status mst_table_writer_open(mst_store *store, const char *key, const struct
   w->cancel = cancel == NULL ? NULL : mst_cancel_ref(cancel);
   MST_TRY_ALLOC(w->name = mst_text_copy(w->mem, mst_store_name_key(store, key, name, sizeof name)));
   MST_TRY(mst_upload_begin(store, key, cancel, &w->upload, err));
-  w->into = (mst_parquet_sink){.self = w, .put = send};
   status = name_error(w, open_parquet(w, parquet, err), err);
   if (status != MST_OK) goto done;
   *out = w;
@@ -85,11 +87,12 @@ done:
 }
 
 mst_status mst_table_writer_open_into(mst_context *ctx, const struct ArrowSchema *schema, const mst_parquet_writer_options *parquet,
-                                      const mst_parquet_sink *into, mst_table_writer **out, mst_error *err) {
+                                      mst_write_fn write, void *arg, mst_table_writer **out, mst_error *err) {
   mst_status status = MST_OK;
   mst_table_writer *w = NULL;
   MST_TRY(writer_new(ctx, schema, &w, err));
-  w->into = *into;
+  w->write = write;
+  w->write_arg = arg;
   MST_TRY(open_parquet(w, parquet, err));
   *out = w;
   w = NULL;
@@ -131,6 +134,7 @@ mst_status mst_table_writer_close(mst_table_writer *w, mst_table_written *out, m
   if (w->closed) return mst_fail(err, MST_E_ARGUMENT, "this Parquet file is closed already");
   MST_TRY(mst_parquet_writer_close(w->parquet, err));
   wrote.size = mst_parquet_writer_size(w->parquet);
+  wrote.row_groups = mst_parquet_writer_groups(w->parquet);
   if (w->upload != NULL) MST_TRY(mst_upload_finish(w->upload, w->mode, NULL, &wrote.pin, err));
   wrote.pin.size = wrote.size;
   (void)snprintf(wrote.etag, sizeof wrote.etag, "%s", wrote.pin.etag);

@@ -68,3 +68,9 @@ def test_examples_build_and_run(installed: pathlib.Path, example: pathlib.Path, 
     elif example.stem == "list_store":
         done = subprocess.run([program, f"{tmp_path}/"], capture_output=True, text=True, env=env, check=True)
         assert "reads.fastq" in done.stdout and "in all" in done.stdout
+    elif example.stem == "parquet":
+        made = tmp_path / "squares.parquet"
+        subprocess.run([program, "write", made, "1000"], env=env, check=True)
+        done = subprocess.run([program, "read", made], capture_output=True, text=True, env=env, check=True)
+        assert done.stdout.splitlines()[-1].split() == ["1000", "rows,", "sum", str(sum(i * i for i in range(1000)))]
+        assert subprocess.run([program, "read", tmp_path / "none"], capture_output=True, env=env, check=False).returncode == 1
