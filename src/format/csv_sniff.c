@@ -8,8 +8,10 @@
 /* Bytes that the dialect is judged by, and that types are inferred from. */
 #define SHAPE_BYTES ((size_t)32 << 10)
 #define TYPE_BYTES  ((size_t)256 << 10)
-/* A header may be this long; a longer first row is most likely a quote that never closes. */
+/* A header may be this long. A longer first row is a record, and what is seen of it decides the dialect. */
 #define HEADER_MAX ((uint64_t)64 << 20)
+/* No cell longer than this names a column, unless the user says that the first row is a header: then its name is cut. */
+#define NAME_MAX ((size_t)64 << 10)
 #define SHAPES_MAX 32
 /* Names and types stay among the short keys while they take no more than this. */
 #define SHORT_MAX 110
@@ -241,6 +243,7 @@ typedef struct columns {
   uint8_t *fits;     /* of the rows behind the first                       */
   uint8_t *first;    /* of the first row; 0: text                          */
   bool *filled;      /* some cell behind the first row is not empty        */
+  bool huge;         /* a cell of the first row is too long for a name     */
   size_t n, n_first; /* columns of the widest row; of the first            */
   uint64_t rows;
 } columns;
@@ -284,6 +287,7 @@ static mst_status infer(const mst_allocator *mem, const mst_csv_dialect *d, cons
   for (; next_cell(&w, &cell) && column < c->n; column++) {
     const unsigned fits = cell_fits(d, cell);
     if (c->rows == 0) {
+      c->huge |= cell.size > NAME_MAX;
       c->first[column] = (uint8_t)fits;
       c->n_first = column + 1;
     } else if (fits != MST_CSV_FITS_ALL) {
@@ -330,6 +334,14 @@ done:
   return status;
 }
 
+/* How much of a name is kept: whole characters. */
+static size_t cut_name(const uint8_t *name, size_t n) {
+  if (n <= NAME_MAX) return n;
+  n = NAME_MAX;
+  while (n > NAME_MAX - 4 && (name[n] & 0xc0) == 0x80) n--;
+  return n;
+}
+
 static mst_status name_columns(const mst_allocator *mem, const mst_csv_dialect *d, const uint8_t *data, size_t n,
                                bool whole, size_t n_columns, json_t **out, mst_error *err) {
   mst_status status = MST_OK;
@@ -348,7 +360,7 @@ static mst_status name_columns(const mst_allocator *mem, const mst_csv_dialect *
       MST_TRY(mst_csv_unquote(d, cell, &raw, err));
       more = !w.row_end;
     }
-    MST_TRY(mst_utf8_put(&name, raw.data, raw.size, err));
+    MST_TRY(mst_utf8_put(&name, raw.data, cut_name(raw.data, raw.size), err));
     if (memchr(mst_buf_text(&name), 0, name.size) != NULL) mst_buf_clear(&name); /* Arrow names end at a NUL */
     if (name.size == 0) MST_TRY(mst_buf_printf(&name, err, "column_%zu", i + 1));
     MST_TRY(add_unique(names, seen, &name, err));
@@ -557,6 +569,7 @@ mst_status mst_csv_sniff(const mst_job *job, const uint8_t *head, size_t n, bool
   columns c = {0};
   search s;
   size_t lead, row_end = 0, size;
+  bool long_row;
   MST_TRY(read_wishes(job->options, &given, &d, err));
   MST_TRY(refuse_wide(head, n, err));
   lead = read_lead(head, n, &d, &given);
@@ -569,16 +582,20 @@ mst_status mst_csv_sniff(const mst_job *job, const uint8_t *head, size_t n, bool
     *want = TYPE_BYTES;
     goto done;
   }
-  if (!first_row(&d, head + lead, n - lead, whole, &row_end) && !whole) {
-    if (n >= HEADER_MAX)
-      status = mst_fail_at(err, MST_E_LIMIT, lead, "the first row is longer than %llu bytes: does a quote never close?",
-                           (unsigned long long)HEADER_MAX);
-    else *want = mst_min_u64((uint64_t)n * 4 + 4096, HEADER_MAX);
+  long_row = !first_row(&d, head + lead, n - lead, whole, &row_end) && !whole;
+  if (long_row && n < HEADER_MAX) {
+    *want = mst_min_u64((uint64_t)n * 4 + 4096, HEADER_MAX);
     goto done;
   }
-  size = mst_max_size(mst_min_size(n - lead, TYPE_BYTES), row_end);
+  if (long_row && given.header && d.header) {
+    status = mst_fail_at(err, MST_E_LIMIT, lead, "the header is longer than %llu bytes: does a quote never close?",
+                         (unsigned long long)HEADER_MAX);
+    goto done;
+  }
+  size = mst_max_size(mst_min_size(n - lead, TYPE_BYTES), long_row ? n - lead : row_end);
   MST_TRY(infer(job->mem, &d, head + lead, size, whole && size == n - lead, &c, err));
-  if (!given.header) d.header = c.rows > 0 && looks_like_header(&c);
+  c.n += long_row; /* the cell that goes on behind the sample */
+  if (!given.header) d.header = c.rows > 0 && !c.huge && looks_like_header(&c);
   if (c.rows == 0) d.header = false;
   d.lead = lead;
   d.header_bytes = d.header ? lead + row_end : d.sep || d.bom ? lead : 0;

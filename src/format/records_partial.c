@@ -8,7 +8,7 @@
 enum {
   LAYOUT = 1,
   COVERED_FROM = 12, /* what the checksum at 8 covers: all behind it  */
-  FACTS_MAX = 1 << 20,
+  FACTS_MAX = 64 << 20, /* a wide table names many columns                */
   WHY_MAX = 1024,
   WINDOW_MAX = 64 << 10,
   POINT_MIN = 1 + 8 + 8 + 4 + 4 /* bytes that the smallest point takes    */

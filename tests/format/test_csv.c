@@ -238,6 +238,42 @@ static void lead_is_no_row(void **state) {
   json_decref(no_header);
 }
 
+/* A cell of `cell` bytes, then `rest`. */
+static void check_long_row(size_t cell, const char *rest, json_t *options, mst_status status, uint64_t records,
+                           size_t name_size) {
+  const size_t n = cell + strlen(rest);
+  uint8_t *data = malloc(n);
+  mst_error err = {0};
+  drive d;
+  memset(data, 'a', cell);
+  memcpy(data + cell, rest, strlen(rest));
+  drive_init(&d, NULL, &mst_format_csv, "long.csv", data, n);
+  d.options = options;
+  d.spacing = 1 << 20;
+  const mst_status got = drive_index(&d, NULL, 0, &err);
+  if (got != status) fail_msg("%zu: %s: %s", cell, mst_status_name(got), err.message);
+  if (got == MST_OK) {
+    const json_t *made = json_object_get(d.facts, "dialect"), *names = json_object_get(made, "names");
+    if (names == NULL) names = json_object_get(made, "long_names");
+    assert_int_equal(json_integer_value(json_object_get(d.facts, "records")), records);
+    assert_int_equal(json_array_size(names), 2);
+    assert_int_equal(json_string_length(json_array_get(names, 0)), name_size);
+    assert_string_equal(json_string_value(json_array_get(names, 1)), name_size == 8 ? "column_2" : "b");
+  }
+  drive_free(&d);
+  free(data);
+}
+
+/* Sniffing sets no bound to a record: a row longer than what it looks at is one. */
+static void long_first_rows_are_records(void **state) {
+  json_t *header = json_pack("{s:b}", "header", 1);
+  (void)state;
+  check_long_row(2 << 20, ",b\n1,2\n", NULL, MST_OK, 2, 8);
+  check_long_row(2 << 20, ",b\n1,2\n", header, MST_OK, 1, 64 << 10);
+  check_long_row(70 << 20, ",b\n1,2\n", header, MST_E_LIMIT, 0, 0);
+  json_decref(header);
+}
+
 static void random_objects_are_exact(void **state) {
   static uint8_t data[40000];
   uint64_t rng = 3;
@@ -359,7 +395,8 @@ int main(void) {
       cmocka_unit_test(nasty_noise_is_read_right),      cmocka_unit_test(rows_are_read_right),
       cmocka_unit_test(kernels_agree),                  cmocka_unit_test(utf8_kernels_agree),
       cmocka_unit_test(small_objects_are_exact),        cmocka_unit_test(an_empty_object_has_no_rows),
-      cmocka_unit_test(lead_is_no_row),                 cmocka_unit_test(random_objects_are_exact),
+      cmocka_unit_test(lead_is_no_row),
+      cmocka_unit_test(long_first_rows_are_records),                 cmocka_unit_test(random_objects_are_exact),
       cmocka_unit_test(every_allocation_may_fail),      cmocka_unit_test(truncation_anywhere_is_clean),
       cmocka_unit_test(slicing_corpus_is_exact),
   };
