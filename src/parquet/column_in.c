@@ -50,8 +50,7 @@ static mst_status check_chunk(const mst_pq_column_in *c, mst_error *err) {
 }
 
 mst_status mst_pq_column_in_open(mst_parquet_file *f, size_t group, const mst_pq_field *field, uint32_t leaf,
-                                 bool nested, uint64_t window_size, mst_block_coder *coder, mst_pq_column_in *out,
-                                 mst_error *err) {
+                                 bool nested, mst_block_coder *coder, mst_pq_column_in *out, mst_error *err) {
   mst_status status = MST_OK;
   mst_pq_column_in *c = out;
   const mst_pq_chunk *k = &f->groups[group].chunks[leaf];
@@ -65,8 +64,8 @@ mst_status mst_pq_column_in_open(mst_parquet_file *f, size_t group, const mst_pq
                           .group = group,
                           .nested = nested,
                           .coder = coder,
-                          .kernels = mst_pq_kernels_best(),
-                          .window_size = window_size};
+                          .kernels = mst_pq_kernels_best()};
+  mst_pq_bytes_in_init(&c->bytes, mem);
   mst_values_in_init(&c->values, mem, c->kernels);
   mst_block_init(&c->page, mem);
   mst_block_init(&c->scratch, mem);
@@ -88,7 +87,7 @@ done:
 }
 
 void mst_pq_column_in_close(mst_pq_column_in *c) {
-  mst_bytes_release(&c->window);
+  mst_pq_bytes_in_free(&c->bytes);
   mst_values_in_free(&c->values);
   mst_block_free(&c->page);
   mst_block_free(&c->scratch);
@@ -98,25 +97,6 @@ void mst_pq_column_in_close(mst_pq_column_in *c) {
   mst_free(c->mem, c->def_ahead);
   mst_free(c->mem, c->rep_ahead);
   c->def_ahead = c->rep_ahead = NULL;
-}
-
-/* ---- bytes --------------------------------------------------------------------------------------------------- */
-
-void mst_pq_column_in_feed(mst_pq_column_in *c, const mst_bytes *bytes) {
-  mst_bytes_release(&c->window);
-  c->window = mst_bytes_share(bytes);
-  c->window_at = c->need.offset;
-  c->need = (mst_range){0};
-}
-
-static size_t on_hand(const mst_pq_column_in *c) {
-  uint64_t end = c->window_at + c->window.size;
-  return c->at >= c->window_at && c->at < end ? (size_t)(end - c->at) : 0;
-}
-
-static void ask(mst_pq_column_in *c, uint64_t least) {
-  uint64_t length = mst_min_u64(mst_max_u64(least, c->window_size), c->end - c->at);
-  c->need = (mst_range){.offset = c->at, .length = length};
 }
 
 /* ---- pages --------------------------------------------------------------------------------------------------- */
@@ -188,6 +168,7 @@ static mst_status begin_data_page(mst_pq_column_in *c, const mst_pq_page *p, con
   if (c->has_dictionary_values && !c->dictionary.loaded && p->n_values > 0 && at < end)
     return mst_fail(err, MST_E_CORRUPT, "a page of dictionary indices without a dictionary before it");
   c->levels_left = p->n_values;
+  c->page_begins = true;
   MST_TRY(mst_values_in_begin(&c->values, c->node->physical, c->stored_width, p->encoding, at, (size_t)(end - at),
                               p->n_values, err));
 done:
@@ -265,13 +246,72 @@ static mst_status bad_head(const char *what, size_t at, mst_error *err) {
   return mst_fail(err, MST_E_CORRUPT, "broken page header at its byte %zu: %s", at, what);
 }
 
-/* Opens the next data page; without effect but `need` when bytes are missing. `*ended` at the end of the chunk. */
+/* The header of the next page and, when `body`, all of it. `*data` is NULL when bytes are missing. */
+static mst_status look_at_page(mst_pq_column_in *c, bool body, mst_pq_page *p, const uint8_t **data, mst_error *err) {
+  mst_status status = MST_OK;
+  const char *what = "";
+  size_t n, wrong = 0;
+  uint64_t want = 1;
+  c->missing = 0;
+  for (;;) {
+    mst_pq_page_parse parsed = MST_PQ_PAGE_SHORT;
+    MST_TRY(mst_pq_bytes_in_look(&c->bytes, c->at, want, data, &n, err));
+    if (n > c->end - c->at) n = (size_t)(c->end - c->at);
+    if (n >= want) parsed = mst_pq_page_head(*data, n, p, &what, &wrong);
+    if (parsed == MST_PQ_PAGE_BAD || (parsed == MST_PQ_PAGE_SHORT && n >= c->end - c->at))
+      return bad_head(what, wrong, err);
+    if (parsed == MST_PQ_PAGE_GOOD) break;
+    if (n < want) {
+      c->missing = want;
+      *data = NULL;
+      return MST_OK;
+    }
+    want = mst_min_u64(4 * (uint64_t)n, c->end - c->at);
+  }
+  if (p->packed_size > c->end - c->at - p->head_size)
+    return mst_fail(err, MST_E_CORRUPT, "a page of %u bytes goes beyond its column chunk, which has %llu left",
+                    p->packed_size, (unsigned long long)(c->end - c->at - p->head_size));
+  want = (uint64_t)p->head_size + p->packed_size;
+  if (!body || n >= want) return MST_OK;
+  MST_TRY(mst_pq_bytes_in_look(&c->bytes, c->at, want, data, &n, err));
+  if (n >= want) return MST_OK;
+  c->missing = want;
+  *data = NULL;
+done:
+  return status;
+}
+
+static mst_status check_crc(const mst_pq_page *p, const uint8_t *body, mst_error *err) {
+  uint32_t crc = p->has_crc ? mst_crc32(0, body, p->packed_size) : p->crc;
+  return crc == p->crc ? MST_OK
+                       : mst_fail(err, MST_E_CORRUPT, "the page's CRC-32 is %08x, its header says %08x", crc, p->crc);
+}
+
+/* Rows of a page that can be told without unpacking it; UINT64_MAX when they cannot. */
+static uint64_t rows_of_page(const mst_pq_column_in *c, const mst_pq_page *p) {
+  if (p->type == MST_PQ_DATA_PAGE_V2) return c->node->rep == 0 ? p->n_values : p->n_rows;
+  return c->node->rep == 0 ? p->n_values : UINT64_MAX;
+}
+
+/* A page that the offset index names must begin with the row that it says. */
+static mst_status check_place(const mst_pq_column_in *c, mst_error *err) {
+  size_t k;
+  uint64_t row = mst_pq_column_in_row(c);
+  if (c->offset_index == NULL) return MST_OK;
+  k = mst_pq_page_of_row(c->offset_index, row);
+  while (k > 0 && c->offset_index->pages[k].at > c->at) k--;
+  if (c->offset_index->pages[k].at == c->at && c->offset_index->pages[k].first_row == row) return MST_OK;
+  return mst_fail(err, MST_E_CORRUPT, "the page begins with row %llu, which is not what the offset index says",
+                  (unsigned long long)row);
+}
+
+/* Opens the next data page; without effect but `missing` when bytes are missing. `*ended` at the end of the chunk. */
 static mst_status next_page(mst_pq_column_in *c, bool *ended, mst_error *err) {
   mst_status status = MST_OK;
   mst_pq_page p;
-  const char *what = "";
   const uint8_t *data;
-  size_t n, wrong = 0;
+  uint64_t rows;
+  bool is_data, passed;
   *ended = false;
   while (c->levels_left == 0) {
     if (c->at >= c->end) {
@@ -279,30 +319,25 @@ static mst_status next_page(mst_pq_column_in *c, bool *ended, mst_error *err) {
       return MST_OK;
     }
     c->page_at = c->at;
-    n = on_hand(c);
-    data = n > 0 ? c->window.data + (c->at - c->window_at) : NULL;
-    switch (n > 0 ? mst_pq_page_head(data, n, &p, &what, &wrong) : MST_PQ_PAGE_SHORT) {
-    case MST_PQ_PAGE_BAD: return bad_head(what, wrong, err);
-    case MST_PQ_PAGE_SHORT:
-      if (n > 0 && c->at + n >= c->end) return bad_head(what, wrong, err);
-      ask(c, n > 0 ? 4 * (uint64_t)n : 1);
-      return MST_OK;
-    default: break;
+    MST_TRY(look_at_page(c, false, &p, &data, err));
+    if (data == NULL) return MST_OK;
+    is_data = p.type == MST_PQ_DATA_PAGE || p.type == MST_PQ_DATA_PAGE_V2;
+    rows = is_data ? rows_of_page(c, &p) : UINT64_MAX;
+    if (is_data) MST_TRY(check_place(c, err));
+    passed = rows != UINT64_MAX && c->skip_to > mst_pq_column_in_row(c) && rows <= c->skip_to - mst_pq_column_in_row(c);
+    if (passed) {
+      c->rows_skipped += rows;
+    } else {
+      MST_TRY(look_at_page(c, true, &p, &data, err));
+      if (data == NULL) return MST_OK;
+      data += p.head_size;
+      MST_TRY(check_crc(&p, data, err));
+      if (p.type == MST_PQ_DICTIONARY_PAGE) MST_TRY(load_dictionary(c, &p, data, err));
+      if (is_data) MST_TRY(begin_data_page(c, &p, data, err));
+      c->pages += is_data;
     }
-    if (p.packed_size > c->end - c->at - p.head_size)
-      return mst_fail(err, MST_E_CORRUPT, "a page of %u bytes goes beyond its column chunk, which has %llu left",
-                      p.packed_size, (unsigned long long)(c->end - c->at - p.head_size));
-    if (n < (uint64_t)p.head_size + p.packed_size) {
-      ask(c, (uint64_t)p.head_size + p.packed_size);
-      return MST_OK;
-    }
-    data += p.head_size;
-    if (p.has_crc && mst_crc32(0, data, p.packed_size) != p.crc)
-      return mst_fail(err, MST_E_CORRUPT, "the page's CRC-32 is %08x, its header says %08x",
-                      mst_crc32(0, data, p.packed_size), p.crc);
-    if (p.type == MST_PQ_DICTIONARY_PAGE) MST_TRY(load_dictionary(c, &p, data, err));
-    if (p.type == MST_PQ_DATA_PAGE || p.type == MST_PQ_DATA_PAGE_V2) MST_TRY(begin_data_page(c, &p, data, err));
     c->at += (uint64_t)p.head_size + p.packed_size;
+    if (passed && c->skip_to == mst_pq_column_in_row(c)) return MST_OK;
   }
 done:
   return status;
@@ -567,10 +602,10 @@ static mst_status read_flat(mst_pq_column_in *c, uint64_t rows, uint64_t bytes_m
   size_t n;
   while (c->out.rows < rows) {
     MST_TRY(next_page(c, &ended, err));
-    if (c->need.length > 0) return MST_OK;
+    if (c->missing > 0) return MST_OK;
     if (ended)
       return mst_fail(err, MST_E_CORRUPT, "the column chunk ends after %llu of its row group's %lld rows",
-                      (unsigned long long)(c->rows_done + c->out.rows), (long long)c->file->groups[c->group].rows);
+                      (unsigned long long)mst_pq_column_in_row(c), (long long)c->file->groups[c->group].rows);
     n = (size_t)mst_min_u64(rows - c->out.rows, c->levels_left);
     n = fitting(c, n, room_left(c, bytes_most));
     if (n == 0) {
@@ -589,7 +624,7 @@ static mst_status fill_ahead(mst_pq_column_in *c, bool *ended, mst_error *err) {
   mst_status status = MST_OK;
   size_t n;
   MST_TRY(next_page(c, ended, err));
-  if (*ended || c->need.length > 0) return MST_OK;
+  if (*ended || c->missing > 0) return MST_OK;
   n = mst_min_size(c->levels_left, LEVELS_AHEAD);
   memset(c->rep_ahead, 0, n);
   memset(c->def_ahead, 0, n);
@@ -599,8 +634,9 @@ static mst_status fill_ahead(mst_pq_column_in *c, bool *ended, mst_error *err) {
   if (c->kernels->count_u8(c->rep_ahead, n, (uint8_t)(c->node->rep + 1)) > 0 ||
       c->kernels->count_u8(c->def_ahead, n, (uint8_t)(c->node->def + 1)) > 0)
     return mst_fail(err, MST_E_CORRUPT, "a level is beyond the schema's highest");
-  if (c->rows_done + c->out.rows == 0 && c->rep_ahead[0] != 0)
+  if (c->page_begins && (mst_pq_column_in_row(c) == 0 || c->offset_index != NULL) && c->rep_ahead[0] != 0)
     return mst_fail(err, MST_E_CORRUPT, "the first repetition level is %u, not 0", c->rep_ahead[0]);
+  c->page_begins = false;
   c->ahead_at = 0;
   c->ahead_n = n;
 done:
@@ -660,8 +696,10 @@ static mst_status read_nested(mst_pq_column_in *c, uint64_t rows, uint64_t bytes
   bool ended;
   for (;;) {
     if (c->ahead_at == c->ahead_n) {
+      /* Pages that an offset index names begin with a row: nothing of this one's last row comes behind it. */
+      if (c->offset_index != NULL && c->levels_left == 0 && c->out.rows == rows) return MST_OK;
       MST_TRY(fill_ahead(c, &ended, err));
-      if (c->need.length > 0) return MST_OK;
+      if (c->missing > 0) return MST_OK;
       if (ended) break;
     }
     n = levels_of_rows(c, rows - c->out.rows, &starts);
@@ -679,13 +717,94 @@ static mst_status read_nested(mst_pq_column_in *c, uint64_t rows, uint64_t bytes
   }
   if (c->out.rows < rows)
     return mst_fail(err, MST_E_CORRUPT, "the column chunk ends after %llu of its row group's %lld rows",
-                    (unsigned long long)(c->rows_done + c->out.rows), (long long)c->file->groups[c->group].rows);
+                    (unsigned long long)mst_pq_column_in_row(c), (long long)c->file->groups[c->group].rows);
 done:
   return status;
 }
 
 mst_status mst_pq_column_in_read(mst_pq_column_in *c, uint64_t rows, uint64_t bytes_most, mst_error *err) {
-  mst_status status = c->nested ? read_nested(c, rows, bytes_most, err) : read_flat(c, rows, bytes_most, err);
+  mst_status status;
+  c->missing = 0;
+  status = c->nested ? read_nested(c, rows, bytes_most, err) : read_flat(c, rows, bytes_most, err);
+  return status == MST_OK ? MST_OK : in_column(c, status, err);
+}
+
+/* ---- passing over rows --------------------------------------------------------------------------------------- */
+
+/* Decodes up to `rows` rows of the open page and those behind it for nothing. */
+static mst_status discard(mst_pq_column_in *c, uint64_t rows, mst_error *err) {
+  mst_status status;
+  mst_pq_decoded kept = c->out;
+  mst_pq_decoded_init(&c->out, c->mem);
+  c->rows_skipped += kept.rows;
+  rows = mst_min_u64(rows, mst_min_u64(c->levels_left, LEVELS_AHEAD));
+  status = c->nested ? read_nested(c, rows, UINT64_MAX / 2, err) : read_flat(c, rows, UINT64_MAX / 2, err);
+  rows = c->out.rows;
+  mst_pq_decoded_free(&c->out);
+  c->out = kept;
+  c->rows_skipped += rows;
+  c->rows_skipped -= kept.rows;
+  return status;
+}
+
+/* The dictionary in front of the first page. */
+static mst_status open_dictionary(mst_pq_column_in *c, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_page p;
+  const uint8_t *data;
+  c->page_at = c->at;
+  MST_TRY(look_at_page(c, true, &p, &data, err));
+  if (data == NULL) return MST_OK;
+  if (p.type == MST_PQ_DATA_PAGE || p.type == MST_PQ_DATA_PAGE_V2)
+    return mst_fail(err, MST_E_CORRUPT, "a data page that the offset index does not name");
+  MST_TRY(check_crc(&p, data + p.head_size, err));
+  if (p.type == MST_PQ_DICTIONARY_PAGE) MST_TRY(load_dictionary(c, &p, data + p.head_size, err));
+  c->at += (uint64_t)p.head_size + p.packed_size;
+done:
+  return status;
+}
+
+/* Goes to the page that holds `row` when it is a later one than the open page. */
+static void jump(mst_pq_column_in *c, uint64_t row) {
+  const mst_pq_page_place *p = &c->offset_index->pages[mst_pq_page_of_row(c->offset_index, row)];
+  if (p->at < c->at || p->first_row <= mst_pq_column_in_row(c)) return;
+  c->levels_left = 0;
+  c->ahead_at = c->ahead_n = 0;
+  c->rows_skipped += p->first_row - mst_pq_column_in_row(c);
+  c->at = p->at;
+}
+
+static mst_status skip(mst_pq_column_in *c, uint64_t row, mst_error *err) {
+  mst_status status = MST_OK;
+  bool ended = false;
+  while (mst_pq_column_in_row(c) < row) {
+    if (c->offset_index != NULL && c->at < c->offset_index->pages[0].at) {
+      MST_TRY(open_dictionary(c, err));
+    } else {
+      if (c->offset_index != NULL) jump(c, row);
+      if (mst_pq_column_in_row(c) == row) return MST_OK;
+      if (c->levels_left == 0 && c->ahead_at == c->ahead_n) {
+        c->skip_to = row;
+        status = next_page(c, &ended, err);
+        c->skip_to = 0;
+        if (status != MST_OK) goto done;
+      }
+      if (c->missing == 0 && !ended && mst_pq_column_in_row(c) < row)
+        MST_TRY(discard(c, row - mst_pq_column_in_row(c), err));
+    }
+    if (c->missing > 0) return MST_OK;
+    if (ended)
+      return mst_fail(err, MST_E_CORRUPT, "the column chunk ends after %llu of its row group's %lld rows",
+                      (unsigned long long)mst_pq_column_in_row(c), (long long)c->file->groups[c->group].rows);
+  }
+done:
+  return status;
+}
+
+mst_status mst_pq_column_in_skip(mst_pq_column_in *c, uint64_t row, mst_error *err) {
+  mst_status status;
+  c->missing = 0;
+  status = skip(c, row, err);
   return status == MST_OK ? MST_OK : in_column(c, status, err);
 }
 

@@ -5,8 +5,10 @@
 #define MST_PARQUET_COLUMN_IN_H
 
 #include "codec/codec.h"
+#include "parquet/bytes_in.h"
 #include "parquet/fields.h"
 #include "parquet/page.h"
+#include "parquet/page_index.h"
 #include "parquet/values_in.h"
 
 /* Entries of the dictionary in Arrow's layout. */
@@ -44,10 +46,9 @@ typedef struct mst_pq_column_in {
   const mst_pq_kernels *kernels;
   /* bytes */
   uint64_t at, end; /* of the next page, of the chunk */
-  mst_bytes window;
-  uint64_t window_at;
-  uint64_t window_size; /* how much to ask for at a time */
-  mst_range need;       /* length > 0: bytes that are missing */
+  mst_pq_bytes_in bytes;
+  uint64_t missing;                       /* not 0: so many bytes at `at` must be here before it can go on */
+  const mst_pq_offset_index *offset_index; /* borrowed; NULL: pages are met one after the other */
   /* the open page */
   uint64_t page_at;
   mst_block page;
@@ -61,17 +62,26 @@ typedef struct mst_pq_column_in {
   uint8_t *def_ahead, *rep_ahead;
   size_t ahead_at, ahead_n;
   uint64_t rows_done; /* of earlier batches */
+  uint64_t rows_skipped;
+  bool page_begins;   /* no level of the open page was looked at */
+  uint64_t skip_to;   /* rows below this one are not wanted: whole pages of them are passed over */
+  uint64_t pages;     /* data pages decoded */
   mst_pq_decoded out;
 } mst_pq_column_in;
 
+/* Which bytes will be read is for the caller to add to `out->bytes`; `coder` may be changed between calls. */
 mst_status mst_pq_column_in_open(mst_parquet_file *f, size_t group, const mst_pq_field *field, uint32_t leaf,
-                                 bool nested, uint64_t window_size, mst_block_coder *coder, mst_pq_column_in *out,
-                                 mst_error *err);
+                                 bool nested, mst_block_coder *coder, mst_pq_column_in *out, mst_error *err);
 void mst_pq_column_in_close(mst_pq_column_in *c);
 /* Decodes until `c->out` has `rows` rows, or about `bytes_most` bytes of byte strings. When bytes are missing,
- * `c->need` says which; call again with the same numbers after feeding them. */
+ * `c->missing` is not 0; call again with the same numbers when they are in `c->bytes`. */
 mst_status mst_pq_column_in_read(mst_pq_column_in *c, uint64_t rows, uint64_t bytes_most, mst_error *err);
-void mst_pq_column_in_feed(mst_pq_column_in *c, const mst_bytes *bytes); /* those of `c->need`; takes a reference */
+/* Passes over rows up to `row` of the row group, without reading pages that hold nothing else. */
+mst_status mst_pq_column_in_skip(mst_pq_column_in *c, uint64_t row, mst_error *err);
+/* The row of the row group that is read next. */
+static inline uint64_t mst_pq_column_in_row(const mst_pq_column_in *c) {
+  return c->rows_done + c->rows_skipped + c->out.rows;
+}
 void mst_pq_decoded_init(mst_pq_decoded *d, const mst_allocator *mem);
 void mst_pq_decoded_free(mst_pq_decoded *d);
 /* Moves the rows behind the first `rows` of `c->out` into `rest`, which must be freed also on failure. */

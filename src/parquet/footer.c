@@ -6,7 +6,7 @@
 #include "parquet/fields.h"
 #include "parquet/thrift.h"
 
-enum { FOOTER_SIZE_MAX = INT32_MAX, ARENA_BLOCK = 16384 };
+enum { FOOTER_SIZE_MAX = INT32_MAX, ARENA_BLOCK = 16384, TAIL_MAX = 4 << 20 };
 
 /* ---- memory -------------------------------------------------------------------------------------------------- */
 
@@ -46,6 +46,7 @@ static void free_file(mst_parquet_file *f) {
     mst_free(mem, b);
   }
   mst_free(mem, f->footer);
+  mst_free(mem, f->tail);
   mst_free(mem, f);
 }
 
@@ -566,6 +567,34 @@ done:
   return status;
 }
 
+static void keep_from(uint64_t from, int64_t at, uint64_t *lowest) {
+  if (at > 0 && (uint64_t)at >= from && (uint64_t)at < *lowest) *lowest = (uint64_t)at;
+}
+
+/* Keeps what lies between the first index or filter in `tail` and the footer. */
+static mst_status keep_tail(mst_parquet_file *f, const uint8_t *tail, size_t n, mst_error *err) {
+  mst_status status = MST_OK;
+  uint64_t from = f->size - n;
+  size_t g;
+  uint32_t i;
+  f->tail_at = f->footer_at;
+  if (f->footer_at <= from) return MST_OK;
+  if (f->footer_at - from > TAIL_MAX) from = f->footer_at - TAIL_MAX;
+  for (g = 0; g < f->n_groups; g++) {
+    for (i = 0; i < f->n_leaves; i++) {
+      const mst_pq_chunk *c = &f->groups[g].chunks[i];
+      keep_from(from, c->column_index_at, &f->tail_at);
+      keep_from(from, c->offset_index_at, &f->tail_at);
+      keep_from(from, c->bloom_at, &f->tail_at);
+    }
+  }
+  if (f->tail_at == f->footer_at) return MST_OK;
+  MST_TRY_ALLOC(f->tail = mst_alloc(f->mem, (size_t)(f->footer_at - f->tail_at)));
+  memcpy(f->tail, tail + (f->tail_at - (f->size - n)), (size_t)(f->footer_at - f->tail_at));
+done:
+  return status;
+}
+
 mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail, size_t n, uint64_t size,
                                   mst_parquet_file **out, uint64_t *need, mst_error *err) {
   mst_status status = MST_OK;
@@ -599,6 +628,7 @@ mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail,
   memcpy(f->footer, tail + n - 8 - length, length);
   MST_TRY(parse_file(f, err));
   MST_TRY(make_fields(f, err));
+  MST_TRY(keep_tail(f, tail, n, err));
   *out = f;
   f = NULL;
 done:
@@ -623,6 +653,12 @@ const char *mst_parquet_file_metadata(const mst_parquet_file *f, const char *key
     return f->pairs[i].value;
   }
   return NULL;
+}
+
+bool mst_pq_file_bytes(const mst_parquet_file *f, uint64_t at, uint64_t size, mst_bytes *out) {
+  if (at < f->tail_at || at > f->footer_at || size > f->footer_at - at) return false;
+  *out = mst_bytes_borrow(f->tail + (at - f->tail_at), (size_t)size);
+  return true;
 }
 
 const char *mst_parquet_file_created_by(const mst_parquet_file *f) { return f->created_by; }

@@ -89,6 +89,8 @@ struct mst_parquet_file {
   uint8_t *footer; /* the bytes of the metadata */
   size_t footer_size;
   uint64_t footer_at; /* in the file */
+  uint8_t *tail;      /* page indexes and filters that came along with the footer */
+  uint64_t tail_at;   /* of the bytes [tail_at, footer_at); equal to it: none */
   uint64_t size;      /* of the file */
   int32_t version;
   int64_t rows;         /* of all row groups       */
@@ -112,6 +114,8 @@ struct mst_parquet_file {
 const char *mst_pq_leaf_path(const mst_parquet_file *f, uint32_t leaf, char *out, size_t size);
 /* Memory that lives as long as the file; NULL when there is none. Zeroed. */
 void *mst_pq_file_alloc(mst_parquet_file *f, size_t count, size_t size);
+/* Bytes of the file that came along with the footer, borrowed from `f`; false when they are not all there. */
+bool mst_pq_file_bytes(const mst_parquet_file *f, uint64_t at, uint64_t size, mst_bytes *out);
 /* Bounds of a column chunk that can be trusted in `order`, which the caller gets from mst_pq_order_of; false otherwise.
  */
 bool mst_pq_chunk_bounds(const mst_parquet_file *f, size_t group, uint32_t leaf, const uint8_t **min, size_t *min_size,

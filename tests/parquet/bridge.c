@@ -1,7 +1,10 @@
-/* tests/parquet/bridge.c - A shared library for the Python tests of Parquet: Arrow streams to bytes of a file and back, through the C data
- * interface, so that every type that pyarrow can make can be tried. Not installed. */
+/* tests/parquet/bridge.c - A shared library for the Python tests of Parquet: Arrow streams to bytes of a file and back,
+ * through the C data interface, so that every type that pyarrow can make can be tried. Not installed. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
 
 #include "parquet/parquet.h"
 
@@ -18,18 +21,98 @@ static int fail(char *message, const mst_error *err) {
   return 1;
 }
 
-/* Options of the columns come in `columns`, `n_columns` of them. 0 or 1, and then `message` says why. */
-EXPORT int bridge_write(struct ArrowArrayStream *stream, const char *path, const mst_parquet_writer_options *options,
-                        char *message) {
+/* ---- options ------------------------------------------------------------------------------------------------- */
+
+/* Options come as JSON, so that tests need not know how structs are laid out. */
+typedef struct given_options {
+  json_t *json;
+  mst_parquet_writer_options o;
+  mst_parquet_column_options columns[64];
+  mst_parquet_sorting sorting[8];
+} given_options;
+
+static const char *const codec_names[] = {"none", "snappy", "gzip", "", "brotli", "lz4_hadoop", "zstd", "lz4"};
+static const char *const encoding_names[] = {"auto",
+                                             "plain",
+                                             "dictionary",
+                                             "rle",
+                                             "delta_binary_packed",
+                                             "delta_length_byte_array",
+                                             "delta_byte_array",
+                                             "byte_stream_split"};
+
+static int number_of(const char *const *names, int n, const char *name) {
+  int i;
+  for (i = 0; i < n; i++)
+    if (strcmp(names[i], name) == 0) return i;
+  abort();
+}
+
+static uint64_t take_number(const json_t *json, const char *name) {
+  return (uint64_t)json_integer_value(json_object_get(json, name));
+}
+
+static bool take_flag(const json_t *json, const char *name) { return json_is_true(json_object_get(json, name)); }
+
+static bool take_codec(const json_t *json, mst_parquet_codec *out) {
+  const char *name = json_string_value(json_object_get(json, "codec"));
+  if (name == NULL) return false;
+  *out = (mst_parquet_codec)number_of(codec_names, 8, name);
+  return true;
+}
+
+static void take_column(const char *name, const json_t *json, mst_parquet_column_options *c) {
+  const char *encoding = json_string_value(json_object_get(json, "encoding"));
+  *c = (mst_parquet_column_options){.name = name};
+  c->codec_set = take_codec(json, &c->codec);
+  c->no_statistics = take_flag(json, "no_statistics");
+  c->bloom = take_flag(json, "bloom");
+  c->bloom_share = json_number_value(json_object_get(json, "bloom_share"));
+  if (encoding != NULL) c->encoding = (mst_parquet_encoding)number_of(encoding_names, 8, encoding);
+}
+
+static void take_options(given_options *to, const char *text) {
+  const char *name;
+  json_t *value;
+  size_t i;
+  *to = (given_options){.json = json_loads(text, 0, NULL)};
+  take_codec(to->json, &to->o.codec);
+  to->o.level = (int)take_number(to->json, "level");
+  to->o.row_group_rows = take_number(to->json, "row_group_rows");
+  to->o.row_group_bytes = take_number(to->json, "row_group_bytes");
+  to->o.page_bytes = take_number(to->json, "page_bytes");
+  to->o.page_rows = take_number(to->json, "page_rows");
+  to->o.no_dictionary = take_flag(to->json, "no_dictionary");
+  to->o.no_statistics = take_flag(to->json, "no_statistics");
+  to->o.no_checksums = take_flag(to->json, "no_checksums");
+  to->o.no_arrow_schema = take_flag(to->json, "no_arrow_schema");
+  to->o.no_size_statistics = take_flag(to->json, "no_size_statistics");
+  to->o.created_by = json_string_value(json_object_get(to->json, "created_by"));
+  to->o.columns = to->columns;
+  to->o.sorting = to->sorting;
+  json_object_foreach(json_object_get(to->json, "columns"), name, value)
+      take_column(name, value, &to->columns[to->o.n_columns++]);
+  json_array_foreach(json_object_get(to->json, "sorting"), i, value) to->sorting[to->o.n_sorting++] =
+      (mst_parquet_sorting){.name = json_string_value(json_array_get(value, 0)),
+                            .descending = json_is_true(json_array_get(value, 1)),
+                            .nulls_first = json_is_true(json_array_get(value, 2))};
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+/* 0 or 1, and then `message` says why. */
+EXPORT int bridge_write(struct ArrowArrayStream *stream, const char *path, const char *json, char *message) {
   mst_status status = MST_OK;
   mst_error error = {0}, *err = &error;
   struct ArrowSchema schema = {0};
   struct ArrowArray batch = {0};
+  given_options given;
   mst_parquet_writer *w = NULL;
   mst_parquet_sink sink = {.put = put_to_file, .self = fopen(path, "wb")};
   if (sink.self == NULL) return 1;
+  take_options(&given, json);
   MST_TRY(mst_stream_schema(stream, &schema, err));
-  MST_TRY(mst_parquet_writer_open(&schema, options, &sink, &w, err));
+  MST_TRY(mst_parquet_writer_open(&schema, &given.o, &sink, &w, err));
   for (;;) {
     MST_TRY(mst_stream_next(stream, &batch, err));
     if (batch.release == NULL) break;
@@ -43,6 +126,7 @@ done:
   mst_array_release(&batch);
   mst_schema_release(&schema);
   mst_stream_release(stream);
+  json_decref(given.json);
   fclose(sink.self);
   return status == MST_OK ? 0 : fail(message, err);
 }
@@ -108,20 +192,19 @@ done:
   return status;
 }
 
-/* `columns` may be NULL: all. */
-EXPORT int bridge_read(const char *path, const char *const *columns, size_t n_columns, struct ArrowArrayStream *out,
-                       char *message) {
+/* `options` may be NULL: all. */
+EXPORT int bridge_read_with(const char *path, const mst_parquet_read_options *options, struct ArrowArrayStream *out,
+                            char *message) {
   mst_status status = MST_OK;
   mst_error error = {.offset = -1}, *err = &error;
   struct ArrowSchema schema = {0};
   mst_parquet_file *file = NULL;
   file_reader *f = calloc(1, sizeof *f);
-  const mst_parquet_read_options options = {.columns = columns, .n_columns = n_columns};
   mst_stream_source source = {.self = f, .next = next_batch, .close = close_reader};
   f->file = fopen(path, "rb");
   if (f->file == NULL) return 1;
   MST_TRY(parse_footer(f->file, &file, err));
-  MST_TRY(mst_parquet_reader_open(file, &options, &f->reader, err));
+  MST_TRY(mst_parquet_reader_open(file, options, &f->reader, err));
   MST_TRY(mst_parquet_reader_schema(f->reader, &schema, err));
   f = NULL;
   MST_TRY(mst_stream_make(NULL, &schema, &source, out, err));
@@ -129,4 +212,10 @@ done:
   mst_parquet_file_unref(file);
   if (f != NULL) close_reader(f);
   return status == MST_OK ? 0 : fail(message, err);
+}
+
+EXPORT int bridge_read(const char *path, const char *const *columns, size_t n_columns, struct ArrowArrayStream *out,
+                       char *message) {
+  const mst_parquet_read_options options = {.columns = columns, .n_columns = n_columns};
+  return bridge_read_with(path, &options, out, message);
 }

@@ -1,0 +1,24 @@
+/* parquet/project.h - the columns that are read: a part of the file's tree of fields, with its leaves numbered.
+ *
+ * Owns: copies of the tree's nodes. May call: base, column. */
+#ifndef MST_PARQUET_PROJECT_H
+#define MST_PARQUET_PROJECT_H
+
+#include "parquet/fields.h"
+
+typedef struct mst_pq_projection {
+  const mst_allocator *mem;
+  mst_pq_field root; /* "+s" */
+  void *blocks;      /* chain of what `root` points to */
+  uint32_t *leaves;  /* column of the file of each leaf */
+  uint32_t n_leaves, leaves_capacity;
+} mst_pq_projection;
+
+/* `names` NULL: all columns. MST_E_NOT_FOUND names what is not there. `out` must be freed also on failure. */
+mst_status mst_pq_project(const mst_parquet_file *f, const char *const *names, size_t n, mst_pq_projection *out,
+                          mst_error *err);
+void mst_pq_projection_free(mst_pq_projection *p);
+/* Bytes that a row takes in memory, at least. */
+uint64_t mst_pq_row_bytes(const mst_pq_field *field);
+
+#endif
