@@ -21,7 +21,7 @@ typedef struct mst_pq_bytes_in {
   const mst_allocator *mem;
   mst_pq_run *runs; /* what will be read, rising and apart */
   size_t n_runs, runs_capacity;
-  uint64_t asked; /* all that lies below was asked for */
+  uint64_t asked;       /* all that lies below was asked for */
   mst_pq_segment *held; /* rising; neighbours may touch */
   size_t n_held, held_capacity;
   mst_block joined; /* bytes that lie across segments */

@@ -96,9 +96,9 @@ static mst_status use_index(mst_pq_job *job, uint32_t leaf, mst_error *err) {
   mst_status status;
   for (i = 0; i < job->n_slots && slot->leaf != c->leaf; i++) slot++;
   if (i == job->n_slots) return MST_OK;
-  status = mst_pq_offset_index_parse(job->task->mem, slot->offset.data, slot->offset.size, c->at, c->end,
-                                     (uint64_t)job->task->file->groups[job->group].rows, &job->scan.lanes[leaf].index,
-                                     NULL);
+  status =
+      mst_pq_offset_index_parse(job->task->mem, slot->offset.data, slot->offset.size, c->at, c->end,
+                                (uint64_t)job->task->file->groups[job->group].rows, &job->scan.lanes[leaf].index, NULL);
   return status == MST_E_NO_MEMORY ? mst_fail_memory(err) : MST_OK;
 }
 

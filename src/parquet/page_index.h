@@ -31,8 +31,8 @@ typedef struct mst_pq_column_index {
   int32_t boundary_order; /* 0 none, 1 rising, 2 falling */
 } mst_pq_column_index;
 
-/* `what` gets the reason when the index cannot be used: MST_E_CORRUPT. The pages must lie in order inside the chunk, and
- * their rows rise from 0 to below `rows`. */
+/* `what` gets the reason when the index cannot be used: MST_E_CORRUPT. The pages must lie in order inside the chunk,
+ * and their rows rise from 0 to below `rows`. */
 mst_status mst_pq_offset_index_parse(const mst_allocator *mem, const uint8_t *data, size_t n, uint64_t chunk_at,
                                      uint64_t chunk_end, uint64_t rows, mst_pq_offset_index *out, mst_error *err);
 void mst_pq_offset_index_free(const mst_allocator *mem, mst_pq_offset_index *index);

@@ -110,7 +110,8 @@ done:
 }
 
 /* Top-level columns in the order of the names, each once. */
-static mst_status choose(mst_pq_projection *r, const mst_parquet_file *f, const char *const *names, size_t n, mst_error *err) {
+static mst_status choose(mst_pq_projection *r, const mst_parquet_file *f, const char *const *names, size_t n,
+                         mst_error *err) {
   mst_status status = MST_OK;
   const mst_pq_field *all = f->fields;
   uint8_t *marks = NULL;

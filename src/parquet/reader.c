@@ -225,9 +225,8 @@ done:
 
 static mst_status check_magic(const mst_bytes *b, mst_error *err) {
   if (memcmp(b->data, "PAR1", 4) == 0) return MST_OK;
-  return mst_fail_at(err, MST_E_CORRUPT, 0,
-                     "not a Parquet file: it begins with %02x %02x %02x %02x, not with \"PAR1\"", b->data[0],
-                     b->data[1], b->data[2], b->data[3]);
+  return mst_fail_at(err, MST_E_CORRUPT, 0, "not a Parquet file: it begins with %02x %02x %02x %02x, not with \"PAR1\"",
+                     b->data[0], b->data[1], b->data[2], b->data[3]);
 }
 
 static mst_status take_given(mst_parquet_reader *r, const mst_bytes *given, size_t n, mst_error *err) {
@@ -293,7 +292,7 @@ typedef struct work {
   struct {
     mst_pq_scan *scan;
     uint32_t leaf;
-  } *items;
+  } * items;
   size_t n;
   _Atomic size_t at;
 } work;

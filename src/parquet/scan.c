@@ -122,7 +122,8 @@ static uint64_t likely_end(const mst_pq_scan *s, const mst_pq_column_in *c, cons
   uint64_t rows = (uint64_t)s->file->groups[s->group].rows, last = s->spans.at[s->spans.n - 1].end;
   double share = (double)last / (double)(rows > 0 ? rows : 1);
   if (lane->index.n > 0 || share > 0.7) return c->end;
-  return mst_min_u64(c->end, (uint64_t)c->chunk->data_at + (uint64_t)((double)c->chunk->packed_size * share * 1.1) + 65536);
+  return mst_min_u64(c->end,
+                     (uint64_t)c->chunk->data_at + (uint64_t)((double)c->chunk->packed_size * share * 1.1) + 65536);
 }
 
 static mst_status ask_column(mst_pq_scan *s, uint32_t leaf, bool all, uint64_t each, mst_pq_needs *needs,

@@ -60,7 +60,8 @@ void mst_pq_scan_close(mst_pq_scan *s);
 mst_status mst_pq_scan_plan(mst_pq_scan *s, mst_error *err);
 /* Bytes that are planned and were not asked for. */
 uint64_t mst_pq_scan_unasked(const mst_pq_scan *s);
-/* Adds to `needs` what the columns want: all of it, or about `each` bytes a column, and more where a page needs more. */
+/* Adds to `needs` what the columns want: all of it, or about `each` bytes a column, and more where a page needs more.
+ */
 mst_status mst_pq_scan_ask(mst_pq_scan *s, bool all, uint64_t each, mst_pq_needs *needs, mst_error *err);
 /* Whether leaf `leaf` can be worked on: rows of the batch are missing, and bytes are not. */
 bool mst_pq_scan_can_work(const mst_pq_scan *s, uint32_t leaf);

@@ -219,3 +219,24 @@ EXPORT int bridge_read(const char *path, const char *const *columns, size_t n_co
   const mst_parquet_read_options options = {.columns = columns, .n_columns = n_columns};
   return bridge_read_with(path, &options, out, message);
 }
+
+/* What the footer tells, as JSON: the caller frees it with bridge_free. NULL, and then `message` says why. */
+EXPORT char *bridge_describe(const char *path, char *message) {
+  mst_error err = {.offset = -1};
+  mst_parquet_file *file = NULL;
+  FILE *f = fopen(path, "rb");
+  json_t *facts = NULL;
+  char *text = NULL;
+  if (f == NULL) return NULL;
+  if (parse_footer(f, &file, &err) != MST_OK || mst_parquet_describe(file, SIZE_MAX, &facts, &err) != MST_OK) {
+    fail(message, &err);
+  } else {
+    text = json_dumps(facts, JSON_SORT_KEYS);
+  }
+  json_decref(facts);
+  mst_parquet_file_unref(file);
+  fclose(f);
+  return text;
+}
+
+EXPORT void bridge_free(void *block) { free(block); }
