@@ -139,15 +139,85 @@ cdef extern from "meseta/meseta.h" nogil:
         const char *name
         int64_t n_children
         ArrowSchema **children
+        ArrowSchema *dictionary
         void (*release)(ArrowSchema *) noexcept nogil
     cdef struct ArrowArray:
         int64_t length
+        int64_t null_count
+        ArrowArray **children
+        ArrowArray *dictionary
         void (*release)(ArrowArray *) noexcept nogil
     cdef struct ArrowArrayStream:
         int (*get_schema)(ArrowArrayStream *, ArrowSchema *) noexcept nogil
         int (*get_next)(ArrowArrayStream *, ArrowArray *) noexcept nogil
         const char *(*get_last_error)(ArrowArrayStream *) noexcept nogil
         void (*release)(ArrowArrayStream *) noexcept nogil
+
+cdef extern from "meseta/parquet.h" nogil:
+    ctypedef struct mst_parquet
+    ctypedef struct mst_parquet_out
+    ctypedef struct mst_parquet_open_options:
+        size_t struct_size
+        const mst_pair *config
+        size_t n_config
+        uint32_t allow_unpinned
+    ctypedef struct mst_parquet_query:
+        size_t struct_size
+        const char *const *columns
+        size_t n_columns
+        const char *where
+        uint64_t limit
+        uint64_t batch_rows
+        uint32_t has_limit
+    ctypedef struct mst_parquet_out_column:
+        const char *name
+        const char *encoding
+        uint32_t bloom
+    ctypedef struct mst_parquet_out_sorting:
+        const char *name
+        uint32_t descending
+        uint32_t nulls_first
+    ctypedef struct mst_parquet_out_options:
+        size_t struct_size
+        const mst_pair *config
+        size_t n_config
+        const char *codec
+        uint64_t row_group_rows
+        uint64_t page_bytes
+        const mst_parquet_out_column *columns
+        size_t n_columns
+        const mst_parquet_out_sorting *sorting
+        size_t n_sorting
+        const mst_pair *metadata
+        size_t n_metadata
+        int32_t level
+        uint32_t no_dictionary
+        uint32_t no_statistics
+        uint32_t no_checksums
+    ctypedef struct mst_parquet_written:
+        uint64_t rows
+        uint64_t bytes
+        uint64_t row_groups
+    mst_status mst_parquet_open(mst_context *, const char *, const mst_parquet_open_options *, mst_parquet **,
+        mst_cancel *, mst_error *)
+    mst_status mst_parquet_open_memory(mst_context *, const void *, size_t, void (*)(void *) noexcept nogil, void *,
+        const char *, mst_parquet **, mst_error *)
+    void mst_parquet_unref(mst_parquet *)
+    const char *mst_parquet_get_url(const mst_parquet *)
+    const char *mst_parquet_get_created_by(const mst_parquet *)
+    uint64_t mst_parquet_get_size(const mst_parquet *)
+    uint64_t mst_parquet_get_rows(const mst_parquet *)
+    size_t mst_parquet_get_row_groups(const mst_parquet *)
+    bint mst_parquet_get_metadata(const mst_parquet *, size_t, const char **, const char **)
+    mst_status mst_parquet_get_schema(const mst_parquet *, ArrowSchema *, mst_error *)
+    mst_status mst_parquet_show(mst_parquet *, size_t, mst_bytes *, mst_error *)
+    mst_status mst_parquet_read(mst_parquet *, const mst_parquet_query *, ArrowArrayStream *, mst_cancel *, mst_error *)
+    mst_status mst_parquet_verify(mst_parquet *, mst_bytes *, mst_cancel *, mst_error *)
+    mst_status mst_parquet_create(mst_context *, const char *, const ArrowSchema *, const mst_parquet_out_options *,
+        mst_parquet_out **, mst_cancel *, mst_error *)
+    mst_status mst_parquet_out_put_stream(mst_parquet_out *, ArrowArrayStream *, mst_error *)
+    mst_status mst_parquet_out_close(mst_parquet_out *, mst_parquet_written *, mst_error *)
+    void mst_parquet_out_free(mst_parquet_out *)
 
 cdef extern from "interrupt.h":
     ctypedef struct mst_py_job:
@@ -165,6 +235,10 @@ cdef extern from "arrow.h":
     void mst_py_batches_free(mst_py_batches *)
     void mst_py_batches_stream(mst_py_batches *, ArrowArrayStream *)
     bint mst_py_guard_stream(ArrowArrayStream *, mst_cancel *, ArrowArrayStream *)
+    bint mst_py_column_begin(ArrowSchema *, ArrowArray *, const char *, const char *, int64_t, size_t, size_t, bint)
+    bint mst_py_column_metadata(ArrowSchema *, const char *, size_t)
+    Py_buffer *mst_py_column_view(ArrowArray *, size_t)
+    void mst_py_column_lend(ArrowArray *, size_t)
 
 cdef extern from "pages.h":
     void mst_py_large_pages(char *, size_t)
@@ -173,4 +247,5 @@ cdef extern from "Python.h":
     # With references counted by hand, for bytes that grow.
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
     int resize_bytes "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
+    int Py_IsInitialized() noexcept nogil
     void drop "Py_XDECREF"(PyObject *)

@@ -8,11 +8,11 @@ from _thread import allocate_lock as _lock
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcpy, memset, strcmp, strlen
 
 from meseta._c cimport *
 from meseta.errors import ArgumentError, CancelledError, Error, _make as _make_error
@@ -103,10 +103,19 @@ cdef struct Call:
     ArrowSchema *schema
     Found *found
     Fill *fill
+    mst_parquet *parquet
+    mst_parquet_out *writer
+    const mst_parquet_open_options *parquet_options
+    const mst_parquet_query *parquet_query
+    const mst_parquet_out_options *parquet_out_options
+    mst_parquet_written *written
+    Lent *lent
     mst_bytes out
     mst_source *source_out
     mst_plan *plan_out
     mst_reader *reader_out
+    mst_parquet *parquet_out
+    mst_parquet_out *writer_out
 
 ctypedef mst_status (*Run)(Call *) noexcept nogil
 
@@ -149,6 +158,8 @@ cdef int _end(Call *c, object progress=None) except -1:
         mst_source_unref(c.source_out)
         mst_plan_unref(c.plan_out)
         mst_reader_free(c.reader_out)
+        mst_parquet_unref(c.parquet_out)
+        mst_parquet_out_free(c.writer_out)
         raise
     finally:
         mst_cancel_unref(own)
@@ -988,3 +999,7 @@ cdef class Stream:
         mst_cancel_request(self.cancel)
         with self.lock:
             self._release()
+
+
+include "_data.pxi"
+include "_parquet.pxi"

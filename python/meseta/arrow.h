@@ -137,6 +137,99 @@ static void mst_py_batches_stream(mst_py_batches *b, struct ArrowArrayStream *ou
                                    .private_data = b};
 }
 
+/* ---- columns whose memory belongs to Python objects ----------------------------------------------------------------
+ */
+
+typedef struct mst_py_column {
+  const void **buffers;
+  Py_buffer *views;
+  bool *lent;
+} mst_py_column;
+
+static void mst_py_column_release(struct ArrowArray *a) {
+  mst_py_column *c = (mst_py_column *)a->private_data;
+  for (int64_t i = 0; i < a->n_children; i++) {
+    if (a->children[i] != NULL && a->children[i]->release != NULL) a->children[i]->release(a->children[i]);
+    free(a->children[i]);
+  }
+  if (a->dictionary != NULL && a->dictionary->release != NULL) a->dictionary->release(a->dictionary);
+  free(a->dictionary);
+  free(a->children);
+  if (Py_IsInitialized()) {
+    const PyGILState_STATE state = PyGILState_Ensure();
+    for (int64_t i = 0; i < a->n_buffers; i++)
+      if (c->lent[i]) PyBuffer_Release(&c->views[i]);
+    PyGILState_Release(state);
+  }
+  free(c->buffers);
+  free(c->views);
+  free(c->lent);
+  free(c);
+  memset(a, 0, sizeof *a);
+}
+
+/* Empty nodes for the children and the dictionary, to be filled by the caller; false when there is no memory. */
+static bool mst_py_schema_begin(struct ArrowSchema *s, const char *format, const char *name, int64_t flags, size_t n_children,
+                                bool dictionary) {
+  s->release = mst_py_schema_release;
+  s->flags = flags;
+  s->format = (const char *)mst_py_copy(format, strlen(format) + 1);
+  s->name = (const char *)mst_py_copy(name, strlen(name) + 1);
+  s->children = (struct ArrowSchema **)calloc(n_children + 1, sizeof *s->children);
+  bool whole = s->format != NULL && s->name != NULL && s->children != NULL;
+  for (size_t i = 0; whole && i < n_children; i++) {
+    s->children[i] = (struct ArrowSchema *)calloc(1, sizeof **s->children);
+    whole = s->children[i] != NULL;
+    if (whole) s->n_children++;
+  }
+  if (whole && dictionary) whole = (s->dictionary = (struct ArrowSchema *)calloc(1, sizeof *s->dictionary)) != NULL;
+  return whole;
+}
+
+static bool mst_py_array_begin(struct ArrowArray *a, size_t n_buffers, size_t n_children, bool dictionary) {
+  mst_py_column *c = (mst_py_column *)calloc(1, sizeof *c);
+  if (c == NULL) return false;
+  c->buffers = (const void **)calloc(n_buffers + 1, sizeof *c->buffers);
+  c->views = (Py_buffer *)calloc(n_buffers + 1, sizeof *c->views);
+  c->lent = (bool *)calloc(n_buffers + 1, sizeof *c->lent);
+  a->private_data = c;
+  a->release = mst_py_column_release;
+  a->buffers = c->buffers;
+  a->children = (struct ArrowArray **)calloc(n_children + 1, sizeof *a->children);
+  bool whole = c->buffers != NULL && c->views != NULL && c->lent != NULL && a->children != NULL;
+  if (whole) a->n_buffers = (int64_t)n_buffers;
+  for (size_t i = 0; whole && i < n_children; i++) {
+    a->children[i] = (struct ArrowArray *)calloc(1, sizeof **a->children);
+    whole = a->children[i] != NULL;
+    if (whole) a->n_children++;
+  }
+  if (whole && dictionary) whole = (a->dictionary = (struct ArrowArray *)calloc(1, sizeof *a->dictionary)) != NULL;
+  return whole;
+}
+
+/* Both are zeroed before. With the interpreter's lock; so are the calls below. */
+static bool mst_py_column_begin(struct ArrowSchema *s, struct ArrowArray *a, const char *format, const char *name, int64_t flags,
+                                size_t n_buffers, size_t n_children, bool dictionary) {
+  if (mst_py_schema_begin(s, format, name, flags, n_children, dictionary) && mst_py_array_begin(a, n_buffers, n_children, dictionary))
+    return true;
+  if (s->release != NULL) s->release(s);
+  if (a->release != NULL) a->release(a);
+  return false;
+}
+
+static bool mst_py_column_metadata(struct ArrowSchema *s, const char *metadata, size_t size) {
+  return (s->metadata = (const char *)mst_py_copy(metadata, size)) != NULL;
+}
+
+static Py_buffer *mst_py_column_view(struct ArrowArray *a, size_t i) { return &((mst_py_column *)a->private_data)->views[i]; }
+
+/* The view at `i` was filled. */
+static void mst_py_column_lend(struct ArrowArray *a, size_t i) {
+  mst_py_column *c = (mst_py_column *)a->private_data;
+  c->lent[i] = true;
+  c->buffers[i] = c->views[i].buf;
+}
+
 /* ---- streams that foreign code reads -------------------------------------------------------------------------------
  */
 
@@ -158,7 +251,7 @@ static void mst_py_step_run(void *p) {
 }
 
 /* Foreign code cannot pass an exception on. So a KeyboardInterrupt is dropped here and asked for once more: it comes
- * again as soon as the interpreter runs. */
+ * again as soon as the interpreter runs, or when the stream is let go of. */
 static bool mst_py_guard_look(void) {
   const PyGILState_STATE state = PyGILState_Ensure();
   const bool raised = PyErr_CheckSignals() != 0;
@@ -205,8 +298,33 @@ static const char *mst_py_guard_error(struct ArrowArrayStream *s) {
   return g->inner.get_last_error(&g->inner);
 }
 
+/* Foreign code that was told of a read that was cancelled raises an error of its own, and lets go of the stream while that
+ * error is under way. No bytecode runs in between, so the interrupt would come too late, in whatever handles or prints the
+ * error. Here it takes the error's place, which becomes its context. */
+static void mst_py_guard_raise(void) {
+  PyObject *type, *error, *trace, *new_type, *new_error, *new_trace;
+  PyErr_Fetch(&type, &error, &trace);
+  if (PyErr_CheckSignals() == 0) {
+    PyErr_Restore(type, error, trace);
+    return;
+  }
+  PyErr_NormalizeException(&type, &error, &trace);
+  PyErr_Fetch(&new_type, &new_error, &new_trace);
+  PyErr_NormalizeException(&new_type, &new_error, &new_trace);
+  if (error != NULL && trace != NULL) PyException_SetTraceback(error, trace);
+  if (error != NULL && new_error != NULL && error != new_error) {
+    Py_INCREF(error);
+    PyException_SetContext(new_error, error);
+  }
+  Py_XDECREF(type);
+  Py_XDECREF(error);
+  Py_XDECREF(trace);
+  PyErr_Restore(new_type, new_error, new_trace);
+}
+
 static void mst_py_guard_release(struct ArrowArrayStream *s) {
   mst_py_guard *g = (mst_py_guard *)s->private_data;
+  if (g->interrupted && mst_py_hears_signals() && PyGILState_Check() && PyErr_Occurred() != NULL) mst_py_guard_raise();
   if (g->inner.release != NULL) g->inner.release(&g->inner);
   mst_cancel_unref(g->cancel);
   free(g);

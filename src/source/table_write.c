@@ -111,8 +111,41 @@ mst_status mst_table_writer_put(mst_table_writer *w, struct ArrowArray *batch, m
   return name_error(w, status, err);
 }
 
+static const char *text_of(const char *text) { return text == NULL ? "" : text; }
+
+static mst_status fail_column(const struct ArrowSchema *column, const char *what, const char *expected, const char *found, mst_error *err) {
+  return mst_fail(err, MST_E_ARGUMENT, "the data has other columns than the file begins with: %s of \"%.100s\" is \"%.60s\", not \"%.60s\"", what,
+                  text_of(column->name), found, expected);
+}
+
+/* Whether batches of `found` may be written as `expected`. Names count for columns and fields, not for the items of lists. */
+static mst_status check_same(const struct ArrowSchema *expected, const struct ArrowSchema *found, bool named, mst_error *err) {
+  mst_status status = MST_OK;
+  const bool fields = strcmp(text_of(expected->format), "+s") == 0;
+  if (named && strcmp(text_of(expected->name), text_of(found->name)) != 0)
+    return fail_column(expected, "the name", text_of(expected->name), text_of(found->name), err);
+  if (strcmp(text_of(expected->format), text_of(found->format)) != 0)
+    return fail_column(expected, "the type", text_of(expected->format), text_of(found->format), err);
+  if (expected->n_children != found->n_children || (expected->dictionary == NULL) != (found->dictionary == NULL))
+    return mst_fail(err, MST_E_ARGUMENT, "the data has other columns than the file begins with: \"%.100s\" has %lld fields, not %lld",
+                    text_of(expected->name), (long long)found->n_children, (long long)expected->n_children);
+  for (int64_t i = 0; i < expected->n_children; i++) MST_TRY(check_same(expected->children[i], found->children[i], fields, err));
+  if (expected->dictionary != NULL) MST_TRY(check_same(expected->dictionary, found->dictionary, false, err));
+done:
+  return status;
+}
+
+static mst_status check_stream(const mst_table_writer *w, struct ArrowArrayStream *stream, mst_error *err) {
+  struct ArrowSchema schema = {0};
+  mst_status status = mst_stream_schema(stream, &schema, err);
+  if (status == MST_OK) status = name_error(w, check_same(&w->schema, &schema, false, err), err);
+  mst_schema_release(&schema);
+  return status;
+}
+
 mst_status mst_table_writer_put_stream(mst_table_writer *w, struct ArrowArrayStream *stream, mst_error *err) {
   mst_status status = MST_OK;
+  MST_TRY(check_stream(w, stream, err));
   for (;;) {
     struct ArrowArray batch = {0};
     MST_TRY(mst_cancel_check(w->cancel, err));
