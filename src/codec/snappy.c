@@ -78,6 +78,29 @@ static inline size_t match_length(const uint8_t *a, const uint8_t *b, const uint
   return (size_t)(b - start);
 }
 
+/* A match of four or five bytes saves one or two and costs the reader as much as a long one. Texts of few letters are
+ * full of them and hardly shrink: short matches are taken while windows of the input shrink well, and tried again now and
+ * then where they did not. */
+enum { SHORT_MATCH = 6, WINDOW = 16 << 10, WINDOWS_WITHOUT = 15 };
+
+typedef struct shorts {
+  const uint8_t *end; /* of the window of the input        */
+  uint8_t *least;     /* where output must end to be a gain */
+  bool without;
+} shorts;
+
+static void next_window(shorts *s, const uint8_t *in, uint8_t *out) {
+  s->without = !s->without && s->end != NULL && out > s->least;
+  s->end = in + WINDOW * (s->without ? WINDOWS_WITHOUT : 1);
+  s->least = out + WINDOW - WINDOW / 5;
+}
+
+/* `in` is where the match begins, `out` where output stands once the literals before it are out. */
+static inline bool worth_it(shorts *s, size_t length, const uint8_t *in, uint8_t *out) {
+  if (in >= s->end) next_window(s, in, out);
+  return length >= SHORT_MATCH || !s->without;
+}
+
 /* ---- snappy -------------------------------------------------------------------------------------------------- */
 
 static bool snappy_size(const uint8_t *in, size_t n, size_t *at, uint64_t *size) {
@@ -177,7 +200,7 @@ static uint8_t *snappy_copy(uint8_t *to, size_t offset, size_t length) {
 }
 
 /* One block of at most 64 KiB, which keeps offsets in 16 bits. */
-static uint8_t *snappy_block(const uint8_t *in, size_t n, uint8_t *to, uint16_t *table) {
+static uint8_t *snappy_block(const uint8_t *in, size_t n, uint8_t *to, uint16_t *table, shorts *s) {
   size_t at = 1, literal = 0, misses = 32;
   memset(table, 0, sizeof(uint16_t) << TABLE_BITS);
   while (n >= 16 && at < n - 15) {
@@ -189,8 +212,8 @@ static uint8_t *snappy_block(const uint8_t *in, size_t n, uint8_t *to, uint16_t 
       continue;
     }
     length = 4 + match_length(in + candidate + 4, in + at + 4, in + n);
-    /* Three bytes for four, and a new literal's head: no gain, and texts of few letters are full of them. */
-    if (length < 6 && (at - candidate >= 2048 || length < 5)) {
+    /* Three bytes for four, and a new literal's head, are no gain at all. */
+    if ((length < 5 && at - candidate >= 2048 && at > literal) || !worth_it(s, length, in + at, to + (at - literal))) {
       at += misses++ >> 5;
       continue;
     }
@@ -207,11 +230,12 @@ static uint8_t *snappy_block(const uint8_t *in, size_t n, uint8_t *to, uint16_t 
 size_t mst_snappy_pack(const uint8_t *in, size_t n, uint8_t *out, void *table) {
   uint8_t *to = out;
   size_t v = n, at, part;
+  shorts s = {0};
   for (; v >= 0x80; v >>= 7) *to++ = (uint8_t)(v | 0x80);
   *to++ = (uint8_t)v;
   for (at = 0; at < n; at += part) {
     part = mst_min_size(n - at, 65536);
-    to = snappy_block(in + at, part, to, table);
+    to = snappy_block(in + at, part, to, table, &s);
   }
   return (size_t)(to - out);
 }
@@ -296,6 +320,7 @@ size_t mst_lz4_pack(const uint8_t *in, size_t n, uint8_t *out, void *scratch) {
   uint32_t *table = scratch;
   uint8_t *to = out;
   size_t at = 1, literal = 0, misses = 64;
+  shorts s = {0};
   memset(table, 0, sizeof(uint32_t) << TABLE_BITS);
   /* The format wants the last match to begin 12 bytes before the end and the last 5 bytes to be literals. */
   while (n >= 13 && at < n - 12) {
@@ -308,7 +333,7 @@ size_t mst_lz4_pack(const uint8_t *in, size_t n, uint8_t *out, void *scratch) {
     }
     for (back = 0; at - back > literal && candidate > back && in[at - back - 1] == in[candidate - back - 1];) back++;
     length = back + 4 + match_length(in + candidate + 4, in + at + 4, in + n - 5);
-    if (length < 6) { /* three bytes for so few are no gain, and texts of few letters are full of them */
+    if (!worth_it(&s, length, in + at, to + (at - literal))) {
       at += misses++ >> 6;
       continue;
     }
