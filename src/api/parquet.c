@@ -130,8 +130,7 @@ mst_status mst_parquet_show(mst_parquet *p, size_t groups_max, mst_bytes *out, m
   json_t *value = NULL;
   mst_error_clear(err);
   NEEDS(p != NULL && out != NULL, "p and out");
-  (void)groups_max;
-  MST_TRY_ALLOC(value = json_object());
+  MST_TRY(mst_parquet_describe(mst_table_file(p), groups_max == 0 ? SIZE_MAX : groups_max, &value, err));
   MST_TRY(mst_json_set_text(value, "url", mst_table_url(p), err));
   MST_TRY(mst_json_set_u64(value, "size", mst_table_size(p), err));
   MST_TRY(print_json(value, out, err));
@@ -159,7 +158,7 @@ mst_status mst_parquet_read(mst_parquet *p, const mst_parquet_query *query, stru
   NEEDS(p != NULL && out != NULL, "p and out");
   MST_TRY(mst_options_take(&q, sizeof q, query, "mst_parquet_query", err));
   MST_TRY(check_query(&q, err));
-  if (q.where != NULL) MST_TRY(mst_fail(err, MST_E_UNSUPPORTED, "conditions are not there yet"));
+  if (q.where != NULL) MST_TRY(mst_where_parse_any(NULL, q.where, strlen(q.where), &where, err));
   const mst_range groups = {.offset = q.first_group, .length = q.groups};
   const mst_table_read_options o = {.columns = q.columns,
                                     .n_columns = q.n_columns,
@@ -173,6 +172,7 @@ mst_status mst_parquet_read(mst_parquet *p, const mst_parquet_query *query, stru
                                     .in_caller = q.in_caller != 0};
   MST_TRY(mst_table_read(p, &o, out, cancel, err));
 done:
+  mst_where_unref(where);
   return status;
 }
 
