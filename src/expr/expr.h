@@ -158,7 +158,7 @@ typedef struct mst_value_set {
   bool any, nulls, nans;
   const mst_scalar *values; /* of the column's type */
   size_t n;
-  const mst_allocator *mem;
+  const mst_predicate *predicate; /* which must outlive the set */
 } mst_value_set;
 /* Bytes of the values are borrowed from p. */
 mst_status mst_predicate_values(const mst_predicate *p, size_t column, mst_value_set *out, mst_error *err);
