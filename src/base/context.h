@@ -18,6 +18,7 @@ typedef enum mst_slot {
   MST_SLOT_FORMATS,
   MST_SLOT_BLOCK_CACHE,
   MST_SLOT_CREDENTIALS,
+  MST_SLOT_PROBES,
   MST_SLOTS
 } mst_slot;
 

@@ -25,6 +25,12 @@ typedef enum mst_change_kind {
   MST_CHANGE_ALONE       /* restore, overwrite: collides with everything */
 } mst_change_kind;
 
+/* A secondary index that this change builds (over the partitions of the base) or drops. */
+typedef struct mst_change_index {
+  char *column;
+  mst_index *built; /* NULL: it goes */
+} mst_change_index;
+
 struct mst_change {
   mst_context *ctx;
   const mst_allocator *mem;
@@ -32,18 +38,24 @@ struct mst_change {
   mst_dataset *view; /* base with the change so far; NULL: not made or out of date */
   char id[33];       /* of the commit */
   int64_t started_us;
-  int64_t alive_tick; /* when the keepalive object was last written; 0: never */
-  mst_new_files files;
+  int64_t alive_tick;    /* when the keepalive object was last written; 0: never */
+  mst_new_files **lists; /* own the files */
+  size_t n_lists, lists_room;
+  mst_new_file **files; /* those that the commit will name, in order */
+  size_t n_files, files_room;
   uint64_t *gone; /* one bit for each partition of the base */
   size_t n_gone;
-  struct ArrowSchema schema; /* explicit evolution; release NULL: none */
+  struct ArrowSchema schema; /* that the table grows to; release NULL: the base's */
+  bool evolves;              /* by an explicit call */
   json_t *metadata;          /* members to be merged; NULL: none */
-  json_t *indices;           /* column → true (build), false (drop); NULL: none */
+  mst_change_index *indices;
+  size_t n_indices;
   mst_dependency *depends;
   size_t n_depends, depends_room;
   char operation[32];
   mst_change_kind kind;
-  mst_document *whole; /* MST_CHANGE_ALONE: what the document becomes; NULL otherwise */
+  mst_document *whole; /* MST_CHANGE_ALONE: what the document becomes */
+  char *whole_schema_key;
   int64_t rows_added, rows_removed; /* -1: not known */
   bool committed;
 };
@@ -65,6 +77,8 @@ mst_status mst_change_depend_where(mst_change *c, const char *what, const char *
 void mst_change_did(mst_change *c, const char *operation);
 /* Rows that a step brought and took away, net of those that were only moved; -1: not known. */
 void mst_change_count(mst_change *c, int64_t added, int64_t removed);
+/* The table's schema with this change. Borrowed. */
+const struct ArrowSchema *mst_change_schema_now(const mst_change *c);
 /* Call now and then in long steps: keeps the files of this change from being collected. */
 mst_status mst_change_keep_alive(mst_change *c, mst_cancel *cancel, mst_error *err);
 

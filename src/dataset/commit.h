@@ -6,6 +6,7 @@
 #define MST_DATASET_COMMIT_H
 
 #include "dataset/change.h"
+#include "dataset/section.h"
 #include "dataset/state.h"
 #include "dataset/write.h"
 
@@ -29,24 +30,9 @@ typedef struct mst_first_commit {
   const char *history; /* "7d", "10", "0"; NULL: "7d" */
 } mst_first_commit;
 /* A lost reply is looked up by the commit's own id: success once. `report` as in mst_change_commit; may be NULL. */
-mst_status mst_commit_first(const mst_first_commit *c, mst_dataset **out, mst_bytes *report, mst_cancel *cancel, mst_error *err);
+mst_status mst_commit_first(const mst_first_commit *c, mst_dataset **out, json_t **report, mst_cancel *cancel, mst_error *err);
 
-/* ---- metadata.meseta, as opening a dataset needs it ------------------------------------------------------------------- */
-
-/* What the document says of itself. All borrowed from it. Nothing there, or of a future format: zeroes (and `future`). */
-typedef struct mst_section {
-  json_t *map;         /* NULL: the document has none */
-  uint64_t version;    /* that it claims */
-  const char *digest;  /* "" when absent */
-  const char *schema;  /* key of the authoritative schema object; NULL: `_common_metadata` */
-  const char *birth;   /* "" when absent */
-  const char *history; /* "0" when absent */
-  bool dropped;        /* a tombstone: the dataset is being removed */
-} mst_section;
-/* Hostile: MST_E_CORRUPT names the member. Keys are checked to lie below `<uuid>.meseta/`. */
-mst_status mst_section_of(const mst_document *d, const char *uuid, mst_section *out, mst_error *err);
-/* The version of a document: 1 without a section; what it claims when the digest fits; one more when somebody who does not know of
- * the section wrote since (`*external`). */
-mst_status mst_section_version(const mst_document *d, const mst_section *s, uint64_t *version, bool *external, mst_error *err);
+/* Gives up the versions before `oldest`: the head is written anew with nothing else changed, not even its version. */
+mst_status mst_commit_oldest(mst_dataset *d, uint64_t oldest, mst_dataset **out, mst_cancel *cancel, mst_error *err);
 
 #endif
