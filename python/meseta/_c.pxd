@@ -234,7 +234,10 @@ cdef extern from "arrow.h":
     bint mst_py_batches_add(mst_py_batches *, ArrowArray *)
     void mst_py_batches_free(mst_py_batches *)
     void mst_py_batches_stream(mst_py_batches *, ArrowArrayStream *)
-    bint mst_py_guard_stream(ArrowArrayStream *, mst_cancel *, ArrowArrayStream *)
+    ctypedef struct mst_py_notice:
+        pass
+    bint mst_py_guard_stream(ArrowArrayStream *, mst_cancel *, ArrowArrayStream *, mst_py_notice **)
+    object mst_py_capsule(ArrowArrayStream *, mst_py_notice *)
     bint mst_py_column_begin(ArrowSchema *, ArrowArray *, const char *, const char *, int64_t, size_t, size_t, bint)
     bint mst_py_column_metadata(ArrowSchema *, const char *, size_t)
     Py_buffer *mst_py_column_view(ArrowArray *, size_t)

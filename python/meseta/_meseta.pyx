@@ -776,14 +776,6 @@ cdef class _Piece:
 # ---- Arrow -----------------------------------------------------------------------------------------------------------
 
 
-cdef void _drop_stream(object capsule) noexcept:
-    cdef ArrowArrayStream *s = <ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream")
-    with nogil:
-        if s.release != NULL:
-            s.release(s)
-    free(s)
-
-
 cdef void _drop_schema(object capsule) noexcept:
     cdef ArrowSchema *s = <ArrowSchema *>PyCapsule_GetPointer(capsule, "arrow_schema")
     if s.release != NULL:
@@ -971,7 +963,7 @@ cdef class Stream:
             mst_py_batches_stream(all, s)
             all = NULL
             self._release()
-            return PyCapsule_New(s, "arrow_array_stream", _drop_stream)
+            return mst_py_capsule(s, NULL)
         finally:
             mst_py_batches_free(all)
             self.lock.release()
@@ -979,13 +971,14 @@ cdef class Stream:
     def capsule(self):
         """A capsule of what is left of the stream, which is read by whoever takes it."""
         cdef ArrowArrayStream *s
+        cdef mst_py_notice *notice = NULL
         self._take()
         try:
             s = <ArrowArrayStream *>_room(sizeof(ArrowArrayStream))
-            if not mst_py_guard_stream(&self.stream, self.cancel, s):
+            if not mst_py_guard_stream(&self.stream, self.cancel, s, &notice):
                 free(s)
                 raise MemoryError
-            return PyCapsule_New(s, "arrow_array_stream", _drop_stream)
+            return mst_py_capsule(s, notice)
         finally:
             self.lock.release()
 

@@ -233,11 +233,21 @@ static void mst_py_column_lend(struct ArrowArray *a, size_t i) {
 /* ---- streams that foreign code reads -------------------------------------------------------------------------------
  */
 
+/* Known to a stream and to the capsule that it travelled in. */
+typedef struct mst_py_notice {
+  atomic_int refs;
+  atomic_bool interrupted;
+} mst_py_notice;
+
 typedef struct mst_py_guard {
   struct ArrowArrayStream inner;
   mst_cancel *cancel;
-  bool interrupted;
+  mst_py_notice *notice;
 } mst_py_guard;
+
+static void mst_py_notice_unref(mst_py_notice *n) {
+  if (n != NULL && atomic_fetch_sub(&n->refs, 1) == 1) free(n);
+}
 
 typedef struct mst_py_step {
   struct ArrowArrayStream *inner;
@@ -251,7 +261,7 @@ static void mst_py_step_run(void *p) {
 }
 
 /* Foreign code cannot pass an exception on. So a KeyboardInterrupt is dropped here and asked for once more: it comes
- * again as soon as the interpreter runs, or when the stream is let go of. */
+ * again as soon as the interpreter runs, or when the capsule is let go of. */
 static bool mst_py_guard_look(void) {
   const PyGILState_STATE state = PyGILState_Ensure();
   const bool raised = PyErr_CheckSignals() != 0;
@@ -277,8 +287,8 @@ static int mst_py_guard_next(struct ArrowArrayStream *s, struct ArrowArray *out)
     while (!ended) {
       mst_py_wait(&job);
       ended = atomic_load(&job.ended);
-      if (!ended && !g->interrupted && mst_py_guard_look()) {
-        g->interrupted = true;
+      if (!ended && !atomic_load(&g->notice->interrupted) && mst_py_guard_look()) {
+        atomic_store(&g->notice->interrupted, true);
         mst_cancel_request(g->cancel);
       }
     }
@@ -298,10 +308,45 @@ static const char *mst_py_guard_error(struct ArrowArrayStream *s) {
   return g->inner.get_last_error(&g->inner);
 }
 
-/* Foreign code that was told of a read that was cancelled raises an error of its own, and lets go of the stream while that
+static void mst_py_guard_release(struct ArrowArrayStream *s) {
+  mst_py_guard *g = (mst_py_guard *)s->private_data;
+  if (g->inner.release != NULL) g->inner.release(&g->inner);
+  mst_cancel_unref(g->cancel);
+  mst_py_notice_unref(g->notice);
+  free(g);
+  memset(s, 0, sizeof *s);
+}
+
+/* Moves `inner` into `out`; false when there is no memory. */
+static bool mst_py_guard_stream(struct ArrowArrayStream *inner, mst_cancel *cancel, struct ArrowArrayStream *out,
+                                mst_py_notice **notice) {
+  mst_py_guard *g = (mst_py_guard *)calloc(1, sizeof *g);
+  mst_py_notice *n = (mst_py_notice *)calloc(1, sizeof *n);
+  if (g == NULL || n == NULL) {
+    free(g);
+    free(n);
+    return false;
+  }
+  atomic_init(&n->refs, 2);
+  g->inner = *inner;
+  g->cancel = mst_cancel_ref(cancel);
+  g->notice = *notice = n;
+  memset(inner, 0, sizeof *inner);
+  *out = (struct ArrowArrayStream){.get_schema = mst_py_guard_schema,
+                                   .get_next = mst_py_guard_next,
+                                   .get_last_error = mst_py_guard_error,
+                                   .release = mst_py_guard_release,
+                                   .private_data = g};
+  return true;
+}
+
+/* ---- capsules ------------------------------------------------------------------------------------------------------
+ */
+
+/* Foreign code that was told of a read that was cancelled raises an error of its own, and lets go of the capsule while that
  * error is under way. No bytecode runs in between, so the interrupt would come too late, in whatever handles or prints the
- * error. Here it takes the error's place, which becomes its context. */
-static void mst_py_guard_raise(void) {
+ * error. Here it takes the place of the error, which becomes its context. */
+static void mst_py_raise_interrupt(void) {
   PyObject *type, *error, *trace, *new_type, *new_error, *new_trace;
   PyErr_Fetch(&type, &error, &trace);
   if (PyErr_CheckSignals() == 0) {
@@ -322,28 +367,26 @@ static void mst_py_guard_raise(void) {
   PyErr_Restore(new_type, new_error, new_trace);
 }
 
-static void mst_py_guard_release(struct ArrowArrayStream *s) {
-  mst_py_guard *g = (mst_py_guard *)s->private_data;
-  if (g->interrupted && mst_py_hears_signals() && PyGILState_Check() && PyErr_Occurred() != NULL) mst_py_guard_raise();
-  if (g->inner.release != NULL) g->inner.release(&g->inner);
-  mst_cancel_unref(g->cancel);
-  free(g);
-  memset(s, 0, sizeof *s);
+static void mst_py_capsule_drop(PyObject *capsule) {
+  struct ArrowArrayStream *s = (struct ArrowArrayStream *)PyCapsule_GetPointer(capsule, "arrow_array_stream");
+  mst_py_notice *n = (mst_py_notice *)PyCapsule_GetContext(capsule);
+  Py_BEGIN_ALLOW_THREADS if (s->release != NULL) s->release(s);
+  Py_END_ALLOW_THREADS free(s);
+  if (n != NULL && atomic_load(&n->interrupted) && PyErr_Occurred() != NULL && mst_py_hears_signals())
+    mst_py_raise_interrupt();
+  mst_py_notice_unref(n);
 }
 
-/* Moves `inner` into `out`; false when there is no memory. */
-static bool mst_py_guard_stream(struct ArrowArrayStream *inner, mst_cancel *cancel, struct ArrowArrayStream *out) {
-  mst_py_guard *g = (mst_py_guard *)calloc(1, sizeof *g);
-  if (g == NULL) return false;
-  g->inner = *inner;
-  g->cancel = mst_cancel_ref(cancel);
-  memset(inner, 0, sizeof *inner);
-  *out = (struct ArrowArrayStream){.get_schema = mst_py_guard_schema,
-                                   .get_next = mst_py_guard_next,
-                                   .get_last_error = mst_py_guard_error,
-                                   .release = mst_py_guard_release,
-                                   .private_data = g};
-  return true;
+/* Owns `s` and the reference `n`, which may be NULL; NULL with an exception set. */
+static PyObject *mst_py_capsule(struct ArrowArrayStream *s, mst_py_notice *n) {
+  PyObject *capsule = PyCapsule_New(s, "arrow_array_stream", mst_py_capsule_drop);
+  if (capsule != NULL && PyCapsule_SetContext(capsule, n) == 0) return capsule;
+  if (capsule != NULL) PyCapsule_SetDestructor(capsule, NULL);
+  Py_XDECREF(capsule);
+  s->release(s);
+  free(s);
+  mst_py_notice_unref(n);
+  return NULL;
 }
 
 #endif

@@ -54,12 +54,17 @@ DATA = b"a line of text\n" * 100_000
 LIMIT = 0.1
 
 
-def interrupted_after(url: str, place: pathlib.Path, what: str) -> float:
+def limit() -> float:
+    """What 100 ms are on a machine that has more to do than processors."""
+    return LIMIT * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def interrupted_after(url: str, place: pathlib.Path, what: str, wait: float = 0.4) -> float:
     child = subprocess.Popen([sys.executable, "-c", PROGRAM, url, place, what], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     try:
         assert child.stdout.readline().strip() == "ready"
-        time.sleep(0.4)
+        time.sleep(wait)
         sent = time.monotonic()
         child.send_signal(signal.SIGINT)
         said = child.stdout.readline().split()
@@ -83,7 +88,7 @@ def test_interrupt(tmp_path: pathlib.Path, what: str) -> None:
             (tmp_path / "slice.json").write_text(source.slices(1)[0].to_json())
             server.fast = 70_000
         waits = [interrupted_after(server.url, tmp_path, what) for _ in range(3)]
-    assert sorted(waits)[1] < LIMIT, waits  # the machine may be busy: the middle one of three counts
+    assert sorted(waits)[1] < limit(), waits  # the middle one of three counts
     left = {name for _, _, files in os.walk(tmp_path) for name in files}
     assert not [name for name in left if name.endswith((".tmp", ".part"))]
     if what in ("index", "progress"):
@@ -92,16 +97,20 @@ def test_interrupt(tmp_path: pathlib.Path, what: str) -> None:
 
 def test_interrupt_while_opening(tmp_path: pathlib.Path) -> None:
     with support.SlowServer(DATA, "/big.txt", fast=0, chunk=10, pause=1.0) as server:
-        assert interrupted_after(server.url, tmp_path, "open") < 2 * LIMIT
+        assert interrupted_after(server.url, tmp_path, "open") < 2 * limit()
 
 
 def test_interrupt_of_a_busy_processor(tmp_path: pathlib.Path) -> None:
-    """Not waiting but decoding, when the signal comes."""
+    """Not waiting but decoding, when the signal comes: 32 GiB of plain text last longer than that on any machine."""
     import gzip
 
     path = tmp_path / "big.txt.gz"
-    path.write_bytes(gzip.compress(b"0123456789abcdef" * (1 << 26), 1))  # 1 GiB of plain text
-    assert interrupted_after(str(path), tmp_path, "index") < LIMIT
+    member = gzip.compress(b"0" * (1 << 26) + b"\n", 9)
+    with path.open("wb") as file:
+        for _ in range(512):
+            file.write(member)
+    waits = [interrupted_after(str(path), tmp_path, "index", 0.1) for _ in range(3)]
+    assert sorted(waits)[1] < limit(), waits
 
 
 def test_handler_that_does_not_raise(tmp_path: pathlib.Path) -> None:
