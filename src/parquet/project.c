@@ -162,6 +162,53 @@ done:
   return status;
 }
 
+/* Whether two fields are the same part of the file. */
+static bool is_same(const mst_pq_projection *p, const mst_pq_field *a, const mst_pq_projection *q,
+                    const mst_pq_field *b) {
+  uint32_t i;
+  if (a->n_children != b->n_children) return false;
+  if (a->n_children == 0) return p->leaves[a->leaf] == q->leaves[b->leaf];
+  for (i = 0; i < a->n_children; i++)
+    if (!is_same(p, &a->children[i], q, &b->children[i])) return false;
+  return true;
+}
+
+/* A copy of a field whose leaves are numbered within `from`. */
+static mst_status copy_projected(mst_pq_projection *r, const mst_pq_projection *from, const mst_pq_field *field,
+                                 mst_pq_field *to, mst_error *err) {
+  mst_status status = MST_OK;
+  uint32_t i;
+  *to = *field;
+  if (field->n_children == 0) {
+    to->leaf = from->leaves[field->leaf];
+    return add_leaf(r, to, err);
+  }
+  MST_TRY_ALLOC(to->children = keep(r, field->n_children, sizeof *to->children));
+  for (i = 0; i < field->n_children; i++) MST_TRY(copy_projected(r, from, &field->children[i], &to->children[i], err));
+done:
+  return status;
+}
+
+mst_status mst_pq_project_rest(const mst_pq_projection *all, const mst_pq_projection *first, mst_pq_projection *out,
+                               mst_pq_origin *origins, mst_error *err) {
+  mst_status status = MST_OK;
+  uint32_t i, k;
+  *out = (mst_pq_projection){.mem = all->mem, .root = all->root};
+  out->root.n_children = 0;
+  MST_TRY_ALLOC(out->root.children = keep(out, all->root.n_children, sizeof *out->root.children));
+  for (i = 0; i < all->root.n_children; i++) {
+    const mst_pq_field *field = &all->root.children[i];
+    for (k = 0; k < first->root.n_children && !is_same(all, field, first, &first->root.children[k]); k++) {
+    }
+    origins[i] = (mst_pq_origin){true, k};
+    if (k < first->root.n_children) continue;
+    origins[i] = (mst_pq_origin){false, out->root.n_children};
+    MST_TRY(copy_projected(out, all, field, &out->root.children[out->root.n_children++], err));
+  }
+done:
+  return status;
+}
+
 void mst_pq_projection_free(mst_pq_projection *p) {
   block *b, *next;
   for (b = p->blocks; b != NULL; b = next) {

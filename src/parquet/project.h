@@ -17,6 +17,15 @@ typedef struct mst_pq_projection {
 /* `names` NULL: all columns. MST_E_NOT_FOUND names what is not there. `out` must be freed also on failure. */
 mst_status mst_pq_project(const mst_parquet_file *f, const char *const *names, size_t n, mst_pq_projection *out,
                           mst_error *err);
+/* Where a column comes from. */
+typedef struct mst_pq_origin {
+  bool first;      /* from the first of two projections, else from the second */
+  uint32_t column; /* among its top-level columns */
+} mst_pq_origin;
+/* The columns of `all` that `first` does not hold with all that is below them; `origins` has room for one for each
+ * column of `all`. `out` must be freed also on failure. */
+mst_status mst_pq_project_rest(const mst_pq_projection *all, const mst_pq_projection *first, mst_pq_projection *out,
+                               mst_pq_origin *origins, mst_error *err);
 void mst_pq_projection_free(mst_pq_projection *p);
 /* Bytes that a row takes in memory, at least. */
 uint64_t mst_pq_row_bytes(const mst_pq_field *field);

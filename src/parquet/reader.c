@@ -20,8 +20,8 @@ struct mst_parquet_reader {
   mst_range *rows;         /* of the file; NULL: all */
   size_t n_rows, rows_at;
   size_t group, groups_end;
-  uint64_t group_row; /* first row of row group `group` in the file */
-  uint64_t rows_left; /* that the limit leaves for row groups that are not begun */
+  uint64_t group_row;      /* first row of row group `group` in the file */
+  uint64_t rows_unplanned; /* that the limit leaves for row groups that are not begun; without a condition */
   mst_pq_job *first, **end;
   size_t n_jobs, decoding_most;
   mst_pq_needs needs;
@@ -71,7 +71,8 @@ static mst_status take_sizes(mst_parquet_reader *r, const mst_parquet_read_optio
   r->task.batch_rows = o->batch_rows;
   if (o->batch_rows == 0)
     r->task.batch_rows = mst_max_u64(mst_min_u64(BATCH_BYTES, r->task.memory / 4) / row, BATCH_ROWS_LEAST);
-  r->rows_left = o->limit > 0 ? o->limit : UINT64_MAX;
+  r->task.rows_left = o->limit > 0 ? o->limit : UINT64_MAX;
+  r->rows_unplanned = o->where == NULL ? r->task.rows_left : UINT64_MAX;
   r->ctx = o->ctx;
   r->threads = 1;
   if (o->ctx != NULL && mst_context_threads(o->ctx) > 1) r->threads = mst_context_threads(o->ctx);
@@ -79,6 +80,17 @@ static mst_status take_sizes(mst_parquet_reader *r, const mst_parquet_read_optio
   r->decoding_most = (size_t)mst_min_u64(r->threads, 1 + r->task.memory / 2 / mst_max_u64(1, r->task.batch_rows * row));
   MST_TRY_ALLOC(r->coders = mst_alloc_zero(r->task.mem, r->threads, sizeof *r->coders));
   for (i = 0; i < r->threads; i++) r->coders[i].mem = r->task.mem;
+done:
+  return status;
+}
+
+static mst_status take_where(mst_parquet_reader *r, const mst_parquet_read_options *o, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_task *t = &r->task;
+  MST_TRY(mst_pq_filter_make(t->file, o->where, &t->filter, err));
+  MST_TRY_ALLOC(t->origins = mst_alloc_zero(t->mem, t->output.root.n_children + 1u, sizeof *t->origins));
+  MST_TRY(mst_pq_project_rest(&t->output, &t->filter.columns, &t->rest, t->origins, err));
+  MST_TRY(mst_pq_file_schema(t->file, &t->rest.root, &t->rest_schema, err));
 done:
   return status;
 }
@@ -93,15 +105,16 @@ mst_status mst_parquet_reader_open(mst_parquet_file *f, const mst_parquet_read_o
     if (err != NULL) *err = f->fields_error;
     return f->fields_error.status;
   }
-  if (o->where != NULL) return mst_fail(err, MST_E_UNSUPPORTED, "conditions are not there yet");
   MST_TRY_ALLOC(r = mst_alloc_zero(f->mem, 1, sizeof *r));
   r->task.file = mst_parquet_file_ref(f);
   r->task.mem = r->task.output.mem = r->needs.mem = f->mem;
+  r->task.filter.columns.mem = r->task.rest.mem = f->mem;
   r->task.pruning = !o->no_pruning;
   r->end = &r->first;
   MST_TRY(take_groups(r, o, err));
   MST_TRY(take_rows(r, o, err));
   MST_TRY(mst_pq_project(f, o->columns, o->n_columns, &r->task.output, err));
+  if (o->where != NULL) MST_TRY(take_where(r, o, err));
   MST_TRY(take_sizes(r, o, err));
   *out = r;
   r = NULL;
@@ -127,6 +140,10 @@ void mst_parquet_reader_free(mst_parquet_reader *r) {
   mst_free(r->task.mem, r->coders);
   mst_free(r->task.mem, r->rows);
   mst_pq_projection_free(&r->task.output);
+  mst_pq_filter_free(&r->task.filter);
+  mst_pq_projection_free(&r->task.rest);
+  mst_schema_release(&r->task.rest_schema);
+  mst_free(r->task.mem, r->task.origins);
   mst_pq_needs_free(&r->needs);
   mst_bytes_release(&r->magic);
   f = r->task.file;
@@ -153,17 +170,17 @@ static mst_status wanted_rows(mst_parquet_reader *r, uint64_t rows, mst_pq_spans
   mst_status status = MST_OK;
   uint64_t from = r->group_row, end = from + rows;
   if (r->rows == NULL) {
-    MST_TRY(mst_pq_spans_add(out, 0, mst_min_u64(rows, r->rows_left), err));
-    r->rows_left -= out->rows;
+    MST_TRY(mst_pq_spans_add(out, 0, mst_min_u64(rows, r->rows_unplanned), err));
+    r->rows_unplanned -= out->rows;
     return MST_OK;
   }
   while (r->rows_at < r->n_rows && r->rows[r->rows_at].offset < end) {
     const mst_range *w = &r->rows[r->rows_at];
     uint64_t first = mst_max_u64(w->offset, from) - from, last = mst_min_u64(w->offset + w->length, end) - from;
     if (w->offset + w->length > from) {
-      last = mst_min_u64(last, first + mst_min_u64(r->rows_left, rows));
+      last = mst_min_u64(last, first + mst_min_u64(r->rows_unplanned, rows));
       MST_TRY(mst_pq_spans_add(out, first, last, err));
-      if (last > first) r->rows_left -= last - first;
+      if (last > first) r->rows_unplanned -= last - first;
     }
     if (w->offset + w->length > end) break;
     r->rows_at++;
@@ -176,13 +193,22 @@ done:
 static mst_status begin_group(mst_parquet_reader *r, mst_error *err) {
   mst_status status = MST_OK;
   uint64_t rows = (uint64_t)r->task.file->groups[r->group].rows;
+  mst_prune decided = MST_PRUNE_SOME;
   mst_pq_spans spans = {.mem = r->task.mem};
   mst_pq_job *job;
   MST_TRY(wanted_rows(r, rows, &spans, err));
   r->group++;
   r->group_row += rows;
   if (spans.rows == 0) return MST_OK;
-  MST_TRY(mst_pq_job_new(&r->task, r->group - 1, &spans, &job, err));
+  if (r->task.filter.predicate != NULL && r->task.pruning)
+    decided = mst_pq_prune_group(r->task.file, &r->task.filter, r->group - 1);
+  if (decided == MST_PRUNE_NONE) {
+    r->task.facts.groups_pruned++;
+    r->task.facts.rows_pruned += spans.rows;
+    goto done;
+  }
+  MST_TRY(mst_pq_job_new(&r->task, r->group - 1, r->task.filter.predicate != NULL && decided != MST_PRUNE_ALL, &spans,
+                         &job, err));
   *r->end = job;
   r->end = &job->next;
   r->n_jobs++;
@@ -211,7 +237,7 @@ static mst_status begin_groups(mst_parquet_reader *r, mst_error *err) {
   const mst_pq_job *job;
   for (job = r->first; job != NULL; job = job->next)
     if (!mst_add_u64(bytes, group_bytes(r, job->group), &bytes)) bytes = UINT64_MAX;
-  while (r->group < r->groups_end && r->rows_left > 0 && r->n_jobs < JOBS_MOST) {
+  while (r->group < r->groups_end && r->rows_unplanned > 0 && r->task.rows_left > 0 && r->n_jobs < JOBS_MOST) {
     more = group_bytes(r, r->group);
     if (r->n_jobs > 0 && (!mst_add_u64(bytes, more, &more) || more > r->task.memory / 2)) break;
     MST_TRY(begin_group(r, err));
@@ -363,13 +389,14 @@ static mst_status step(mst_parquet_reader *r, struct ArrowArray *out, mst_error 
   for (;;) {
     MST_TRY(begin_groups(r, err));
     if (r->first == NULL) return MST_OK;
-    for (job = r->first; job != NULL; job = job->next) MST_TRY(mst_pq_job_advance(job, err));
-    if (r->first->state == MST_PQ_JOB_DONE) {
+    for (job = r->first; job != NULL; job = job->next) mst_pq_job_advance(job);
+    if (r->first->state == MST_PQ_JOB_DONE || r->task.rows_left == 0) {
       drop_job(r);
       continue;
     }
     MST_TRY(mst_pq_job_give(r->first, out, err));
     if (out->release != NULL) break;
+    if (mst_pq_job_scan(r->first) != NULL && mst_pq_job_scan(r->first)->target == 0) continue;
     MST_TRY(decode(r, &some, err));
     if (some) continue;
     MST_TRY(ask(r, err));

@@ -198,6 +198,13 @@ bool mst_pq_scan_is_missing(const mst_pq_scan *s) {
   return false;
 }
 
+bool mst_pq_scan_is_complete(const mst_pq_scan *s) {
+  uint32_t i;
+  for (i = 0; i < s->n_open; i++)
+    if (s->columns[i].missing > 0 || s->lanes[i].status != MST_OK || mst_pq_scan_can_work(s, i)) return false;
+  return s->target > 0;
+}
+
 mst_status mst_pq_scan_status(const mst_pq_scan *s, mst_error *err) {
   uint32_t i;
   for (i = 0; i < s->n_open; i++) {

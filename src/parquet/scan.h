@@ -69,6 +69,8 @@ bool mst_pq_scan_can_work(const mst_pq_scan *s, uint32_t leaf);
 void mst_pq_scan_work(mst_pq_scan *s, uint32_t leaf, mst_block_coder *coder);
 /* Whether bytes are missing; else, when no leaf can be worked on, the batch is complete. */
 bool mst_pq_scan_is_missing(const mst_pq_scan *s);
+/* Whether a batch was begun and no leaf has anything left to do for it. */
+bool mst_pq_scan_is_complete(const mst_pq_scan *s);
 /* The first failure among the lanes, in order of the leaves. */
 mst_status mst_pq_scan_status(const mst_pq_scan *s, mst_error *err);
 /* The batch: as many rows as every leaf has, at most the target. */

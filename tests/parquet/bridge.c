@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "expr/expr.h"
 #include "parquet/parquet.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -219,6 +220,16 @@ EXPORT int bridge_read(const char *path, const char *const *columns, size_t n_co
   const mst_parquet_read_options options = {.columns = columns, .n_columns = n_columns};
   return bridge_read_with(path, &options, out, message);
 }
+
+/* A condition out of its text; freed with bridge_where_free. */
+EXPORT mst_where *bridge_where(const char *text, char *message) {
+  mst_error err = {.offset = -1};
+  mst_where *w = NULL;
+  if (mst_where_parse_any(NULL, text, strlen(text), &w, &err) != MST_OK) fail(message, &err);
+  return w;
+}
+
+EXPORT void bridge_where_free(mst_where *w) { mst_where_unref(w); }
 
 /* What the footer tells, as JSON: the caller frees it with bridge_free. NULL, and then `message` says why. */
 EXPORT char *bridge_describe(const char *path, char *message) {
