@@ -15,7 +15,7 @@ int cli_exit_code(mst_status status);
 
 /* ---- options: one table for parsing, --help, man pages and completion ---- */
 
-typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_NUMBER, CLI_SIZE, CLI_PAIRS } cli_type;
+typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_NUMBER, CLI_COUNT /* a number from 0 */, CLI_SIZE, CLI_PAIRS } cli_type;
 
 typedef struct cli_option {
   const char *name; /* "index-at"                                   */
@@ -111,6 +111,38 @@ void cli_table_init(cli_table *t, size_t columns, unsigned right);
 void cli_table_row(cli_table *t, const char *const *cells);
 int cli_table_print(const cli_table *t);
 void cli_table_free(cli_table *t);
+
+/* ---- output ---- */
+
+int cli_print_json(const json_t *value); /* one line */
+
+/* Standard output, or a file that gets its name when everything is in it. */
+typedef struct cli_output {
+  FILE *file; /* NULL: standard output */
+  const char *path;
+  char *part;
+} cli_output;
+int cli_output_open(cli_output *o, const char *path); /* NULL or "-": standard output */
+int cli_output_write(cli_output *o, const void *data, size_t n);
+int cli_output_close(cli_output *o, int code); /* a code other than CLI_DONE: the file is dropped; gives the code of it all */
+/* All rows of a stream, which is released, as "arrow", "parquet", "jsonl" or "csv". */
+int cli_export(cli *c, struct ArrowArrayStream *stream, const char *as, const char *path);
+
+/* ---- Parquet files ---- */
+
+/* By --format, else by the name's ending. */
+bool cli_is_parquet(const cli *c, const char *url);
+int cli_parquet_show(cli *c, const char *url);
+int cli_parquet_verify(cli *c, const char *url);
+int cli_parquet_cat(cli *c, const char *url, const char *as); /* with --columns, --where, --limit, --output */
+/* "a,b" as names; 0 columns for NULL. Free with cli_names_free. */
+typedef struct cli_names {
+  char *text;
+  const char **names;
+  size_t n;
+} cli_names;
+mst_status cli_names_split(const char *text, cli_names *out);
+void cli_names_free(cli_names *n);
 
 /* ---- sources ---- */
 

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-static const cli_option no_options[] = {{NULL, 0, CLI_FLAG, NULL, NULL}};
-
 /* ---- ls ---- */
 
 static const cli_option ls_options[] = {{"recursive", 'r', CLI_FLAG, NULL, "everything below, not one level"},
@@ -82,28 +80,58 @@ const cli_command cli_command_ls = {.name = "ls", .title = "list objects", .usag
 
 /* ---- cat ---- */
 
+typedef struct cat_target {
+  cli_output out;
+  int code;
+} cat_target;
+
+static const cli_option cat_options[] = {
+    {"as", 0, CLI_TEXT, "FORM", "the rows of a Parquet file as jsonl, csv, parquet or arrow (IPC stream)"},
+    {"columns", 0, CLI_TEXT, "A,B", "with --as: only these columns, in this order; nested ones as a.b"},
+    {"where", 'w', CLI_TEXT, "CONDITION", "with --as: only rows that meet it, such as \"n > 3 and name like 'a%'\""},
+    {"limit", 0, CLI_COUNT, "N", "with --as: at most N rows"},
+    {"output", 'o', CLI_TEXT, "FILE", "write to FILE, which appears only when it is whole"},
+    {NULL, 0, CLI_FLAG, NULL, NULL}};
+
 static mst_status cat_write(void *arg, const void *data, size_t n, mst_error *err) {
-  int *code = arg;
+  cat_target *t = arg;
   (void)err;
-  *code = cli_write(data, n);
-  return *code == CLI_DONE ? MST_OK : MST_E_CANCELLED;
+  t->code = cli_output_write(&t->out, data, n);
+  return t->code == CLI_DONE ? MST_OK : MST_E_CANCELLED;
+}
+
+static int cat_bytes(cli *c) {
+  mst_error err;
+  cat_target t = {.code = CLI_DONE};
+  int code = cli_output_open(&t.out, cli_text(c, "output"));
+  if (code != CLI_DONE) return code;
+  for (int i = 0; i < c->n_args && code == CLI_DONE; i++) {
+    const mst_status status = mst_object_cat(c->ctx, c->args[i], c->storage, c->n_storage, cat_write, &t, c->cancel, &err);
+    code = t.code != CLI_DONE ? t.code : status != MST_OK ? cli_fail(status, &err) : CLI_DONE;
+  }
+  return cli_output_close(&t.out, code);
 }
 
 static int run_cat(cli *c) {
-  mst_error err;
+  static const char *const rows[] = {"columns", "where", "limit"};
+  const char *as = cli_text(c, "as");
   if (c->n_args == 0) return cli_usage(c->command, "a URL is missing");
-  int code = CLI_DONE;
-  for (int i = 0; i < c->n_args && code == CLI_DONE; i++) {
-    int written = CLI_DONE;
-    const mst_status status = mst_object_cat(c->ctx, c->args[i], c->storage, c->n_storage, cat_write, &written, c->cancel, &err);
-    code = written != CLI_DONE ? written : status != MST_OK ? cli_fail(status, &err) : CLI_DONE;
+  if (as != NULL && strcmp(as, "raw") != 0) {
+    if (c->n_args > 1) return cli_usage(c->command, "--as takes one file at a time");
+    return cli_parquet_cat(c, c->args[0], as);
   }
-  return code;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (cli_has(c, rows[i])) return cli_usage(c->command, "--%s needs --as: bytes have no rows", rows[i]);
+  return cat_bytes(c);
 }
 
-const cli_command cli_command_cat = {.name = "cat", .title = "give an object's bytes as they are", .usage = "URL…",
-                                     .text = "Writes the raw bytes of objects to standard output, in order, all of one version of each.\n",
-                                     .options = no_options, .run = run_cat};
+const cli_command cli_command_cat = {
+    .name = "cat", .title = "give an object's bytes as they are, or a Parquet file's rows", .usage = "[options] URL…",
+    .text = "Writes the raw bytes of objects to standard output, in order, all of one version of each.\n"
+            "With --as, the rows of one Parquet file: only the columns, row groups and pages that may hold what is wanted are fetched.\n",
+    .examples = "meseta cat s3://bucket/x.parquet --as jsonl --limit 10\tthe first ten rows\n"
+                "meseta cat x.parquet --as csv --columns day,n --where \"day >= '2026-01-01'\"\tsome columns of some rows\n",
+    .options = cat_options, .run = run_cat};
 
 /* ---- cp ---- */
 

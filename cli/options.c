@@ -89,6 +89,8 @@ static int put_value(cli *c, const cli_option *o, char *text) {
   *v = (cli_value){.option = o, .text = text == NULL ? "" : text};
   if (o->type == CLI_NUMBER && (!parse_number(text, &v->number) || v->number == 0))
     return cli_usage(c->command, "--%s takes a whole number above 0, not \"%s\"", o->name, text);
+  if (o->type == CLI_COUNT && !parse_number(text, &v->number))
+    return cli_usage(c->command, "--%s takes a whole number, not \"%s\"", o->name, text);
   if (o->type == CLI_SIZE && !parse_size(text, &v->number))
     return cli_usage(c->command, "--%s takes a size such as 64MiB, not \"%s\"", o->name, text);
   return 0;

@@ -2,8 +2,6 @@
 #include "cli.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,15 +15,6 @@ static const cli_option index_options[] = {
     {"companion", 0, CLI_TEXT, "KIND", "write a companion in the field's own format instead: fai, gzi"},
     {NULL, 0, CLI_FLAG, NULL, NULL}};
 
-static int print_json(const json_t *value) {
-  char *text = json_dumps(value, JSON_COMPACT | JSON_PRESERVE_ORDER);
-  if (text == NULL) return cli_fail(MST_E_NO_MEMORY, &(mst_error){.message = "out of memory"});
-  int code = cli_write(text, strlen(text));
-  if (code == CLI_DONE) code = cli_write("\n", 1);
-  free(text);
-  return code;
-}
-
 static uint64_t number_of(const json_t *o, const char *key) { return (uint64_t)json_integer_value(json_object_get(o, key)); }
 static const char *text_of(const json_t *o, const char *key) {
   const char *t = json_string_value(json_object_get(o, key));
@@ -37,7 +26,7 @@ static int say_report(cli *c, const json_t *r) {
   size_t i;
   json_t *note;
   const char *done = text_of(r, "done");
-  if (cli_has(c, "json")) return print_json(r);
+  if (cli_has(c, "json")) return cli_print_json(r);
   if (cli_has(c, "quiet")) return CLI_DONE;
   if (strcmp(done, "indexed") == 0)
     printf("%s: %s records in %s of plain text, %s checkpoints, index of %s at %s\n", text_of(r, "url"), cli_count(number_of(r, "records"), n),
@@ -159,69 +148,6 @@ static char *slice_text(const char *argument) {
   return line;
 }
 
-typedef struct output {
-  FILE *file; /* NULL: standard output */
-  const char *path;
-  char *part;
-} output;
-
-/* Devices, pipes and links are written through; only a plain file, or none, can be replaced by another one. */
-static bool is_replaceable(const char *path) {
-  struct stat there;
-  return lstat(path, &there) != 0 || S_ISREG(there.st_mode);
-}
-
-static int output_open(output *o, const char *path) {
-  *o = (output){.path = path};
-  if (path == NULL || strcmp(path, "-") == 0) {
-    o->path = NULL;
-    return CLI_DONE;
-  }
-  const size_t n = strlen(path) + 16;
-  if (!is_replaceable(path)) o->file = fopen(path, "wb");
-  else if ((o->part = malloc(n)) != NULL) {
-    snprintf(o->part, n, "%s.XXXXXX", path);
-    const int fd = mkstemp(o->part);
-    o->file = fd < 0 ? NULL : fdopen(fd, "wb");
-  }
-  if (o->file != NULL) return CLI_DONE;
-  cli_note("cannot write %s: %s", path, strerror(errno));
-  free(o->part);
-  o->part = NULL;
-  return errno == ENOENT ? CLI_NOT_FOUND : CLI_FAILED;
-}
-
-static int output_write(output *o, const void *data, size_t n) {
-  if (o->path == NULL) return cli_write(data, n);
-  if (fwrite(data, 1, n, o->file) == n) return CLI_DONE;
-  cli_note("cannot write %s: %s", o->path, strerror(errno));
-  return CLI_FAILED;
-}
-
-/* All or nothing: the file gets its name when everything is in it. */
-static int output_close(output *o, int code) {
-  if (o->path == NULL) return code == CLI_DONE ? cli_flush() : code;
-  if (o->part == NULL) {
-    if (fclose(o->file) == 0 || code != CLI_DONE) return code;
-    cli_note("cannot write %s: %s", o->path, strerror(errno));
-    return CLI_FAILED;
-  }
-  const mode_t mask = umask(0);
-  umask(mask);
-  if (code == CLI_DONE && (fflush(o->file) != 0 || fchmod(fileno(o->file), 0666 & ~mask) != 0 || fsync(fileno(o->file)) != 0)) {
-    cli_note("cannot write %s: %s", o->path, strerror(errno));
-    code = CLI_FAILED;
-  }
-  fclose(o->file);
-  if (code == CLI_DONE && rename(o->part, o->path) != 0) {
-    cli_note("cannot write %s: %s", o->path, strerror(errno));
-    code = CLI_FAILED;
-  }
-  if (code != CLI_DONE) unlink(o->part);
-  free(o->part);
-  return code;
-}
-
 static mst_read_options read_options(const cli *c) {
   mst_read_options o = MST_READ_OPTIONS_INIT;
   o.header = cli_has(c, "header");
@@ -234,7 +160,7 @@ static int pour(cli *c, mst_slice *s, const char *path) {
   mst_error err;
   mst_reader *r = NULL;
   mst_bytes piece = {0};
-  output out;
+  cli_output out;
   const mst_read_options o = read_options(c);
   mst_status status = mst_slice_open(s, &o, &r, c->cancel, &err);
   if (status == MST_OK) status = mst_reader_next(r, &piece, &err);
@@ -242,52 +168,28 @@ static int pour(cli *c, mst_slice *s, const char *path) {
     mst_reader_free(r);
     return cli_fail(status, &err);
   }
-  int code = output_open(&out, path);
+  int code = cli_output_open(&out, path);
   if (code != CLI_DONE) {
     mst_bytes_release(&piece);
     mst_reader_free(r);
     return code;
   }
   while (code == CLI_DONE && piece.size > 0) {
-    code = output_write(&out, piece.data, piece.size);
+    code = cli_output_write(&out, piece.data, piece.size);
     mst_bytes_release(&piece);
     if (code == CLI_DONE && (status = mst_reader_next(r, &piece, &err)) != MST_OK) code = cli_fail(status, &err);
   }
   mst_bytes_release(&piece);
   mst_reader_free(r);
-  return output_close(&out, code);
-}
-
-/* The file is opened with the first bytes, so that a slice that cannot be read leaves no trace. */
-typedef struct export_target {
-  output out;
-  const char *path;
-  bool open;
-  int code;
-} export_target;
-
-static mst_status export_write(void *arg, const void *data, size_t n, mst_error *err) {
-  export_target *t = arg;
-  (void)err;
-  if (!t->open) t->code = output_open(&t->out, t->path);
-  t->open = t->code == CLI_DONE;
-  if (t->open) t->code = output_write(&t->out, data, n);
-  return t->code == CLI_DONE ? MST_OK : MST_E_CANCELLED;
+  return cli_output_close(&out, code);
 }
 
 static int pour_as(cli *c, mst_slice *s, const char *as, const char *path) {
   mst_error err;
   struct ArrowArrayStream stream = {0};
-  export_target t = {.path = path};
   const mst_read_options o = read_options(c);
-  mst_status status = mst_slice_stream(s, &o, &stream, c->cancel, &err);
-  if (status == MST_OK) {
-    status = mst_stream_export(c->ctx, &stream, as, export_write, &t, c->cancel, &err);
-    stream.release(&stream);
-  }
-  int code = t.code != CLI_DONE ? t.code : status != MST_OK ? cli_fail(status, &err) : CLI_DONE;
-  if (code == CLI_DONE && !t.open) code = export_write(&t, "", 0, &err) == MST_OK ? CLI_DONE : t.code;
-  return t.open ? output_close(&t.out, code) : code;
+  const mst_status status = mst_slice_stream(s, &o, &stream, c->cancel, &err);
+  return status == MST_OK ? cli_export(c, &stream, as, path) : cli_fail(status, &err);
 }
 
 static int run_get(cli *c) {
@@ -329,6 +231,7 @@ static int verify_one(cli *c, const char *url) {
   mst_bytes text = {0};
   cli_progress progress;
   char n[32], size[24];
+  if (cli_is_parquet(c, url)) return cli_parquet_verify(c, url);
   mst_verify_options o = MST_VERIFY_OPTIONS_INIT;
   mst_status status = cli_open_source(c, url, &s, &err);
   if (status != MST_OK) return cli_fail(status, &err);
@@ -344,7 +247,7 @@ static int verify_one(cli *c, const char *url) {
   if (r != NULL && cli_has(c, "json")) {
     json_object_set_new(r, "ok", json_boolean(status == MST_OK));
     if (status != MST_OK) json_object_set_new(r, "error", json_string(err.message));
-    code = print_json(r);
+    code = cli_print_json(r);
   } else if (status == MST_OK) {
     const char *index = text_of(r, "index");
     printf("%s: undamaged, %s records in %s of plain text; %s\n", url, cli_count(number_of(r, "records"), n), cli_size(number_of(r, "plain_bytes"), size),
@@ -402,12 +305,17 @@ static int show_one(cli *c, const char *url) {
   mst_error err;
   mst_source *s = NULL;
   mst_bytes text = {0};
+  if (cli_is_parquet(c, url)) return cli_parquet_show(c, url);
   mst_status status = cli_open_source(c, url, &s, &err);
+  if (status == MST_OK && strcmp(mst_source_get_format(s), "parquet") == 0) {
+    mst_source_unref(s);
+    return cli_parquet_show(c, url);
+  }
   if (status == MST_OK) status = mst_source_show(s, &text, c->cancel, &err);
   int code = status == MST_OK ? CLI_DONE : cli_fail(status, &err);
   if (status == MST_OK) {
     json_t *r = json_loadb((const char *)text.data, text.size, 0, NULL);
-    code = cli_has(c, "json") ? print_json(r) : show_table(r);
+    code = cli_has(c, "json") ? cli_print_json(r) : show_table(r);
     json_decref(r);
   }
   mst_bytes_release(&text);

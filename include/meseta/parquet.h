@@ -55,8 +55,9 @@ MST_API uint64_t mst_parquet_get_group_rows(const mst_parquet *p, size_t group);
 MST_API bool mst_parquet_get_metadata(const mst_parquet *p, size_t i, const char **key, const char **value);
 /* The columns as Arrow types ("+s"); the caller releases `out`. */
 MST_API mst_status mst_parquet_get_schema(const mst_parquet *p, struct ArrowSchema *out, mst_error *err);
-/* All that the footer tells, as a JSON object: url, size, rows, created_by, columns with types, row groups with their column chunks
- * (codec, encodings, sizes, offsets, statistics), metadata. `groups_max` row groups are told at most; 0: all. */
+/* All that the footer tells, as a JSON object: url, bytes, rows, created_by, schema (the columns as a tree of Arrow types), columns (the
+ * leaves as they are stored), row_groups (how many), groups with their column chunks (codec, encodings, sizes, offsets, statistics),
+ * metadata. `groups_max` row groups are told at most; 0: all. */
 MST_API mst_status mst_parquet_show(mst_parquet *p, size_t groups_max, mst_bytes *out, mst_error *err);
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */

@@ -1,5 +1,5 @@
-/* api/parquet.c - the public calls of meseta/parquet.h that look at files and read them: checks arguments, completes options, calls
- * down. Writing is parquet_out.c's. */
+/* api/parquet.c - the public calls of meseta/parquet.h that open files, read and verify them: checks arguments, completes options,
+ * calls down. Showing is parquet_show.c's, writing parquet_out.c's. */
 #include <meseta/parquet.h>
 
 #include "column/column.h"
@@ -123,20 +123,6 @@ static mst_status print_json(const json_t *value, mst_bytes *out, mst_error *err
   if (status == MST_OK) status = mst_buf_take(&text, out, err);
   mst_buf_free(&text);
   return status;
-}
-
-mst_status mst_parquet_show(mst_parquet *p, size_t groups_max, mst_bytes *out, mst_error *err) {
-  mst_status status = MST_OK;
-  json_t *value = NULL;
-  mst_error_clear(err);
-  NEEDS(p != NULL && out != NULL, "p and out");
-  MST_TRY(mst_parquet_describe(mst_table_file(p), groups_max == 0 ? SIZE_MAX : groups_max, &value, err));
-  MST_TRY(mst_json_set_text(value, "url", mst_table_url(p), err));
-  MST_TRY(mst_json_set_u64(value, "size", mst_table_size(p), err));
-  MST_TRY(print_json(value, out, err));
-done:
-  json_decref(value);
-  return status == MST_OK ? MST_OK : mst_error_name(err, status, mst_table_url(p));
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
