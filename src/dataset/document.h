@@ -42,7 +42,10 @@ const char *mst_document_label(const mst_document *d, size_t i); /* NUL-terminat
 size_t mst_document_find(const mst_document *d, const char *label);
 /* The storage key of a partition's file, appended to `out` (a NUL behind it). MST_E_CORRUPT for a partition without a file. */
 mst_status mst_document_file(const mst_document *d, size_t i, mst_buf *out, mst_error *err);
-/* The same, compared without being built. */
+bool mst_document_has_file(const mst_document *d, size_t i);
+/* Where the partition's "column=value/" parts stand: its label, or what follows the table in a key that is not the regular one. */
+const char *mst_document_path(const mst_document *d, size_t i);
+/* The same as mst_document_file, compared without being built. */
 bool mst_document_file_is(const mst_document *d, size_t i, const char *key);
 /* Whether the file lies below this dataset's own prefix: only such files may ever be deleted. */
 bool mst_document_file_own(const mst_document *d, size_t i);

@@ -44,7 +44,10 @@ typedef struct mst_index_part {
 mst_status mst_index_apply(const mst_allocator *mem, const mst_index *old, const mst_document *from, const mst_document *to,
                            const char *column, const struct ArrowSchema *type, const mst_index_part *parts, size_t n,
                            mst_index **out, bool *changed, mst_error *err);
-/* The file: values and the labels of `d`. */
+/* The values of an array that belong into an index of this type: cast, without nulls and NaN. */
+mst_status mst_index_values(const mst_allocator *mem, const struct ArrowSchema *from, const struct ArrowArray *array,
+                            const struct ArrowSchema *type, struct ArrowArray *out, mst_error *err);
+/* The file: values and the labels of `d`, sorted by value, so that one value is found by the statistics of row groups. */
 mst_status mst_index_write(const mst_index *x, const mst_document *d, mst_store *store, const char *key, mst_cancel *cancel,
                            mst_error *err);
 /* Value, partition (list of labels), one row a value. */

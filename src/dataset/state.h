@@ -31,6 +31,7 @@ struct mst_dataset {
   char *schema_key;         /* the object that `schema` was read from; NULL when there was none */
   struct ArrowSchema schema; /* "+s", the normal form; release is NULL for a dataset without any (header only) */
   uint64_t version;         /* 1 when nothing tells */
+  bool foreign;             /* the head names another uuid than it lies under: read only, for changes would touch another's files */
   bool past;                /* opened by `at`: cannot be changed but restored */
 
   pthread_mutex_t guard; /* what follows is filled on demand */
