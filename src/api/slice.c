@@ -11,7 +11,7 @@ mst_status mst_slice_parse(mst_context *ctx, const void *text, size_t size, cons
   NEEDS(text != NULL && out != NULL && (config != NULL || n_config == 0), "text, config and out");
   ctx = mst_context_or_default(ctx);
   if (ctx == NULL) return mst_fail_memory(err);
-  return mst_slice_from_json(ctx, text, size, config, n_config, out, err);
+  return mst_slice_from_json(ctx, text, size, config, n_config, NULL, out, err);
 }
 
 mst_status mst_slice_describe(mst_slice *s, mst_bytes *out, mst_cancel *cancel, mst_error *err) {

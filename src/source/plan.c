@@ -133,7 +133,7 @@ static mst_status make_slice(mst_source *s, const mst_task *task, const common *
   if (json_object_size(c->store) > 0) MST_TRY(mst_json_set(v, "store", json_incref(c->store), err));
   if (c->more) MST_TRY(mst_json_set(v, "more", json_true(), err));
   if (c->index != NULL) MST_TRY(mst_json_set(v, "index", json_incref(c->index), err));
-  status = mst_slice_from_value(s->ctx, v, s->config.pairs, s->config.n, &slice, err);
+  status = mst_slice_from_value(s->ctx, v, s->config.pairs, s->config.n, NULL, &slice, err);
   v = NULL;
   if (status != MST_OK) goto done;
   slice->object = mst_object_ref(s->object);
@@ -159,6 +159,27 @@ static mst_status make_plan(mst_source *s, const mst_task *task, const found_par
   p = NULL;
 done:
   common_free(&c);
+  mst_plan_unref(p);
+  return status;
+}
+
+mst_status mst_plan_of_slices(mst_context *ctx, mst_slice **slices, size_t n, mst_plan **out, mst_error *err) {
+  mst_status status = MST_OK;
+  const mst_allocator *mem = mst_context_mem(ctx);
+  mst_plan *p = mst_alloc_zero(mem, 1, sizeof *p);
+  MST_TRY_ALLOC(p);
+  atomic_init(&p->refs, 1);
+  p->mem = mem;
+  p->ctx = mst_context_ref(ctx);
+  MST_TRY_ALLOC(p->slices = mst_alloc_zero(mem, n + 1, sizeof *p->slices));
+  for (; p->n < n; p->n++) {
+    p->slices[p->n] = slices[p->n];
+    slices[p->n] = NULL;
+  }
+  *out = p;
+  p = NULL;
+done:
+  for (size_t i = 0; i < n; i++) mst_slice_unref(slices[i]);
   mst_plan_unref(p);
   return status;
 }

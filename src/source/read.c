@@ -15,12 +15,14 @@ struct mst_reader {
   mst_inputs inputs;
   mst_read_query query;
   mst_engine *engine;
+  mst_slice_bytes own; /* of a slice that a module above reads */
   mst_error failure; /* of an earlier step: the same again, never an end */
   bool ended;
 };
 
 void mst_reader_free(mst_reader *r) {
   if (r == NULL) return;
+  if (r->own.close != NULL) r->own.close(r->own.self);
   mst_engine_close(r->engine);
   mst_object_unref(r->object);
   mst_object_unref(r->index);
@@ -116,7 +118,8 @@ static mst_status reader_open(mst_slice *s, const mst_read_options *options, mst
   r->mem = s->mem;
   r->slice = mst_slice_ref(s);
   r->cancel = cancel == NULL ? NULL : mst_cancel_ref(cancel);
-  mst_status status = open_machine(r, options, as, err);
+  const mst_slice_parts parts = mst_slice_parts_of(s);
+  mst_status status = s->provider != NULL ? s->provider->read(&parts, options, &r->own, cancel, err) : open_machine(r, options, as, err);
   if (status != MST_OK) {
     status = while_reading(s, status, err);
     mst_reader_free(r);
@@ -153,7 +156,26 @@ static mst_status reader_step(mst_reader *r, mst_step_kind wanted, mst_step *ste
   return MST_OK;
 }
 
+/* The same promises for a slice that a module above reads. */
+static mst_status next_of_provider(mst_reader *r, mst_bytes *out, mst_error *err) {
+  mst_error unheard;
+  if (err == NULL) err = &unheard;
+  *out = (mst_bytes){0};
+  if (r->failure.status != MST_OK) *err = r->failure;
+  if (r->ended) return r->failure.status;
+  mst_error_clear(err);
+  mst_status status = r->own.next(r->own.self, out, err);
+  if (status != MST_OK) {
+    status = while_reading(r->slice, status, err);
+    r->failure = *err;
+    r->failure.status = status;
+  }
+  r->ended = status != MST_OK || out->size == 0;
+  return status;
+}
+
 mst_status mst_reader_next(mst_reader *r, mst_bytes *out, mst_error *err) {
+  if (r->slice->provider != NULL) return next_of_provider(r, out, err);
   for (;;) {
     mst_step step;
     mst_status status = reader_step(r, MST_STEP_EMIT, &step, err);
@@ -227,6 +249,11 @@ mst_status mst_slice_arrow(mst_slice *s, const mst_read_options *options, struct
   mst_status status = MST_OK;
   struct ArrowSchema schema = {0};
   mst_reader *r = NULL;
+  if (s->provider != NULL) {
+    const mst_slice_parts parts = mst_slice_parts_of(s);
+    status = s->provider->rows(&parts, options, out, cancel, err);
+    return status == MST_OK ? MST_OK : while_reading(s, status, err);
+  }
   if (s->format->read_schema == NULL) return mst_fail(err, MST_E_UNSUPPORTED, "slices of %s are not read as Arrow", s->format->name);
   MST_TRY(reader_open(s, options, MST_READ_ARROW, cancel, &r, err));
   status = s->format->read_schema(&r->job, s->part, &r->query, &schema, err);
@@ -248,6 +275,10 @@ mst_status mst_slice_facts(mst_slice *s, json_t **out, mst_cancel *cancel, mst_e
   mst_reader *r = NULL;
   mst_step step = {0};
   const mst_read_options options = MST_READ_OPTIONS_INIT;
+  if (s->provider != NULL) {
+    *out = json_object();
+    return *out == NULL ? mst_fail_memory(err) : MST_OK;
+  }
   mst_status status = reader_open(s, &options, MST_READ_PLACE, cancel, &r, err);
   if (status == MST_OK) status = reader_step(r, MST_STEP_DONE, &step, err);
   if (status == MST_OK) *out = step.facts != NULL ? json_incref(step.facts) : json_object();

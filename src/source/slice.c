@@ -25,19 +25,23 @@ void mst_slice_unref(mst_slice *s) {
 
 static mst_status missing(const char *key, mst_error *err) { return mst_fail(err, MST_E_CORRUPT, "the slice lacks \"%s\"", key); }
 
-static mst_status check_format(mst_slice *s, mst_error *err) {
+static mst_status check_format(mst_slice *s, const mst_slice_provider *const *providers, mst_error *err) {
   const char *name = NULL;
   uint64_t version = 0;
   mst_status status = mst_json_get_text(s->value, "format", "the slice", &name, err);
   if (status == MST_OK) status = mst_json_get_u64(s->value, "version", "the slice", &version, err);
   if (status != MST_OK) return status;
   if (name == NULL) return missing("format", err);
-  s->format = mst_format_find(name);
-  if (s->format == NULL || s->format->read == NULL)
+  for (; s->provider == NULL && providers != NULL && *providers != NULL; providers++)
+    if (mst_text_equal((*providers)->format, name)) s->provider = *providers;
+  s->format = s->provider != NULL ? NULL : mst_format_find(name);
+  if (s->provider == NULL && (s->format == NULL || s->format->read == NULL))
     return mst_fail(err, MST_E_UNSUPPORTED, "the slice is of a format that this build does not have: %.60s", name);
-  if (version != s->format->version)
+  const uint32_t known = s->provider != NULL ? s->provider->version : s->format->version;
+  if (version != known)
     return mst_fail(err, MST_E_UNSUPPORTED, "the slice is of version %llu of %s, this build reads version %u",
-                    (unsigned long long)version, name, (unsigned)s->format->version);
+                    (unsigned long long)version, name, (unsigned)known);
+  s->format_name = name;
   return MST_OK;
 }
 
@@ -55,7 +59,7 @@ static mst_status check_pin(const json_t *object, mst_pin *out, mst_error *err) 
   return pin == NULL ? missing("pin", err) : mst_pin_from_json(pin, "the slice's pin", out, err);
 }
 
-static mst_status check_envelope(mst_slice *s, mst_error *err) {
+static mst_status check_envelope(mst_slice *s, const mst_slice_provider *const *providers, mst_error *err) {
   mst_status status = MST_OK;
   uint64_t kind = 0;
   json_t *index = NULL, *number = NULL, *part = NULL;
@@ -69,8 +73,8 @@ static mst_status check_envelope(mst_slice *s, mst_error *err) {
     goto done;
   }
   MST_TRY(check_url(s->value, &s->url, err));
-  MST_TRY(check_pin(s->value, &s->pin, err));
-  MST_TRY(check_format(s, err));
+  MST_TRY(check_format(s, providers, err));
+  if (s->provider == NULL) MST_TRY(check_pin(s->value, &s->pin, err));
   MST_TRY(mst_json_get_object(s->value, "part", "the slice", &part, err));
   MST_TRY(mst_json_get_object(s->value, "facts", "the slice", &s->facts, err));
   MST_TRY(mst_json_get_object(s->value, "index", "the slice", &index, err));
@@ -92,11 +96,21 @@ static mst_status check_envelope(mst_slice *s, mst_error *err) {
     s->number = (uint64_t)json_integer_value(json_array_get(number, 0));
     s->of = (uint64_t)json_integer_value(json_array_get(number, 1));
   }
+  if (s->provider != NULL) {
+    const mst_slice_parts parts = mst_slice_parts_of(s);
+    MST_TRY(s->provider->check(&parts, err));
+  }
 done:
   return status;
 }
 
-mst_status mst_slice_from_value(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config, mst_slice **out, mst_error *err) {
+mst_slice_parts mst_slice_parts_of(const mst_slice *s) {
+  return (mst_slice_parts){.ctx = s->ctx, .url = s->url, .store = json_object_get(s->value, "store"), .part = s->part, .records = s->records,
+                           .bytes = s->bytes, .config = s->config.pairs, .n_config = s->config.n};
+}
+
+mst_status mst_slice_from_value(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config,
+                                const mst_slice_provider *const *providers, mst_slice **out, mst_error *err) {
   const mst_allocator *mem = mst_context_mem(ctx);
   mst_status status = MST_OK;
   mst_buf text;
@@ -111,7 +125,7 @@ mst_status mst_slice_from_value(mst_context *ctx, json_t *value, const mst_pair 
   s->mem = mem;
   s->value = value;
   pthread_mutex_init(&s->lock, NULL);
-  MST_TRY(check_envelope(s, err));
+  MST_TRY(check_envelope(s, providers, err));
   MST_TRY(mst_json_print(value, &text, err));
   MST_TRY_ALLOC(s->json = mst_text_copy(mem, mst_buf_text(&text)));
   MST_TRY(mst_config_copy(mem, config, n_config, &s->config, err));
@@ -123,16 +137,22 @@ done:
   return status;
 }
 
+mst_status mst_slice_of_provider(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config,
+                                 const mst_slice_provider *provider, mst_slice **out, mst_error *err) {
+  const mst_slice_provider *const one[2] = {provider, NULL};
+  return mst_slice_from_value(ctx, value, config, n_config, one, out, err);
+}
+
 mst_status mst_slice_from_json(mst_context *ctx, const void *text, size_t size, const mst_pair *config, size_t n_config,
-                               mst_slice **out, mst_error *err) {
+                               const mst_slice_provider *const *providers, mst_slice **out, mst_error *err) {
   json_t *value = NULL;
   mst_status status = mst_json_parse(text, size, MST_SLICE_TEXT_MAX, "the slice", &value, err);
-  return status == MST_OK ? mst_slice_from_value(ctx, value, config, n_config, out, err) : status;
+  return status == MST_OK ? mst_slice_from_value(ctx, value, config, n_config, providers, out, err) : status;
 }
 
 const char *mst_slice_get_json(const mst_slice *s) { return s->json; }
 const char *mst_slice_get_url(const mst_slice *s) { return s->url; }
-const char *mst_slice_get_format(const mst_slice *s) { return s->format->name; }
+const char *mst_slice_get_format(const mst_slice *s) { return s->format_name; }
 uint64_t mst_slice_get_records(const mst_slice *s) { return s->records; }
 uint64_t mst_slice_get_bytes(const mst_slice *s) { return s->bytes; }
 

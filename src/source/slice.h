@@ -15,7 +15,9 @@ struct mst_slice {
   const char *url, *index_url; /* index_url is NULL when the slice needs no index */
   const json_t *part;
   json_t *facts;
-  const mst_format *format;
+  const mst_format *format;             /* NULL with a provider */
+  const mst_slice_provider *provider;   /* of a module above; NULL: a source's slice */
+  const char *format_name;
   mst_pin pin, index_pin;
   uint64_t records, bytes, number, of;
   mst_config config;
@@ -26,7 +28,9 @@ struct mst_slice {
 };
 
 /* Checks an envelope (takes the reference over, also on failure) and makes a slice of it. */
-mst_status mst_slice_from_value(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config, mst_slice **out, mst_error *err);
+mst_status mst_slice_from_value(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config,
+                                const mst_slice_provider *const *providers, mst_slice **out, mst_error *err);
+mst_slice_parts mst_slice_parts_of(const mst_slice *s);
 /* Objects of the slice: references, opened on first use with no request. `index` is NULL when the slice names none. */
 /* The facts of the slice, or all that the index (or, without one, a look at the source) tells; a new reference. */
 mst_status mst_slice_all_facts(mst_slice *s, json_t **out, mst_cancel *cancel, mst_error *err);
