@@ -28,6 +28,10 @@ mst_status mst_ds_change_open(mst_dataset *d, mst_change **out, mst_error *err) 
                       (unsigned long long)d->version, d->uuid);
     goto done;
   }
+  if (d->foreign) {
+    status = mst_fail(err, MST_E_ARGUMENT, "this dataset's document names another dataset, '%s': it can be read, not changed", d->uuid);
+    goto done;
+  }
   MST_TRY_ALLOC(c->gone = mst_alloc_zero(d->mem, mst_document_partitions(d->document) / 64 + 1, sizeof *c->gone));
   *out = c;
   c = NULL;
@@ -66,7 +70,7 @@ void mst_ds_change_free(mst_change *c) {
 
 /* ---- bookkeeping --------------------------------------------------------------------------------------------------- */
 
-static mst_status check_open(const mst_change *c, mst_error *err) {
+mst_status mst_change_check(const mst_change *c, mst_error *err) {
   if (c->committed) return mst_fail(err, MST_E_ARGUMENT, "this change was committed; begin a new one");
   if (c->kind == MST_CHANGE_ALONE)
     return mst_fail(err, MST_E_ARGUMENT, "restore stands alone: nothing else may be in its change");
@@ -158,7 +162,7 @@ static void take_schema(mst_change *c, mst_new_files *list) {
 mst_status mst_change_add_files(mst_change *c, mst_new_files *list, mst_error *err) {
   mst_status status = MST_OK;
   mst_new_files *own = NULL;
-  MST_TRY(check_open(c, err));
+  MST_TRY(mst_change_check(c, err));
   if (list->n == 0) {
     take_schema(c, list);
     goto done;
@@ -192,7 +196,7 @@ mst_status mst_ds_change_append(mst_change *c, struct ArrowArrayStream *stream, 
   mst_write_settings settings = {0};
   mst_new_files list;
   mst_new_files_init(&list, c->mem);
-  MST_TRY(check_open(c, err));
+  MST_TRY(mst_change_check(c, err));
   MST_TRY(mst_change_keep_alive(c, cancel, err));
   MST_TRY(mst_change_settings(c, &settings, err));
   MST_TRY(mst_files_write(&settings, stream, &list, cancel, err));
@@ -216,7 +220,7 @@ mst_status mst_ds_change_write(mst_change *c, struct ArrowArrayStream *stream, j
   mst_new_files list;
   json_t *value = NULL;
   mst_new_files_init(&list, c->mem);
-  MST_TRY(check_open(c, err));
+  MST_TRY(mst_change_check(c, err));
   MST_TRY(mst_change_settings(c, &settings, err));
   MST_TRY(mst_files_write(&settings, stream, &list, cancel, err));
   MST_TRY(mst_new_files_to_json(&list, FRAGMENT_VALUES_MAX, &value, err));
@@ -246,7 +250,7 @@ mst_status mst_ds_change_add(mst_change *c, const char *fragment_json, mst_cance
   mst_new_files list;
   struct ArrowSchema united = {0};
   mst_new_files_init(&list, c->mem);
-  MST_TRY(check_open(c, err));
+  MST_TRY(mst_change_check(c, err));
   MST_TRY(mst_change_keep_alive(c, cancel, err));
   MST_TRY(mst_json_parse(fragment_json, strlen(fragment_json), (size_t)256 << 20, "fragment", &value, err));
   MST_TRY(mst_new_files_from_json(value, c->base, &list, err));
@@ -274,7 +278,7 @@ done:
 static bool is_gone(const mst_change *c, size_t i) { return (c->gone[i / 64] >> (i % 64) & 1) != 0; }
 
 mst_status mst_change_remove_label(mst_change *c, const char *label, mst_error *err) {
-  mst_status status = check_open(c, err);
+  mst_status status = mst_change_check(c, err);
   if (status != MST_OK) return status;
   for (size_t i = 0; i < c->n_files; i++) {
     if (strcmp(c->files[i]->label, label) != 0) continue;
@@ -315,7 +319,7 @@ done:
 mst_status mst_ds_change_metadata(mst_change *c, const char *metadata_json, mst_error *err) {
   mst_status status = MST_OK;
   json_t *map = NULL;
-  MST_TRY(check_open(c, err));
+  MST_TRY(mst_change_check(c, err));
   MST_TRY(mst_json_parse(metadata_json, strlen(metadata_json), (size_t)64 << 20, "metadata", &map, err));
   if (!json_is_object(map)) {
     status = mst_fail(err, MST_E_ARGUMENT, "metadata must be a JSON object");
@@ -349,7 +353,7 @@ mst_status mst_ds_change_schema(mst_change *c, const struct ArrowSchema *schema,
   mst_status status = MST_OK;
   struct ArrowSchema grown = {0};
   const char **keys = NULL;
-  MST_TRY(check_open(c, err));
+  MST_TRY(mst_change_check(c, err));
   MST_TRY(partition_keys(c->base->document, c->mem, &keys, err));
   MST_TRY(mst_table_schema_evolve(c->mem, mst_change_schema_now(c), schema, keys, mst_document_n_keys(c->base->document), &grown,
                                   err));

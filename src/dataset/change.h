@@ -60,6 +60,8 @@ struct mst_change {
   bool committed;
 };
 
+/* Whether more may be put into it. */
+mst_status mst_change_check(const mst_change *c, mst_error *err);
 /* The base with the change so far, for row operations that see what earlier steps did. Borrowed until the next call that changes c.
  * While it differs from the base it names no secondary indices (they do not know the new files). */
 mst_status mst_change_view(mst_change *c, mst_dataset **out, mst_error *err);

@@ -379,8 +379,9 @@ static mst_status carry_indices(mst_run *r, mst_edit *e, mst_error *err) {
   for (size_t i = 0; i < mst_document_n_indices(head); i++) {
     const char *column = mst_document_index_column(head, i);
     const mst_change_index *a = asked(r, column);
-    if (a != NULL && a->built == NULL) {
-      MST_TRY(mst_edit_index(e, column, NULL, err));
+    if (a != NULL) {
+      /* built anew, or dropped */
+      MST_TRY(a->built != NULL ? index_one(r, e, column, a->built, r->base->document, true, err) : mst_edit_index(e, column, NULL, err));
       continue;
     }
     if (r->n_added == 0 && r->n_removed == 0 && mst_document_index_key(head, i) != NULL) continue;
@@ -489,6 +490,23 @@ static mst_status push_log(mst_run *r, json_t *section, int64_t now_us, mst_erro
   return mst_log_push(section, &entry, r->cancel, err);
 }
 
+static mst_status push_statistics(mst_run *r, json_t *section, mst_error *err) {
+  mst_status status = MST_OK;
+  const mst_new_file **files = mst_alloc_array(r->mem, file_count(r) + 1, sizeof *files);
+  if (files == NULL) return mst_fail_memory(err);
+  for (size_t i = 0; i < file_count(r); i++) files[i] = file_of(r, i);
+  const mst_stats_commit c = {.ctx = r->ctx,
+                              .store = r->store,
+                              .uuid = r->uuid,
+                              .schema = r->schema,
+                              .document = r->document,
+                              .files = files,
+                              .n_files = r->whole && r->change != NULL ? 0 : file_count(r)};
+  status = mst_stats_push(section, &c, r->cancel, err);
+  mst_free(r->mem, (void *)(uintptr_t)files);
+  return status;
+}
+
 static mst_status make_section(mst_run *r, mst_edit *e, mst_error *err) {
   mst_status status = MST_OK;
   json_t *section = NULL;
@@ -498,6 +516,7 @@ static mst_status make_section(mst_run *r, mst_edit *e, mst_error *err) {
   MST_TRY(begin_section(r, &section, err));
   MST_TRY(log_foreign(r, section, now_us, err));
   MST_TRY(push_log(r, section, now_us, err));
+  MST_TRY(push_statistics(r, section, err));
   MST_TRY(mst_document_digest(r->document, digest, err));
   MST_TRY(mst_json_set_text(section, "digest", digest, err));
   MST_TRY(mst_edit_metadata_set(e, MST_SECTION, json_incref(section), err));

@@ -152,7 +152,6 @@ mst_status mst_ds_at(mst_dataset *d, uint64_t version, int64_t time_us, mst_data
   mst_document *document = NULL;
   struct ArrowSchema schema = {0};
   char *key = NULL;
-  mst_pin none = {0};
   if (version == d->version) {
     *out = mst_ds_ref(d);
     return MST_OK;
@@ -163,8 +162,7 @@ mst_status mst_ds_at(mst_dataset *d, uint64_t version, int64_t time_us, mst_data
     goto done;
   }
   MST_TRY(old_schema(d, key, &schema, cancel, err));
-  MST_TRY(mst_state_of(d, document, MST_DOCUMENT_JSON, &none, version, schema.release != NULL ? &schema : NULL, out, cancel, err));
-  (*out)->past = true;
+  MST_TRY(mst_state_of(d, document, MST_DOCUMENT_JSON, NULL, version, schema.release != NULL ? &schema : NULL, out, cancel, err));
 done:
   mst_schema_release(&schema);
   mst_document_unref(document);

@@ -1,9 +1,11 @@
-/* dataset/stats.h - minimum, maximum and nulls of the columns of every file: written by commits in segments, read as a whole.
+/* dataset/stats.h - minimum, maximum and nulls of the columns of every file: written by commits, the newest ones inside `metadata.meseta`,
+ * older ones in segments (Parquet, one row a file); read as a whole.
  *
- * May call: base, column, expr, codec, store, dataset's own headers. Private to the dataset module. */
+ * May call: base, column, expr, store, source/table.h, dataset's own headers. Private to the dataset module. */
 #ifndef MST_DATASET_STATS_H
 #define MST_DATASET_STATS_H
 
+#include "dataset/section.h"
 #include "dataset/state.h"
 #include "dataset/write.h"
 
@@ -17,5 +19,17 @@ mst_status mst_stats_load(mst_dataset *d, const mst_stats **out, mst_cancel *can
 bool mst_stats_bounds(const mst_stats *s, size_t partition, const struct ArrowSchema *field, mst_bounds *out);
 /* Rows of partition i; false: not known. */
 bool mst_stats_rows(const mst_stats *s, size_t partition, uint64_t *rows);
+
+/* What a commit adds to the statistics of its section: those of its files, and what of the older ones is due to be moved into a segment. */
+typedef struct mst_stats_commit {
+  mst_context *ctx;
+  mst_store *store;
+  const char *uuid;
+  const struct ArrowSchema *schema;  /* the table's; NULL: nothing is recorded */
+  const mst_document *document;      /* the new one: what it does not name is forgotten */
+  const mst_new_file *const *files;
+  size_t n_files;
+} mst_stats_commit;
+mst_status mst_stats_push(json_t *section, const mst_stats_commit *c, mst_cancel *cancel, mst_error *err);
 
 #endif
