@@ -325,7 +325,7 @@ static mst_status cut_numeric(const mst_literal *l, const mst_type *type, const 
 }
 
 static mst_status cut_bool(const mst_literal *l, const mst_type *type, const char *column, cut *out, mst_error *err) {
-  bool value = l->as.b;
+  bool value = l->kind == MST_LITERAL_BOOL && l->as.b;
   if (l->kind == MST_LITERAL_TEXT) {
     value = l->as.text.size == 4 && memcmp(l->as.text.data, "true", 4) == 0;
     if (!value && (l->as.text.size != 5 || memcmp(l->as.text.data, "false", 5) != 0))
