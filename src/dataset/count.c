@@ -62,8 +62,7 @@ done:
 
 /* ---- partitions ------------------------------------------------------------------------------------------------ */
 
-/* Rows of the candidates, UINT64_MAX where they are not known; `look`: then footers are read. */
-static mst_status rows_of(mst_dataset *d, const mst_candidates *c, bool look, uint64_t *rows, mst_cancel *cancel, mst_error *err) {
+mst_status mst_rows_of_parts(mst_dataset *d, const mst_candidates *c, bool look, uint64_t *rows, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   const mst_stats *stats = NULL;
   mst_scan_part *parts = NULL;
@@ -193,7 +192,7 @@ mst_status mst_ds_partitions(mst_dataset *d, const char *where, bool count_rows,
   MST_TRY(mst_condition_of(d, where, &w, &p, err));
   MST_TRY(mst_prune_partitions(d, p, NULL, 0, 0, &s->found, cancel, err));
   MST_TRY_ALLOC(s->rows = mst_alloc_zero(d->mem, s->found.n + 1, sizeof *s->rows));
-  MST_TRY(rows_of(d, &s->found, count_rows, s->rows, cancel, err));
+  MST_TRY(mst_rows_of_parts(d, &s->found, count_rows, s->rows, cancel, err));
   MST_TRY(partition_schema(d, &schema, err));
   const mst_stream_source source = {.self = s, .next = next_partitions, .close = close_partitions};
   s = NULL;

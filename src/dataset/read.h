@@ -36,6 +36,9 @@ mst_status mst_scan_open(mst_dataset *d, const mst_scan_options *options, mst_sc
 mst_status mst_scan_next(mst_scan *s, struct ArrowArray *out, size_t *item, mst_error *err);
 void mst_scan_close(mst_scan *s);
 
+/* Rows of the candidates, UINT64_MAX where they are not known; `look`: then footers are read. (count.c) */
+mst_status mst_rows_of_parts(mst_dataset *d, const mst_candidates *c, bool look, uint64_t *rows, mst_cancel *cancel, mst_error *err);
+
 /* Field numbers of columns by name; MST_E_ARGUMENT names an unknown one and the nearest, or one that comes twice. */
 mst_status mst_columns_find(const mst_dataset *d, const char *const *names, size_t n, size_t *out, mst_error *err);
 /* `scan` (taken over, also on failure) as a stream of the columns `columns` (NULL: all), some of them dictionary-encoded, small batches

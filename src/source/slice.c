@@ -3,6 +3,7 @@
 #include "source/slice.h"
 
 static void slice_free(mst_slice *s) {
+  if (s->drop != NULL) s->drop(s->held);
   mst_object_unref(s->object);
   mst_object_unref(s->index);
   json_decref(s->all_facts);
@@ -106,7 +107,7 @@ done:
 
 mst_slice_parts mst_slice_parts_of(const mst_slice *s) {
   return (mst_slice_parts){.ctx = s->ctx, .url = s->url, .store = json_object_get(s->value, "store"), .part = s->part, .records = s->records,
-                           .bytes = s->bytes, .config = s->config.pairs, .n_config = s->config.n};
+                           .bytes = s->bytes, .config = s->config.pairs, .n_config = s->config.n, .held = s->held};
 }
 
 mst_status mst_slice_from_value(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config,
@@ -137,10 +138,19 @@ done:
   return status;
 }
 
-mst_status mst_slice_of_provider(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config,
-                                 const mst_slice_provider *provider, mst_slice **out, mst_error *err) {
+mst_status mst_slice_of_provider(mst_context *ctx, json_t *value, const mst_slice_provider *provider, void *held, void (*drop)(void *held),
+                                 mst_slice **out, mst_error *err) {
   const mst_slice_provider *const one[2] = {provider, NULL};
-  return mst_slice_from_value(ctx, value, config, n_config, one, out, err);
+  mst_slice *s = NULL;
+  const mst_status status = mst_slice_from_value(ctx, value, NULL, 0, one, &s, err);
+  if (status != MST_OK) {
+    drop(held);
+    return status;
+  }
+  s->held = held;
+  s->drop = drop;
+  *out = s;
+  return MST_OK;
 }
 
 mst_status mst_slice_from_json(mst_context *ctx, const void *text, size_t size, const mst_pair *config, size_t n_config,

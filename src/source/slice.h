@@ -17,6 +17,8 @@ struct mst_slice {
   json_t *facts;
   const mst_format *format;             /* NULL with a provider */
   const mst_slice_provider *provider;   /* of a module above; NULL: a source's slice */
+  void *held;                           /* of the provider */
+  void (*drop)(void *held);
   const char *format_name;
   mst_pin pin, index_pin;
   uint64_t records, bytes, number, of;

@@ -40,6 +40,7 @@ typedef struct mst_slice_parts {
   uint64_t records, bytes;
   const mst_pair *config;
   size_t n_config;
+  void *held; /* what its maker left with it; NULL: it came from outside */
 } mst_slice_parts;
 /* Bytes in order, an empty piece at the end; [owned] by whoever calls `close`. */
 typedef struct mst_slice_bytes {
@@ -60,9 +61,10 @@ typedef struct mst_slice_provider {
 /* `providers`: those of other modules, NULL at the end; NULL: none. */
 mst_status mst_slice_from_json(mst_context *ctx, const void *text, size_t size, const mst_pair *config, size_t n_config,
                                const mst_slice_provider *const *providers, mst_slice **out, mst_error *err);
-/* A slice of a provider: url, part, records and the like are in `value`, which is taken over, also on failure. */
-mst_status mst_slice_of_provider(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config,
-                                 const mst_slice_provider *provider, mst_slice **out, mst_error *err);
+/* A slice of a provider: url, part, records and the like are in `value`, which is taken over, also on failure. `held` is for reading it in
+ * this process; `drop` is called with it at the slice's end, also on failure. */
+mst_status mst_slice_of_provider(mst_context *ctx, json_t *value, const mst_slice_provider *provider, void *held, void (*drop)(void *held),
+                                 mst_slice **out, mst_error *err);
 /* Takes the references in `slices` over, also on failure. */
 mst_status mst_plan_of_slices(mst_context *ctx, mst_slice **slices, size_t n, mst_plan **out, mst_error *err);
 
