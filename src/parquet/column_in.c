@@ -66,6 +66,7 @@ mst_status mst_pq_column_in_open(mst_parquet_file *f, size_t group, const mst_pq
                           .coder = coder,
                           .kernels = mst_pq_kernels_best()};
   mst_pq_bytes_in_init(&c->bytes, mem);
+  mst_pq_bytes_in_init(&c->dictionary_bytes, mem);
   mst_values_in_init(&c->values, mem, c->kernels);
   mst_block_init(&c->page, mem);
   mst_block_init(&c->scratch, mem);
@@ -88,6 +89,7 @@ done:
 
 void mst_pq_column_in_close(mst_pq_column_in *c) {
   mst_pq_bytes_in_free(&c->bytes);
+  mst_pq_bytes_in_free(&c->dictionary_bytes);
   mst_values_in_free(&c->values);
   mst_block_free(&c->page);
   mst_block_free(&c->scratch);
@@ -246,39 +248,41 @@ static mst_status bad_head(const char *what, size_t at, mst_error *err) {
   return mst_fail(err, MST_E_CORRUPT, "broken page header at its byte %zu: %s", at, what);
 }
 
-/* The header of the next page and, when `body`, all of it. `*data` is NULL when bytes are missing. */
-static mst_status look_at_page(mst_pq_column_in *c, bool body, mst_pq_page *p, const uint8_t **data, mst_error *err) {
+/* The header of the page at `at` and, when `body`, all of it. `*data` is NULL when bytes are missing. */
+static mst_status look_at_page(mst_pq_column_in *c, mst_pq_bytes_in *bytes, mst_pq_run run, bool body, mst_pq_page *p,
+                               const uint8_t **data, mst_error *err) {
   mst_status status = MST_OK;
   const char *what = "";
   size_t n, wrong = 0;
-  uint64_t want = 1;
+  uint64_t want = 1, left = run.end - run.at;
   c->missing = 0;
   for (;;) {
     mst_pq_page_parse parsed = MST_PQ_PAGE_SHORT;
-    MST_TRY(mst_pq_bytes_in_look(&c->bytes, c->at, want, data, &n, err));
-    if (n > c->end - c->at) n = (size_t)(c->end - c->at);
+    MST_TRY(mst_pq_bytes_in_look(bytes, run.at, want, data, &n, err));
+    if (n > left) n = (size_t)left;
     if (n >= want) parsed = mst_pq_page_head(*data, n, p, &what, &wrong);
-    if (parsed == MST_PQ_PAGE_BAD || (parsed == MST_PQ_PAGE_SHORT && n >= c->end - c->at))
-      return bad_head(what, wrong, err);
+    if (parsed == MST_PQ_PAGE_BAD || (parsed == MST_PQ_PAGE_SHORT && n >= left)) return bad_head(what, wrong, err);
     if (parsed == MST_PQ_PAGE_GOOD) break;
-    if (n < want) {
-      c->missing = want;
-      *data = NULL;
-      return MST_OK;
-    }
-    want = mst_min_u64(4 * (uint64_t)n, c->end - c->at);
+    if (n < want) goto missing;
+    want = mst_min_u64(4 * (uint64_t)n, left);
   }
-  if (p->packed_size > c->end - c->at - p->head_size)
+  if (p->packed_size > left - p->head_size)
     return mst_fail(err, MST_E_CORRUPT, "a page of %u bytes goes beyond its column chunk, which has %llu left",
-                    p->packed_size, (unsigned long long)(c->end - c->at - p->head_size));
+                    p->packed_size, (unsigned long long)(left - p->head_size));
   want = (uint64_t)p->head_size + p->packed_size;
   if (!body || n >= want) return MST_OK;
-  MST_TRY(mst_pq_bytes_in_look(&c->bytes, c->at, want, data, &n, err));
+  MST_TRY(mst_pq_bytes_in_look(bytes, run.at, want, data, &n, err));
   if (n >= want) return MST_OK;
-  c->missing = want;
+missing:
+  c->missing = run.at + want;
+  c->misses_dictionary = bytes == &c->dictionary_bytes;
   *data = NULL;
 done:
   return status;
+}
+
+static mst_status look_ahead(mst_pq_column_in *c, bool body, mst_pq_page *p, const uint8_t **data, mst_error *err) {
+  return look_at_page(c, &c->bytes, (mst_pq_run){c->at, c->end}, body, p, data, err);
 }
 
 static mst_status check_crc(const mst_pq_page *p, const uint8_t *body, mst_error *err) {
@@ -305,6 +309,22 @@ static mst_status check_place(const mst_pq_column_in *c, mst_error *err) {
                   (unsigned long long)row);
 }
 
+/* A dictionary that was left out until a page needed it. */
+static mst_status fetch_dictionary(mst_pq_column_in *c, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_page p;
+  const uint8_t *data;
+  MST_TRY(look_at_page(c, &c->dictionary_bytes, c->dictionary_at, true, &p, &data, err));
+  if (data == NULL) return MST_OK;
+  if (p.type != MST_PQ_DICTIONARY_PAGE)
+    return mst_fail(err, MST_E_CORRUPT, "the page in front of the first data page is no dictionary");
+  MST_TRY(check_crc(&p, data + p.head_size, err));
+  MST_TRY(load_dictionary(c, &p, data + p.head_size, err));
+  mst_pq_bytes_in_free(&c->dictionary_bytes);
+done:
+  return status;
+}
+
 /* Opens the next data page; without effect but `missing` when bytes are missing. `*ended` at the end of the chunk. */
 static mst_status next_page(mst_pq_column_in *c, bool *ended, mst_error *err) {
   mst_status status = MST_OK;
@@ -319,7 +339,7 @@ static mst_status next_page(mst_pq_column_in *c, bool *ended, mst_error *err) {
       return MST_OK;
     }
     c->page_at = c->at;
-    MST_TRY(look_at_page(c, false, &p, &data, err));
+    MST_TRY(look_ahead(c, false, &p, &data, err));
     if (data == NULL) return MST_OK;
     is_data = p.type == MST_PQ_DATA_PAGE || p.type == MST_PQ_DATA_PAGE_V2;
     rows = is_data ? rows_of_page(c, &p) : UINT64_MAX;
@@ -328,7 +348,10 @@ static mst_status next_page(mst_pq_column_in *c, bool *ended, mst_error *err) {
     if (passed) {
       c->rows_skipped += rows;
     } else {
-      MST_TRY(look_at_page(c, true, &p, &data, err));
+      if (is_data && by_index(p.encoding) && !c->dictionary.loaded && c->dictionary_at.at < c->dictionary_at.end)
+        MST_TRY(fetch_dictionary(c, err));
+      if (c->missing > 0) return MST_OK;
+      MST_TRY(look_ahead(c, true, &p, &data, err));
       if (data == NULL) return MST_OK;
       data += p.head_size;
       MST_TRY(check_crc(&p, data, err));
@@ -753,7 +776,7 @@ static mst_status open_dictionary(mst_pq_column_in *c, mst_error *err) {
   mst_pq_page p;
   const uint8_t *data;
   c->page_at = c->at;
-  MST_TRY(look_at_page(c, true, &p, &data, err));
+  MST_TRY(look_ahead(c, true, &p, &data, err));
   if (data == NULL) return MST_OK;
   if (p.type == MST_PQ_DATA_PAGE || p.type == MST_PQ_DATA_PAGE_V2)
     return mst_fail(err, MST_E_CORRUPT, "a data page that the offset index does not name");

@@ -47,7 +47,10 @@ typedef struct mst_pq_column_in {
   /* bytes */
   uint64_t at, end; /* of the next page, of the chunk */
   mst_pq_bytes_in bytes;
-  uint64_t missing;                       /* not 0: so many bytes at `at` must be here before it can go on */
+  mst_pq_bytes_in dictionary_bytes;        /* of a dictionary that is only read when a page needs it */
+  mst_pq_run dictionary_at;                /* where that one lies; empty: the dictionary comes with the pages */
+  uint64_t missing;                        /* not 0: bytes below this one must be here before it can go on */
+  bool misses_dictionary;                  /* ... of `dictionary_bytes`, not of `bytes` */
   const mst_pq_offset_index *offset_index; /* borrowed; NULL: pages are met one after the other */
   /* the open page */
   uint64_t page_at;
@@ -63,9 +66,9 @@ typedef struct mst_pq_column_in {
   size_t ahead_at, ahead_n;
   uint64_t rows_done; /* of earlier batches */
   uint64_t rows_skipped;
-  bool page_begins;   /* no level of the open page was looked at */
-  uint64_t skip_to;   /* rows below this one are not wanted: whole pages of them are passed over */
-  uint64_t pages;     /* data pages decoded */
+  bool page_begins; /* no level of the open page was looked at */
+  uint64_t skip_to; /* rows below this one are not wanted: whole pages of them are passed over */
+  uint64_t pages;   /* data pages decoded */
   mst_pq_decoded out;
 } mst_pq_column_in;
 

@@ -308,6 +308,31 @@ static uint32_t parse_encodings(mst_thrift *t, uint8_t type) {
   return encodings;
 }
 
+/* What is said of the pages' encodings: whether any data page does without the dictionary. */
+static void parse_page_encodings(mst_thrift *t, uint8_t type, mst_pq_chunk *c) {
+  uint8_t element;
+  size_t n = mst_thrift_list(t, type, 2, &element), i;
+  for (i = 0; i < n && t->bad == NULL; i++) {
+    mst_thrift_field f = {0};
+    int32_t page = -1, encoding = -1;
+    if (!mst_thrift_enter(t, element)) return;
+    while (mst_thrift_next(t, &f)) {
+      if (f.id == 1) {
+        page = mst_thrift_i32(t, f.type);
+      } else if (f.id == 2) {
+        encoding = mst_thrift_i32(t, f.type);
+      } else {
+        mst_thrift_skip(t, f.type);
+      }
+    }
+    mst_thrift_leave(t);
+    if ((page == MST_PQ_DATA_PAGE || page == MST_PQ_DATA_PAGE_V2) && encoding != MST_PQ_PLAIN_DICTIONARY &&
+        encoding != MST_PQ_RLE_DICTIONARY)
+      c->flags |= MST_PQ_CHUNK_PAGES_PLAIN;
+  }
+  c->flags |= MST_PQ_CHUNK_PAGES_TOLD;
+}
+
 static void parse_chunk_meta(mst_thrift *t, uint8_t type, mst_pq_chunk *c) {
   mst_thrift_field f = {0};
   if (!mst_thrift_enter(t, type)) return;
@@ -323,6 +348,7 @@ static void parse_chunk_meta(mst_thrift *t, uint8_t type, mst_pq_chunk *c) {
     case 9: c->data_at = mst_thrift_int(t, f.type); break;
     case 11: c->dictionary_at = mst_thrift_int(t, f.type); break;
     case 12: parse_statistics(t, f.type, c); break;
+    case 13: parse_page_encodings(t, f.type, c); break;
     case 14: c->bloom_at = mst_thrift_int(t, f.type); break;
     case 15: c->bloom_size = mst_thrift_i32(t, f.type); break;
     default: mst_thrift_skip(t, f.type); break;

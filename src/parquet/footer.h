@@ -39,7 +39,9 @@ enum {
   MST_PQ_CHUNK_OLD_MIN = 32, /* the deprecated min, max                     */
   MST_PQ_CHUNK_OLD_MAX = 64,
   MST_PQ_CHUNK_MIN_CUT = 128, /* said to be inexact                          */
-  MST_PQ_CHUNK_MAX_CUT = 256
+  MST_PQ_CHUNK_MAX_CUT = 256,
+  MST_PQ_CHUNK_PAGES_TOLD = 512,  /* the encodings of its data pages are known ... */
+  MST_PQ_CHUNK_PAGES_PLAIN = 1024 /* ... and not all are those of a dictionary     */
 };
 
 typedef struct mst_pq_chunk {

@@ -142,10 +142,20 @@ static mst_status want_facts(mst_pq_job *job, mst_error *err) {
     if (c->packed_size <= INDEX_WORTH || !is_inside(job->task->file, c->offset_index_at, c->offset_index_size))
       continue;
     MST_TRY(want(job, c->column_index_at, c->column_index_size, &job->facts[i].column, err));
-    MST_TRY(want(job, c->offset_index_at, c->offset_index_size, &job->facts[i].offset, err));
   }
 done:
   return status;
+}
+
+/* Offset indexes are asked for once, for what is read and for what the condition asks. */
+static void share_offsets(mst_pq_job *job) {
+  size_t i;
+  uint32_t k;
+  for (i = 0; job->facts != NULL && i < job->task->filter.n; i++) {
+    const mst_pq_bounded *b = &job->task->filter.bounded[i];
+    for (k = 0; b->field != NULL && job->facts[i].offset.data == NULL && k < job->n_slots; k++)
+      if (job->slots[k].leaf == b->leaf) job->facts[i].offset = mst_bytes_share(&job->slots[k].offset);
+  }
 }
 
 /* The rest of filters of which only the header is here; `*more` when there are such. */
@@ -235,6 +245,7 @@ static mst_status use_facts(mst_pq_job *job, mst_error *err) {
   bool more;
   MST_TRY(want_more_bloom(job, &more, err));
   if (more && !is_here(job)) return MST_OK;
+  share_offsets(job);
   if (job->facts != NULL) {
     if (mst_pq_prune_bloom(t->file, &t->filter, job->facts) == MST_PRUNE_NONE) {
       mst_pq_spans_free(&job->spans);

@@ -270,7 +270,7 @@ static mst_status take_given(mst_parquet_reader *r, const mst_bytes *given, size
       mst_bytes_release(of.slot);
       *of.slot = mst_bytes_share(&given[i]);
     } else {
-      MST_TRY(mst_pq_bytes_in_put(&of.column->bytes, range->offset, &given[i], err));
+      MST_TRY(mst_pq_bytes_in_put(of.bytes, range->offset, &given[i], err));
       of.column->missing = 0;
     }
   }

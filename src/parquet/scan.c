@@ -3,7 +3,10 @@
  * Owns: mst_pq_scan. May call: base, codec, column. */
 #include "parquet/scan.h"
 
-enum { BATCH_TEXT_MOST = 256 << 20 };
+enum {
+  BATCH_TEXT_MOST = 256 << 20,
+  DICTIONARY_SMALL = 16 << 10 /* not worth a request of its own */
+};
 
 /* ---- what is asked for --------------------------------------------------------------------------------------- */
 
@@ -75,14 +78,32 @@ void mst_pq_scan_close(mst_pq_scan *s) {
 
 /* ---- bytes --------------------------------------------------------------------------------------------------- */
 
-/* Pages that hold wanted rows, and the dictionary in front of all. */
+/* Whether pages that are read will need the dictionary, as far as can be told: when most pages have no use for it, a
+ * large one is left out until a page does. */
+static bool needs_dictionary(const mst_pq_scan *s, const mst_pq_column_in *c, const mst_pq_lane *lane) {
+  uint64_t size = lane->index.pages[0].at - c->at, rows = (uint64_t)s->file->groups[s->group].rows;
+  uint32_t flags = c->chunk->flags;
+  bool plain = (flags & MST_PQ_CHUNK_PAGES_TOLD) == 0 || (flags & MST_PQ_CHUNK_PAGES_PLAIN) != 0;
+  return size <= DICTIONARY_SMALL || !plain || s->spans.rows > rows / 2;
+}
+
+/* The dictionary in front of all pages: with them, or when one asks for it. */
+static mst_status plan_dictionary(mst_pq_scan *s, mst_pq_column_in *c, const mst_pq_lane *lane, mst_error *err) {
+  uint64_t end = lane->index.pages[0].at;
+  if (needs_dictionary(s, c, lane)) return mst_pq_bytes_in_add(&c->bytes, c->at, end, err);
+  c->dictionary_at = (mst_pq_run){c->at, end};
+  c->at = end;
+  return mst_pq_bytes_in_add(&c->dictionary_bytes, c->dictionary_at.at, end, err);
+}
+
+/* Pages that hold wanted rows. */
 static mst_status plan_pages(mst_pq_scan *s, mst_pq_column_in *c, mst_pq_lane *lane, mst_error *err) {
   mst_status status = MST_OK;
   const mst_pq_offset_index *index = &lane->index;
   uint64_t rows = (uint64_t)s->file->groups[s->group].rows, last = s->spans.at[s->spans.n - 1].end;
   size_t hint = 0;
+  if (c->offset_index == NULL) MST_TRY(plan_dictionary(s, c, lane, err));
   c->offset_index = index;
-  if (lane->page == 0) MST_TRY(mst_pq_bytes_in_add(&c->bytes, c->at, index->pages[0].at, err));
   for (; lane->page < index->n && index->pages[lane->page].first_row < last; lane->page++) {
     const mst_pq_page_place *p = &index->pages[lane->page];
     uint64_t end = lane->page + 1 < index->n ? p[1].first_row : rows;
@@ -126,23 +147,30 @@ static uint64_t likely_end(const mst_pq_scan *s, const mst_pq_column_in *c, cons
                      (uint64_t)c->chunk->data_at + (uint64_t)((double)c->chunk->packed_size * share * 1.1) + 65536);
 }
 
+static mst_status beyond_index(const mst_pq_column_in *c, mst_error *err) {
+  return mst_fail_at(err, MST_E_CORRUPT, c->at, "the page at byte %llu is longer than the offset index says",
+                     (unsigned long long)c->at);
+}
+
 static mst_status ask_column(mst_pq_scan *s, uint32_t leaf, bool all, uint64_t each, mst_pq_needs *needs,
                              mst_error *err) {
   mst_status status = MST_OK;
   mst_pq_column_in *c = &s->columns[leaf];
-  uint64_t least_end = c->missing > 0 ? c->at + c->missing : 0, end = likely_end(s, c, &s->lanes[leaf]);
-  uint64_t held = mst_pq_bytes_in_held(&c->bytes, c->at), room = all ? UINT64_MAX : held < each / 2 ? each : 0;
+  uint64_t end = likely_end(s, c, &s->lanes[leaf]), held = mst_pq_bytes_in_held(&c->bytes, c->at);
+  uint64_t room = all ? UINT64_MAX : held < each / 2 ? each : 0, least = c->misses_dictionary ? 0 : c->missing;
   mst_range range;
+  if (c->missing > 0 && c->misses_dictionary) {
+    if (!mst_pq_bytes_in_ask(&c->dictionary_bytes, UINT64_MAX, 0, &range)) return beyond_index(c, err);
+    MST_TRY(mst_pq_needs_add(needs, range, (mst_pq_need_of){.column = c, .bytes = &c->dictionary_bytes}, err));
+  }
   /* Asking in bits would cost more than it saves when most of a chunk is there already. */
   if (c->bytes.asked < end && end < c->end) room = mst_min_u64(room, end - mst_max_u64(c->bytes.asked, c->at));
-  if (c->bytes.asked >= end && end < c->end) room = c->missing > 0 ? mst_min_u64(room, each) : 0;
-  while (mst_pq_bytes_in_ask(&c->bytes, room, least_end, &range)) {
-    MST_TRY(mst_pq_needs_add(needs, range, (mst_pq_need_of){.column = c}, err));
+  if (c->bytes.asked >= end && end < c->end) room = least > 0 ? mst_min_u64(room, each) : 0;
+  while (mst_pq_bytes_in_ask(&c->bytes, room, least, &range)) {
+    MST_TRY(mst_pq_needs_add(needs, range, (mst_pq_need_of){.column = c, .bytes = &c->bytes}, err));
     room = room > range.length ? room - range.length : 0;
   }
-  if (c->missing > 0 && c->bytes.asked < least_end)
-    return mst_fail_at(err, MST_E_CORRUPT, c->at, "a page at byte %llu is longer than the offset index says",
-                       (unsigned long long)c->at);
+  if (c->bytes.asked < least) return beyond_index(c, err);
 done:
   return status;
 }

@@ -10,9 +10,10 @@
 
 /* ---- what is asked for --------------------------------------------------------------------------------------- */
 
-/* Where the bytes of a range go: into a column, or into a slot of their own. */
+/* Where the bytes of a range go: to a column, or into a slot of their own. */
 typedef struct mst_pq_need_of {
   mst_pq_column_in *column;
+  mst_pq_bytes_in *bytes; /* of the column */
   mst_bytes *slot;
 } mst_pq_need_of;
 
