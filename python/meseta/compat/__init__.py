@@ -1,0 +1,1 @@
+"""Packages whose programs run on meseta by changing an import."""

@@ -1,0 +1,3 @@
+"""All serialisers, and conditions."""
+
+from ..serialization import *  # noqa: F403

@@ -1,0 +1,1 @@
+"""Dataset metadata, schemas and indices."""

@@ -1,0 +1,1 @@
+"""The interfaces to datasets: eager, iterators, dask."""

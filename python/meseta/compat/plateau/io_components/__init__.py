@@ -1,0 +1,1 @@
+"""Steps that the interfaces in `io` are made of."""

@@ -1,0 +1,1 @@
+"""Helpers for frames, values and stores."""
