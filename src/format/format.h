@@ -22,6 +22,7 @@ typedef enum mst_step_kind {
   MST_STEP_BATCH,  /* an Arrow batch: index rows (collect: MST_INDEX_GROUP_ROWS of them but for the last batch; each
                       becomes a row group of the index), records (read as Arrow)                        */
   MST_STEP_PART,   /* one slice (plan)                                                                  */
+  MST_STEP_SCHEMA, /* the columns of the batches to come: first of all, from MST_FORMAT_OWN_SCHEMA       */
   MST_STEP_DONE    /* nothing more; `facts` from inspect and collect                                    */
 } mst_step_kind;
 
@@ -35,6 +36,7 @@ typedef struct mst_step {
   size_t row_group;       /* ROWS: 0 … job->n_groups - 1; its first row is job->group_first_row[row_group] */
   mst_bytes bytes;        /* EMIT: moved; may share memory with what was given                          */
   struct ArrowArray batch; /* BATCH: moved                                                              */
+  struct ArrowSchema schema; /* SCHEMA: moved                                                           */
   json_t *part;           /* PART: moved; a JSON object that `read` understands, at most 700 bytes as text */
   uint64_t part_records;  /* UINT64_MAX: unknown                                                        */
   uint64_t part_bytes;    /* plain bytes; UINT64_MAX: unknown                                           */
@@ -58,7 +60,7 @@ typedef struct mst_machine_ops {
 struct mst_machine { /* embed as the first member */
   const mst_machine_ops *ops;
 };
-/* `given` is NULL for the first step and after EMIT, BATCH and PART. */
+/* `given` is NULL for the first step and after EMIT, BATCH, PART and SCHEMA. */
 mst_status mst_machine_step(mst_machine *m, const mst_given *given, mst_step *out, mst_error *err);
 void mst_machine_close(mst_machine *m); /* NULL is fine */
 
@@ -114,7 +116,8 @@ typedef struct mst_read_query {
 
 enum {
   MST_FORMAT_TEXT_LIKE = 1,  /* also inside gzip, BGZF, zstd                                              */
-  MST_FORMAT_NO_INDEX = 2    /* has its own directory: plans with no index of ours                        */
+  MST_FORMAT_NO_INDEX = 2,   /* has its own directory: plans with no index of ours                        */
+  MST_FORMAT_OWN_SCHEMA = 4  /* what reads rows finds out their schema itself and gives it; no read_schema */
 };
 
 /* Fallible members fill `*out` with an opened machine. */
@@ -136,6 +139,9 @@ typedef struct mst_format {
   /* Scans bytes [begin, end) of the object alone: EMITs partials in order. [0, size) when "pieces" is false. The machine may
    * ask for bytes beyond `end` to finish what begins before it. */
   mst_status (*scan)(const mst_job *job, uint64_t begin, uint64_t end, mst_machine **out, mst_error *err);
+  /* For formats without scan: reads all there is, holds every checksum and promise against it; DONE gives "records" and
+   * "plain_bytes". */
+  mst_status (*check)(const mst_job *job, mst_machine **out, mst_error *err);
   /* Two neighbouring partials become one; associative, so that any cut and any order of merging gives the same index. */
   mst_status (*merge)(const mst_job *job, const mst_bytes *left, const mst_bytes *right, mst_bytes *out, mst_error *err);
   /* Takes the partials in order (INPUT), gives index rows (BATCH) as they become certain, and the final facts at DONE. */

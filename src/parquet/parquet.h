@@ -179,4 +179,20 @@ typedef struct mst_parquet_read_facts {
 mst_parquet_read_facts mst_parquet_reader_facts(const mst_parquet_reader *r);
 void mst_parquet_reader_free(mst_parquet_reader *r);
 
+/* ---- planning ------------------------------------------------------------------------------------------------ */
+
+/* Bytes of a row group before compression, as the footer tells; what it takes in the file where it does not. */
+uint64_t mst_parquet_group_plain_bytes(const mst_parquet_file *f, size_t group);
+/* Bytes at the end of the file that hold the footer, and the page indexes in front of it as far as they lie within
+ * MST_PARQUET_TAIL: what a reader of a part asks for. */
+uint64_t mst_parquet_file_tail(const mst_parquet_file *f);
+/* A machine that finds which rows may meet a condition, from the footer and the page indexes alone; [owned]. */
+typedef struct mst_parquet_sift mst_parquet_sift;
+mst_status mst_parquet_sift_open(mst_parquet_file *f, mst_where *where, mst_parquet_sift **out, mst_error *err);
+/* One step: either ranges are needed, as a reader does it; or it is done, and rows[0 .. n_rows) are the runs of rows of
+ * the file that may match, rising and apart; borrowed until the machine is freed. */
+mst_status mst_parquet_sift_step(mst_parquet_sift *s, const mst_bytes *given, size_t n_given, const mst_range **need,
+                                 size_t *n_need, const mst_range **rows, size_t *n_rows, mst_error *err);
+void mst_parquet_sift_free(mst_parquet_sift *s);
+
 #endif

@@ -56,6 +56,7 @@ void mst_engine_close(mst_engine *e) {
 void mst_step_clear(mst_step *step) {
   mst_bytes_release(&step->bytes);
   mst_array_release(&step->batch);
+  mst_schema_release(&step->schema);
   json_decref(step->part);
   step->part = NULL;
   json_decref(step->facts);

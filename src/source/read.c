@@ -243,6 +243,18 @@ static mst_status next_batch(void *self, struct ArrowArray *out, mst_error *err)
   return MST_OK;
 }
 
+/* What the machine itself found out before its first batch. */
+static mst_status first_schema(mst_reader *r, struct ArrowSchema *out, mst_error *err) {
+  mst_step step;
+  mst_status status = reader_step(r, MST_STEP_SCHEMA, &step, err);
+  if (status != MST_OK) return status;
+  *out = step.schema;
+  step.schema.release = NULL;
+  mst_step_clear(&step);
+  if (out->release == NULL) status = mst_fail(err, MST_E_INTERNAL, "the format %s told no columns", r->slice->format->name);
+  return status;
+}
+
 static void close_batches(void *self) { mst_reader_free(self); }
 
 mst_status mst_slice_arrow(mst_slice *s, const mst_read_options *options, struct ArrowArrayStream *out, mst_cancel *cancel, mst_error *err) {
@@ -254,12 +266,17 @@ mst_status mst_slice_arrow(mst_slice *s, const mst_read_options *options, struct
     status = s->provider->rows(&parts, options, out, cancel, err);
     return status == MST_OK ? MST_OK : while_reading(s, status, err);
   }
-  if (s->format->read_schema == NULL) return mst_fail(err, MST_E_UNSUPPORTED, "slices of %s are not read as Arrow", s->format->name);
+  const bool own_schema = (s->format->flags & MST_FORMAT_OWN_SCHEMA) != 0;
+  if (s->format->read_schema == NULL && !own_schema) return mst_fail(err, MST_E_UNSUPPORTED, "slices of %s are not read as Arrow", s->format->name);
   MST_TRY(reader_open(s, options, MST_READ_ARROW, cancel, &r, err));
-  status = s->format->read_schema(&r->job, s->part, &r->query, &schema, err);
-  if (status != MST_OK) {
-    status = while_reading(s, status, err);
-    goto done;
+  if (own_schema) {
+    MST_TRY(first_schema(r, &schema, err));
+  } else {
+    status = s->format->read_schema(&r->job, s->part, &r->query, &schema, err);
+    if (status != MST_OK) {
+      status = while_reading(s, status, err);
+      goto done;
+    }
   }
   const mst_stream_source source = {.self = r, .next = next_batch, .close = close_batches};
   r = NULL;

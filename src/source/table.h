@@ -86,6 +86,8 @@ mst_status mst_table_writer_open_into(mst_context *ctx, const struct ArrowSchema
 mst_status mst_table_writer_put(mst_table_writer *w, struct ArrowArray *batch, mst_error *err);
 /* All batches of a stream, which stays the caller's to release; its schema must be the one the writer was opened with. */
 mst_status mst_table_writer_put_stream(mst_table_writer *w, struct ArrowArrayStream *stream, mst_error *err);
+/* Ends the row group that is being filled, so that nothing waits in memory. */
+mst_status mst_table_writer_flush(mst_table_writer *w, mst_error *err);
 /* Key-value metadata of the footer; later values win. */
 mst_status mst_table_writer_metadata(mst_table_writer *w, const char *key, const char *value, mst_error *err);
 /* Writes the footer and makes the object visible. The writer must still be freed. */
