@@ -2,7 +2,7 @@
 #include <meseta/parquet.h>
 
 #include "column/column.h"
-#include "source/table.h"
+#include "source/source.h"
 
 #define NEEDS(condition, what) \
   if (!(condition)) return mst_fail(err, MST_E_ARGUMENT, "%s: %s must not be NULL", __func__, what)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "column/column.h"
-#include "source/table.h"
+#include "source/source.h"
 
 /* ---- names of types ---------------------------------------------------------------------------------------------- */
 
