@@ -23,7 +23,9 @@ typedef enum mst_step_kind {
                       becomes a row group of the index), records (read as Arrow)                        */
   MST_STEP_PART,   /* one slice (plan)                                                                  */
   MST_STEP_SCHEMA, /* the columns of the batches to come: first of all, from MST_FORMAT_OWN_SCHEMA       */
-  MST_STEP_DONE    /* nothing more; `facts` from inspect and collect                                    */
+  MST_STEP_DONE,   /* nothing more; `facts` from inspect and collect                                    */
+  MST_STEP_BUSY    /* nothing yet: the machine has worked for long (a few bytes may hold much), and lets the engine look
+                      whether it is to go on                                                            */
 } mst_step_kind;
 
 /* Filled by a machine. What is moved to the engine is marked so; the rest is borrowed until the next step. */
@@ -60,9 +62,12 @@ typedef struct mst_machine_ops {
 struct mst_machine { /* embed as the first member */
   const mst_machine_ops *ops;
 };
-/* `given` is NULL for the first step and after EMIT, BATCH, PART and SCHEMA. */
+/* `given` is NULL for the first step and after EMIT, BATCH, PART, SCHEMA and BUSY. */
 mst_status mst_machine_step(mst_machine *m, const mst_given *given, mst_step *out, mst_error *err);
 void mst_machine_close(mst_machine *m); /* NULL is fine */
+
+/* Plain bytes that a machine goes through in one step at most: some milliseconds. */
+#define MST_STEP_BYTES ((uint64_t)8 << 20)
 
 /* ---- jobs ---------------------------------------------------------------------------------------------------- */
 

@@ -417,6 +417,7 @@ done:
 
 static mst_status step_body(reading *r, mst_step *out, bool *gave, mst_error *err) {
   mst_status status = MST_OK;
+  uint64_t enough;
   if (r->container == NULL && r->part.has_window) {
     *gave = true;
     r->fed = r->part.at;
@@ -424,6 +425,7 @@ static mst_status step_body(reading *r, mst_step *out, bool *gave, mst_error *er
     return ask_window(r, out);
   }
   if (r->container == NULL) MST_TRY(open_body(r, err));
+  enough = r->at + MST_STEP_BYTES;
   while (r->phase == READ_BODY) {
     if (!r->have_run && body_is_done(r)) {
       r->phase = READ_REST;
@@ -437,6 +439,9 @@ static mst_status step_body(reading *r, mst_step *out, bool *gave, mst_error *er
       if (*gave) return MST_OK;
       if (r->only_place) MST_TRY(find_place(r, out, err));
     }
+    *gave = r->phase == READ_BODY && r->at > enough;
+    if (*gave) out->kind = MST_STEP_BUSY;
+    if (*gave) return MST_OK;
   }
   *gave = false;
   if (r->phase == READ_DONE) return MST_OK;

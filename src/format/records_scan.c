@@ -532,6 +532,7 @@ static mst_status give_ready(mst_scan *s, mst_step *out, mst_error *err) {
 
 static mst_status step_scan(mst_scan *s, const mst_given *given, mst_step *out, mst_error *err) {
   mst_status status = MST_OK;
+  uint64_t scanned = 0;
   if (!s->opened) MST_TRY(open_scan(s, err));
   if (given != NULL) MST_TRY(feed_input(s, given, err));
   while (!s->have_ready && !s->ended) {
@@ -545,6 +546,11 @@ static mst_status step_scan(mst_scan *s, const mst_given *given, mst_step *out, 
     }
     MST_TRY(scan_run(s, err));
     MST_TRY(cut_when_large(s, err));
+    scanned += s->run.size;
+    if (scanned >= MST_STEP_BYTES && !s->have_ready) {
+      out->kind = MST_STEP_BUSY;
+      return MST_OK;
+    }
   }
   if (s->have_ready) return give_ready(s, out, err);
   out->kind = MST_STEP_DONE;

@@ -272,7 +272,7 @@ static mst_status step_lines(lines *l, const mst_given *given, mst_step *out, ms
     }
     MST_TRY(mst_machine_step(l->inner, given, &inner, err));
     given = NULL;
-    if (inner.kind == MST_STEP_NEED) {
+    if (inner.kind == MST_STEP_NEED || inner.kind == MST_STEP_BUSY) {
       *out = inner;
       return MST_OK;
     }

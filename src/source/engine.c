@@ -181,6 +181,7 @@ mst_status mst_engine_next(mst_engine *e, const mst_given *input, mst_step *out,
           status = give_all(e, out->need, out->n_need, cancel, err);
         }
         break;
+      case MST_STEP_BUSY: hand = NULL; continue;
       case MST_STEP_ROWS: status = give_rows(e, out->row_group, cancel, err); break;
       default: return MST_OK;
     }

@@ -154,14 +154,14 @@ static mst_status run(drive *d, mst_machine *m, const mst_given *input, mst_step
       status = give_rows(d, out->row_group, &g, err);
       given.schema = &g.schema;
       given.rows = &g.rows;
-    } else {
+    } else if (out->kind != MST_STEP_BUSY) {
       return MST_OK;
     }
     if (status != MST_OK) {
       drop_gift(&g);
       return status;
     }
-    hand = &given;
+    hand = out->kind == MST_STEP_BUSY ? NULL : &given;
   }
 }
 
