@@ -84,7 +84,7 @@ static mst_status finish(mst_source *s, mst_index_writer *w, const json_t *final
   mst_status status = mst_index_writer_close(w, final, err);
   if (status != MST_OK) return while_writing(s, status, err);
   pthread_mutex_lock(&s->lock);
-  mst_index_unref(s->index); /* the next plan looks at what is there now */
+  mst_source_index_unref(s->index); /* the next plan looks at what is there now */
   s->index = NULL;
   pthread_mutex_unlock(&s->lock);
   return new_report(s, "indexed", mst_object_size(s->object), mst_index_writer_size(w), final, report, err);
@@ -97,7 +97,7 @@ static mst_status is_fresh(mst_source *s, json_t **report, mst_cancel *cancel, m
   mst_index_state state = MST_INDEX_NONE;
   mst_status status = mst_source_index_load(s, &have, &state, NULL, cancel, err);
   if (status == MST_OK && have != NULL) status = new_report(s, "fresh", 0, 0, have->facts, report, err);
-  mst_index_unref(have);
+  mst_source_index_unref(have);
   return status;
 }
 

@@ -14,12 +14,12 @@ const char *mst_index_state_name(mst_index_state state) {
   return "?";
 }
 
-mst_index *mst_index_ref(mst_index *ix) {
+mst_index *mst_source_index_ref(mst_index *ix) {
   atomic_fetch_add_explicit(&ix->refs, 1, memory_order_relaxed);
   return ix;
 }
 
-void mst_index_unref(mst_index *ix) {
+void mst_source_index_unref(mst_index *ix) {
   if (ix == NULL || atomic_fetch_sub_explicit(&ix->refs, 1, memory_order_acq_rel) != 1) return;
   mst_object_unref(ix->object);
   mst_parquet_file_unref(ix->file);
@@ -161,7 +161,7 @@ mst_status mst_index_open(mst_source *s, mst_index **out, mst_cancel *cancel, ms
   ix = NULL;
 done:
   mst_bytes_release(&tail);
-  mst_index_unref(ix);
+  mst_source_index_unref(ix);
   if (status != MST_OK) {
     mst_error_name(err, status, s->index_url);
     return mst_while(err, status, "index %s", s->index_url);
@@ -189,7 +189,7 @@ mst_status mst_source_index_load(mst_source *s, mst_index **out, mst_index_state
   }
   if (s->index != NULL) {
     *state = MST_INDEX_FRESH;
-    *out = mst_index_ref(s->index);
+    *out = mst_source_index_ref(s->index);
   }
   pthread_mutex_unlock(&s->lock);
   return MST_OK;

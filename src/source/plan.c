@@ -216,7 +216,7 @@ static mst_status prepare(mst_source *s, const mst_query *query, mst_task *task,
   if (query->region != NULL || own) MST_TRY(mst_task_companions(task, s, cancel, err));
   if (index == NULL && !own && (query->region == NULL || !has_fresh_companion(task))) status = fail_no_index(s, state, &why, err);
 done:
-  mst_index_unref(index);
+  mst_source_index_unref(index);
   json_decref(facts);
   return status;
 }

@@ -41,8 +41,8 @@ typedef struct mst_index {
 typedef enum mst_index_state { MST_INDEX_NONE, MST_INDEX_FRESH, MST_INDEX_STALE, MST_INDEX_BROKEN } mst_index_state;
 const char *mst_index_state_name(mst_index_state state);
 
-mst_index *mst_index_ref(mst_index *ix);
-void mst_index_unref(mst_index *ix);
+mst_index *mst_source_index_ref(mst_index *ix);
+void mst_source_index_unref(mst_index *ix);
 /* The footer of an index object; `tail` (its last bytes) may be empty. One or two reads. */
 mst_status mst_index_footer(mst_context *ctx, mst_object *object, const mst_bytes *tail, mst_parquet_file **out, mst_cancel *cancel,
                             mst_error *err);

@@ -104,7 +104,7 @@ mst_status mst_options_known(const mst_format *format, const json_t *given, cons
 }
 
 static void source_free(mst_source *s) {
-  mst_index_unref(s->index);
+  mst_source_index_unref(s->index);
   json_decref(s->facts);
   json_decref(s->dialect);
   mst_bytes_release(&s->head);
@@ -209,7 +209,7 @@ mst_status mst_task_init(mst_task *t, mst_source *s, json_t *facts, mst_index *i
   (void)err;
   memset(t, 0, sizeof *t);
   t->facts = json_incref(facts);
-  t->index = index == NULL ? NULL : mst_index_ref(index);
+  t->index = index == NULL ? NULL : mst_source_index_ref(index);
   t->job = (mst_job){.mem = s->mem,
                      .format = s->format,
                      .name = mst_object_url(s->object),
@@ -279,7 +279,7 @@ done:
 void mst_task_free(mst_task *t) {
   for (size_t i = 0; i < MST_MEMBERS_MAX; i++) mst_object_unref(t->companions[i]);
   json_decref(t->facts);
-  mst_index_unref(t->index);
+  mst_source_index_unref(t->index);
   memset(t, 0, sizeof *t);
 }
 

@@ -147,7 +147,7 @@ mst_status mst_source_check(mst_source *s, const mst_verify_options *options, js
   }
 done:
   mst_schema_release(&c.schema);
-  mst_index_unref(c.index);
+  mst_source_index_unref(c.index);
   if (status != MST_OK) mst_error_name(err, status, mst_object_url(s->object));
   return status;
 }
@@ -175,7 +175,7 @@ static mst_status describe_index(mst_source *s, json_t *to, json_t **facts, mst_
   MST_TRY(mst_json_set(to, "index", json_incref(o), err));
 done:
   json_decref(o);
-  mst_index_unref(index);
+  mst_source_index_unref(index);
   return status;
 }
 
