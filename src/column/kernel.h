@@ -119,6 +119,10 @@ bool mst_schema_can_cast(const struct ArrowSchema *from, const struct ArrowSchem
 mst_status mst_array_cast(const mst_allocator *mem, const struct ArrowSchema *from, struct ArrowArray *array,
                           const struct ArrowSchema *to, struct ArrowArray *out, mst_error *err);
 
+/* n rows of any type but unions and run ends, all of them null. */
+mst_status mst_array_nulls(const mst_allocator *mem, const struct ArrowSchema *schema, int64_t n,
+                           struct ArrowArray *out, mst_error *err);
+
 /* ---- keys of rows: order, equality, hash (kernel_keys.c, kernel_sort.c, kernel_group.c) -------------------------- */
 
 typedef struct mst_sort_key {

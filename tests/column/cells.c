@@ -64,7 +64,7 @@ cell cell_any(const char *format, bool nullable) {
   case MST_SCALAR_BYTES:
     c.n = type.layout == MST_LAYOUT_FIXED ? type.width : 0;
     if (c.n > 0) {
-      for (size_t i = 0; i < c.n; i++) c.s[i] = (uint8_t)('a' + cell_below(2));
+      for (size_t i = 0; i < c.n; i++) c.s[i] = (uint8_t)('a' + (i < 3 ? cell_below(2) : 0));
     } else {
       const char *word = words[cell_below(sizeof words / sizeof words[0])];
       c.n = strlen(word);
