@@ -5,6 +5,11 @@
 
 #include "parquet/convert.h"
 
+bool mst_pq_bounded_any(const mst_pq_field *field, uint32_t leaf, mst_pq_bounded *out) {
+  *out = (mst_pq_bounded){.field = field, .leaf = leaf, .any_writer = true};
+  return field->n_children == 0 && mst_type_parse(field->format, &out->type, NULL) == MST_OK;
+}
+
 bool mst_pq_bounded_of(const mst_parquet_file *f, const mst_pq_field *field, uint32_t leaf, mst_pq_bounded *out) {
   if (field->n_children > 0 || f->nodes[f->leaves[leaf]].rep > 0) return false;
   *out = (mst_pq_bounded){.field = field, .leaf = leaf};
@@ -29,8 +34,20 @@ static bool is_older(const char *created_by, const char *name, int major) {
 /* Parquet.Net took local times for UTC when it made statistics. */
 static bool is_writer_wrong(const mst_parquet_file *f) { return is_older(f->created_by, "Parquet.Net", 5); }
 
-bool mst_pq_bounds_trusted(const mst_parquet_file *f, uint32_t leaf) {
-  if (f->orders == NULL || is_writer_wrong(f)) return false;
+/* Columns that were dictionary-encoded in memory had the statistics of the dictionary, or of its first part. */
+static bool is_dictionary_wrong(const mst_parquet_file *f, const mst_pq_bounded *b) {
+  return b->field->index_format != NULL &&
+         (is_older(f->created_by, "parquet-cpp-arrow", 12) || strncmp(f->created_by, "Arrow2", 6) == 0 ||
+          mst_text_equal(f->created_by, "Polars"));
+}
+
+static bool is_wrong(const mst_parquet_file *f, const mst_pq_bounded *b) {
+  return (!b->any_writer && is_writer_wrong(f)) || is_dictionary_wrong(f, b);
+}
+
+/* Whether the file says that min and max of this column are ordered as we know it. */
+static bool has_order(const mst_parquet_file *f, uint32_t leaf) {
+  if (f->orders == NULL) return false;
   return f->orders[leaf] == MST_PQ_ORDER_BY_TYPE || f->orders[leaf] == MST_PQ_ORDER_IEEE754;
 }
 
@@ -95,8 +112,10 @@ static bool is_float(const mst_type *type) {
 
 static void set_counts(const mst_parquet_file *f, const mst_pq_bounded *b, int64_t nulls, int64_t nans, uint64_t rows,
                        mst_bounds *out) {
-  bool required = f->nodes[f->leaves[b->leaf]].def == 0;
-  out->has_nulls = required || (nulls >= 0 && (uint64_t)nulls <= rows);
+  const mst_pq_node *node = &f->nodes[f->leaves[b->leaf]];
+  bool required = node->def == 0;
+  /* Writers do not agree on whether a null struct makes its fields null. */
+  out->has_nulls = required || (node->def == 1 && node->rep == 0 && nulls >= 0 && (uint64_t)nulls <= rows);
   out->nulls = required || nulls < 0 ? 0 : (uint64_t)nulls;
   out->nan_free = !is_float(&b->type) || nans == 0;
 }
@@ -106,14 +125,14 @@ void mst_pq_chunk_bounds_get(const mst_parquet_file *f, size_t group, const mst_
   const uint8_t *base = f->footer;
   bool current = (c->flags & (MST_PQ_CHUNK_MIN | MST_PQ_CHUNK_MAX)) != 0;
   *out = (mst_bounds){0};
-  if ((c->flags & MST_PQ_CHUNK_META) == 0 || is_writer_wrong(f)) return;
+  if ((c->flags & MST_PQ_CHUNK_META) == 0 || is_wrong(f, b)) return;
   set_counts(f, b, c->nulls, c->nans, (uint64_t)f->groups[group].rows, out);
-  if (current && mst_pq_bounds_trusted(f, b->leaf)) {
+  if (current && has_order(f, b->leaf)) {
     out->has_min = (c->flags & MST_PQ_CHUNK_MIN) != 0 &&
                    take_bound(f, b, base + c->min.at, c->min.size, (c->flags & MST_PQ_CHUNK_MIN_CUT) != 0, &out->min);
     out->has_max = (c->flags & MST_PQ_CHUNK_MAX) != 0 &&
                    take_bound(f, b, base + c->max.at, c->max.size, (c->flags & MST_PQ_CHUNK_MAX_CUT) != 0, &out->max);
-  } else if (!current && old_fits(order_of(f, b->leaf))) {
+  } else if (old_fits(order_of(f, b->leaf))) {
     out->has_min = (c->flags & MST_PQ_CHUNK_OLD_MIN) != 0 &&
                    take_bound(f, b, base + c->old_min.at, c->old_min.size, false, &out->min);
     out->has_max = (c->flags & MST_PQ_CHUNK_OLD_MAX) != 0 &&
@@ -124,9 +143,9 @@ void mst_pq_chunk_bounds_get(const mst_parquet_file *f, size_t group, const mst_
 void mst_pq_page_bounds_get(const mst_parquet_file *f, const mst_pq_bounded *b, const uint8_t *base,
                             const mst_pq_page_bounds *page, uint64_t rows, mst_bounds *out) {
   *out = (mst_bounds){0};
-  if (is_writer_wrong(f)) return;
+  if (is_wrong(f, b)) return;
   set_counts(f, b, page->all_null ? (int64_t)rows : page->nulls, page->nans, rows, out);
-  if (page->all_null || !mst_pq_bounds_trusted(f, b->leaf)) return;
+  if (page->all_null || !has_order(f, b->leaf)) return;
   /* Cut bounds are allowed here without being marked, and bound all the same. */
   out->has_min = take_bound(f, b, base + page->min.at, page->min.size, false, &out->min);
   out->has_max = take_bound(f, b, base + page->max.at, page->max.size, false, &out->max);

@@ -13,12 +13,13 @@ typedef struct mst_pq_bounded {
   const mst_pq_field *field; /* the leaf */
   uint32_t leaf;             /* of the file */
   mst_type type;             /* of its values */
+  bool any_writer;           /* also statistics of writers that are known to be wrong */
 } mst_pq_bounded;
 
+/* The same for what is not asked about rows: leaves of lists, too, and a writer's word whoever it is. */
+bool mst_pq_bounded_any(const mst_pq_field *field, uint32_t leaf, mst_pq_bounded *out);
 /* false for fields that are no such leaf. */
 bool mst_pq_bounded_of(const mst_parquet_file *f, const mst_pq_field *field, uint32_t leaf, mst_pq_bounded *out);
-/* Whether the writer's min and max of this column can be trusted, the format's order is defined and is Arrow's. */
-bool mst_pq_bounds_trusted(const mst_parquet_file *f, uint32_t leaf);
 /* A bound in PLAIN bytes, without a length; false when it says nothing. */
 bool mst_pq_bound_scalar(const mst_parquet_file *f, const mst_pq_bounded *b, const uint8_t *data, size_t n,
                          mst_scalar *out);

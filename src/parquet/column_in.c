@@ -360,6 +360,8 @@ static mst_status next_page(mst_pq_column_in *c, bool *ended, mst_error *err) {
       c->pages += is_data;
     }
     c->at += (uint64_t)p.head_size + p.packed_size;
+    c->plain_met += (uint64_t)p.head_size + p.plain_size;
+    c->levels_met += is_data ? p.n_values : 0;
     if (passed && c->skip_to == mst_pq_column_in_row(c)) return MST_OK;
   }
 done:

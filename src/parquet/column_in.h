@@ -66,9 +66,10 @@ typedef struct mst_pq_column_in {
   size_t ahead_at, ahead_n;
   uint64_t rows_done; /* of earlier batches */
   uint64_t rows_skipped;
-  bool page_begins; /* no level of the open page was looked at */
-  uint64_t skip_to; /* rows below this one are not wanted: whole pages of them are passed over */
-  uint64_t pages;   /* data pages decoded */
+  bool page_begins;               /* no level of the open page was looked at */
+  uint64_t skip_to;               /* rows below this one are not wanted: whole pages of them are passed over */
+  uint64_t pages;                 /* data pages decoded */
+  uint64_t levels_met, plain_met; /* of all pages met: values and nulls; bytes before compression */
   mst_pq_decoded out;
 } mst_pq_column_in;
 

@@ -149,8 +149,10 @@ typedef struct mst_parquet_read_options {
   uint64_t memory;            /* for bytes that wait and decoder state; 0: the context's budget, 64 MiB without one */
   mst_context *ctx;           /* decodes with its threads; NULL: in the caller's                                    */
   bool no_pruning;            /* statistics, indexes and filters are left alone: every row meets the condition itself */
-  bool verify;                /* batches come as ever, and everything that the file says about its values is held
-                                 against them: statistics, page indexes, Bloom filters, sizes                       */
+  bool verify;                /* no batches come: every page of the row groups is decoded, and everything that the
+                                 file says about its values is held against them: checksums, counts, statistics, page
+                                 indexes, Bloom filters. MST_E_CORRUPT names row group, column, page and byte. The
+                                 other options above but `memory` and `ctx` are not looked at                      */
 } mst_parquet_read_options;
 
 /* A machine that reads a file's rows in order; [owned]. One thread at a time. */

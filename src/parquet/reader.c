@@ -1,23 +1,22 @@
 /* parquet/reader.c - the reading machine: row groups become batches; it asks for ranges and does no I/O.
  *
  * Owns: the row groups that are being read. May call: base, codec, column, expr. */
+#include "parquet/crew.h"
 #include "parquet/job.h"
+#include "parquet/verify.h"
 
 enum {
   BATCH_BYTES = 16 << 20,
   BATCH_ROWS_LEAST = 1024,
   MEMORY_USUAL = 64 << 20,
   JOBS_MOST = 64,
-  THREADS_MOST = 64,
   MAGIC_NEAR = 64 << 10 /* the magic is looked at when bytes as near to it are read anyway */
 };
 
 struct mst_parquet_reader {
   mst_pq_task task;
-  mst_context *ctx; /* NULL: no threads */
-  uint32_t threads;
-  mst_block_coder *coders; /* one for each thread */
-  mst_range *rows;         /* of the file; NULL: all */
+  mst_pq_crew crew;
+  mst_range *rows; /* of the file; NULL: all */
   size_t n_rows, rows_at;
   size_t group, groups_end;
   uint64_t group_row;      /* first row of row group `group` in the file */
@@ -26,6 +25,7 @@ struct mst_parquet_reader {
   size_t n_jobs, decoding_most;
   mst_pq_needs needs;
   mst_bytes magic;
+  mst_pq_verify *verify; /* NULL: rows are read */
   bool magic_checked, failed;
 };
 
@@ -66,20 +66,15 @@ static mst_status take_groups(mst_parquet_reader *r, const mst_parquet_read_opti
 static mst_status take_sizes(mst_parquet_reader *r, const mst_parquet_read_options *o, mst_error *err) {
   mst_status status = MST_OK;
   uint64_t row = mst_max_u64(1, mst_pq_row_bytes(&r->task.output.root));
-  uint32_t i;
   r->task.memory = o->memory > 0 ? o->memory : o->ctx != NULL ? mst_context_memory_max(o->ctx) : MEMORY_USUAL;
   r->task.batch_rows = o->batch_rows;
   if (o->batch_rows == 0)
     r->task.batch_rows = mst_max_u64(mst_min_u64(BATCH_BYTES, r->task.memory / 4) / row, BATCH_ROWS_LEAST);
   r->task.rows_left = o->limit > 0 ? o->limit : UINT64_MAX;
   r->rows_unplanned = o->where == NULL ? r->task.rows_left : UINT64_MAX;
-  r->ctx = o->ctx;
-  r->threads = 1;
-  if (o->ctx != NULL && mst_context_threads(o->ctx) > 1) r->threads = mst_context_threads(o->ctx);
-  if (r->threads > THREADS_MOST) r->threads = THREADS_MOST;
-  r->decoding_most = (size_t)mst_min_u64(r->threads, 1 + r->task.memory / 2 / mst_max_u64(1, r->task.batch_rows * row));
-  MST_TRY_ALLOC(r->coders = mst_alloc_zero(r->task.mem, r->threads, sizeof *r->coders));
-  for (i = 0; i < r->threads; i++) r->coders[i].mem = r->task.mem;
+  MST_TRY(mst_pq_crew_open(r->task.mem, o->ctx, &r->crew, err));
+  r->decoding_most =
+      (size_t)mst_min_u64(r->crew.threads, 1 + r->task.memory / 2 / mst_max_u64(1, r->task.batch_rows * row));
 done:
   return status;
 }
@@ -110,12 +105,14 @@ mst_status mst_parquet_reader_open(mst_parquet_file *f, const mst_parquet_read_o
   r->task.mem = r->task.output.mem = r->needs.mem = f->mem;
   r->task.filter.columns.mem = r->task.rest.mem = f->mem;
   r->task.pruning = !o->no_pruning;
+  r->crew.mem = f->mem;
   r->end = &r->first;
   MST_TRY(take_groups(r, o, err));
   MST_TRY(take_rows(r, o, err));
   MST_TRY(mst_pq_project(f, o->columns, o->n_columns, &r->task.output, err));
   if (o->where != NULL) MST_TRY(take_where(r, o, err));
   MST_TRY(take_sizes(r, o, err));
+  if (o->verify) MST_TRY(mst_pq_verify_open(f, r->group, r->groups_end - r->group, r->task.memory, &r->verify, err));
   *out = r;
   r = NULL;
 done:
@@ -133,11 +130,10 @@ static void drop_job(mst_parquet_reader *r) {
 
 void mst_parquet_reader_free(mst_parquet_reader *r) {
   mst_parquet_file *f;
-  uint32_t i;
   if (r == NULL) return;
   while (r->first != NULL) drop_job(r);
-  for (i = 0; r->coders != NULL && i < r->threads; i++) mst_block_coder_close(&r->coders[i]);
-  mst_free(r->task.mem, r->coders);
+  mst_pq_crew_close(&r->crew);
+  mst_pq_verify_free(r->verify);
   mst_free(r->task.mem, r->rows);
   mst_pq_projection_free(&r->task.output);
   mst_pq_filter_free(&r->task.filter);
@@ -303,9 +299,6 @@ static mst_status ask(mst_parquet_reader *r, mst_error *err) {
     if (job != r->first && unasked > room) break;
     MST_TRY(mst_pq_job_ask(job, unasked <= room, memory, &r->needs, err));
   }
-  MST_TRY(ask_magic(r, err));
-  r->task.facts.bytes += r->needs.bytes;
-  r->task.facts.requests++;
   if (r->needs.n == 0) status = mst_fail(err, MST_E_INTERNAL, "a Parquet reader has nothing to do and nothing to ask");
 done:
   return status;
@@ -313,70 +306,23 @@ done:
 
 /* ---- decoding ------------------------------------------------------------------------------------------------ */
 
-/* Leaves that can be worked on, as a list that threads take from. */
-typedef struct work {
-  struct {
-    mst_pq_scan *scan;
-    uint32_t leaf;
-  } * items;
-  size_t n;
-  _Atomic size_t at;
-} work;
-
-typedef struct worker {
-  work *all;
-  mst_block_coder *coder;
-} worker;
-
-static mst_status run_worker(void *arg, mst_error *err) {
-  worker *w = arg;
-  size_t i;
-  (void)err;
-  while ((i = atomic_fetch_add_explicit(&w->all->at, 1, memory_order_relaxed)) < w->all->n)
-    mst_pq_scan_work(w->all->items[i].scan, w->all->items[i].leaf, w->coder);
-  return MST_OK;
-}
-
-static mst_status run(mst_parquet_reader *r, work *all, mst_error *err) {
-  mst_status status = MST_OK;
-  worker workers[THREADS_MOST];
-  mst_group *group = NULL;
-  uint32_t i, n = (uint32_t)mst_min_size(r->threads, all->n);
-  for (i = 0; i < n; i++) workers[i] = (worker){.all = all, .coder = &r->coders[i]};
-  if (n <= 1) return run_worker(&workers[0], err);
-  MST_TRY(mst_group_new(r->ctx, &group, err));
-  for (i = 0; i < n; i++) MST_TRY(mst_group_add(group, run_worker, &workers[i], err));
-  MST_TRY(mst_group_wait(group, NULL, err));
-done:
-  mst_group_free(group);
-  return status;
-}
+static void work(void *self, uint32_t leaf, mst_block_coder *coder) { mst_pq_scan_work(self, leaf, coder); }
 
 /* Works on what can be worked on; `*some` tells whether there was any. */
 static mst_status decode(mst_parquet_reader *r, bool *some, mst_error *err) {
   mst_status status = MST_OK;
-  work all = {0};
   mst_pq_job *job;
-  mst_pq_scan *scan;
-  size_t most = 0, k;
+  size_t k;
   uint32_t leaf;
-  *some = false;
-  for (k = 0, job = r->first; job != NULL && k < r->decoding_most; job = job->next, k++)
-    if ((scan = mst_pq_job_scan(job)) != NULL) most += scan->n_open;
-  if (most == 0) return MST_OK;
-  MST_TRY_ALLOC(all.items = mst_alloc_array(r->task.mem, most, sizeof *all.items));
   for (k = 0, job = r->first; job != NULL && k < r->decoding_most; job = job->next, k++) {
-    scan = mst_pq_job_scan(job);
-    for (leaf = 0; scan != NULL && leaf < scan->n_open; leaf++) {
-      if (scan->lanes[leaf].status != MST_OK || !mst_pq_scan_can_work(scan, leaf)) continue;
-      all.items[all.n].scan = scan;
-      all.items[all.n++].leaf = leaf;
-    }
+    mst_pq_scan *scan = mst_pq_job_scan(job);
+    for (leaf = 0; scan != NULL && leaf < scan->n_open; leaf++)
+      if (scan->lanes[leaf].status == MST_OK && mst_pq_scan_can_work(scan, leaf))
+        MST_TRY(mst_pq_crew_add(&r->crew, (mst_pq_work){.run = work, .self = scan, .part = leaf}, err));
   }
-  *some = all.n > 0;
-  if (all.n > 0) MST_TRY(run(r, &all, err));
+  *some = r->crew.n > 0;
+  MST_TRY(mst_pq_crew_run(&r->crew, err));
 done:
-  mst_free(r->task.mem, all.items);
   return status;
 }
 
@@ -415,7 +361,11 @@ mst_status mst_parquet_reader_step(mst_parquet_reader *r, const mst_bytes *given
   *out = (struct ArrowArray){0};
   if (r->failed) return mst_fail(err, MST_E_ARGUMENT, "this Parquet reader failed before");
   if (r->needs.n > 0 || n_given > 0) MST_TRY(take_given(r, given, n_given, err));
-  MST_TRY(step(r, out, err));
+  MST_TRY(r->verify != NULL ? mst_pq_verify_step(r->verify, &r->crew, &r->needs, &r->task.facts, err)
+                            : step(r, out, err));
+  if (r->needs.n > 0) MST_TRY(ask_magic(r, err));
+  r->task.facts.bytes += r->needs.bytes;
+  r->task.facts.requests += r->needs.n > 0;
   *need = r->needs.ranges;
   *n_need = r->needs.n;
 done:
