@@ -13,13 +13,14 @@
 
 /* What is known of one column of one file. */
 typedef struct mst_file_stat {
-  const char *column; /* in the table's normal type            */
-  mst_bounds bounds;  /* texts are owned by the list; long ones are cut, the upper one raised */
+  char *column;
+  mst_bounds bounds;   /* scalars of the table's type; long texts are cut, the upper one raised */
+  uint8_t *low, *high; /* own the texts of bounds, or NULL */
 } mst_file_stat;
 
 /* The distinct values of an indexed column in one file, without nulls, in the table's normal type. */
 typedef struct mst_file_values {
-  const char *column;
+  char *column;
   struct ArrowSchema type;
   struct ArrowArray values; /* values.release is NULL in a list from a fragment that was too large: read from the file then */
 } mst_file_values;
@@ -34,16 +35,18 @@ typedef struct mst_new_file {
   size_t n_indexed;
 } mst_new_file;
 
-/* [owned] Begin with a zeroed one and `mem`. */
+/* [owned] */
 typedef struct mst_new_files {
   const mst_allocator *mem;
   mst_new_file *items;
   size_t n, capacity;
   struct ArrowSchema schema; /* the table's schema after these: the settings' united with each stream's; maybe empty */
-  mst_buf text;              /* holds names and bounds */
 } mst_new_files;
 void mst_new_files_init(mst_new_files *list, const mst_allocator *mem);
 void mst_new_files_free(mst_new_files *list);
+void mst_new_file_end(const mst_allocator *mem, mst_new_file *file); /* what it owns */
+/* Takes `file` over, also on failure. */
+mst_status mst_new_files_put(mst_new_files *list, mst_new_file *file, mst_error *err);
 
 /* All borrowed. Zero means default. */
 typedef struct mst_write_settings {
@@ -64,9 +67,8 @@ typedef struct mst_write_settings {
   uint64_t memory;      /* 0: the context's budget                                                                       */
   const char *prefix;   /* all rows belong to the partition of these quoted "k=v/" parts; the stream has no key columns  */
   uint64_t file_rows;   /* a file of this many rows is closed and a next one begun (its name then has a uuid of its own); 0: no limit */
-  bool evolve;          /* columns that the table lacks are an error unless set                                          */
-  bool plateau;         /* types stay as given, as plateau writes them; row groups and codec as plateau's                */
-  bool keep_empty;      /* a stream without rows gives a file without rows (plateau does without partition keys)         */
+  bool plateau;         /* as plateau writes: types as given, row groups, codec, no statistics; without partition keys a stream
+                           without rows gives a file without rows                                                       */
 } mst_write_settings;
 /* What a dataset asks of new files; borrowed from `d`, but `keys` and `indices`, which `mst_write_settings_free` frees. */
 mst_status mst_write_settings_of(mst_dataset *d, mst_write_settings *out, mst_error *err);

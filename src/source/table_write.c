@@ -111,6 +111,10 @@ mst_status mst_table_writer_put(mst_table_writer *w, struct ArrowArray *batch, m
   return name_error(w, status, err);
 }
 
+mst_status mst_table_writer_flush(mst_table_writer *w, mst_error *err) {
+  return name_error(w, mst_parquet_writer_flush(w->parquet, err), err);
+}
+
 static const char *text_of(const char *text) { return text == NULL ? "" : text; }
 
 static mst_status fail_column(const struct ArrowSchema *column, const char *what, const char *expected, const char *found, mst_error *err) {
