@@ -33,7 +33,8 @@ def _by_hand(data: Any) -> _meseta.Input:
         raise ArgumentError("the frame has several columns of one name")
     columns = [_column(str(name), data[name]) for name in data.columns]
     index = data.index
-    if type(index).__name__ != "RangeIndex":
+    counts = type(index).__name__ == "RangeIndex" and index.name is None and (index.start, index.step) == (0, 1)
+    if not counts:
         for level in range(index.nlevels):
             values = index.get_level_values(level)
             name = f"__index_level_{level}__" if values.name is None else str(values.name)

@@ -111,7 +111,9 @@ def _of_arrays(value: Any) -> Any:
         text = str(value)
         if text == "NaT":
             return None
-        return _typed("date" if len(text) <= 10 else "timestamp", text if len(text) >= 10 else f"{text}-01-01"[:10])
+        if len(text) <= 10:
+            return _typed("date", str(value.astype("M8[D]")))
+        return _typed("timestamp", text if len(text) > 13 else str(value.astype("M8[s]")))
     if name == "timedelta64":
         if str(value) == "NaT":
             return None
