@@ -228,13 +228,7 @@ static mst_status bind_leaf(binder *b, bound *to, const mst_where *w) {
   default: break;
   }
   to->kind = w->kind == WHERE_NAN ? BOUND_NAN : BOUND_NULL;
-  if (to->kind == BOUND_NAN && mst_type_scalar(&type) != MST_SCALAR_DOUBLE) {
-    char name[80];
-    if (type.kind != MST_KIND_NULL)
-      return mst_fail(b->err, MST_E_ARGUMENT, "condition: column \"%.80s\" is %s; \"is nan\" needs floats", w->column,
-                      mst_type_print(&type, name));
-    to->kind = BOUND_FALSE;
-  }
+  if (to->kind == BOUND_NAN && mst_type_scalar(&type) != MST_SCALAR_DOUBLE) to->kind = BOUND_FALSE; /* none is */
   to->negated = to->negated != w->negated;
   to->cost = 1;
   return MST_OK;

@@ -115,12 +115,27 @@ static bool is_nan(const mst_literal *l) { return l->kind == MST_LITERAL_DOUBLE 
 /* ---- conditions ---------------------------------------------------------------------------------------------------
  */
 
+/* NaN stands for a missing value, whatever the column's type: pandas knows no other null in many of them. */
+static mst_status list_missing(list_reader *r, bool negated, mst_where **out) {
+  mst_status status = MST_OK;
+  mst_where *parts[2] = {NULL, NULL}, *either = NULL;
+  MST_TRY(mst_where_is_null(r->mem, r->column, false, &parts[0], r->err));
+  MST_TRY(mst_where_is_nan(r->mem, r->column, false, &parts[1], r->err));
+  MST_TRY(mst_where_or(r->mem, parts, 2, &either, r->err));
+  if (negated) status = mst_where_not(r->mem, either, out, r->err);
+  else *out = mst_where_ref(either);
+done:
+  mst_where_unref(parts[0]);
+  mst_where_unref(parts[1]);
+  mst_where_unref(either);
+  return status;
+}
+
 static mst_status list_compare(list_reader *r, mst_compare_op op, const json_t *value, mst_where **out) {
   mst_literal literal;
   mst_status status = read_value(r, value, &literal);
   if (status != MST_OK) return status;
-  if (is_nan(&literal) && (op == MST_EQ || op == MST_NE))
-    return mst_where_is_nan(r->mem, r->column, op == MST_NE, out, r->err);
+  if (is_nan(&literal) && (op == MST_EQ || op == MST_NE)) return list_missing(r, op == MST_NE, out);
   return mst_where_compare(r->mem, r->column, op, &literal, out, r->err);
 }
 
@@ -143,7 +158,7 @@ static mst_status list_in(list_reader *r, bool negated, const json_t *list, mst_
   MST_TRY(mst_where_in(r->mem, r->column, (const mst_literal *)(const void *)values.data, values.size / sizeof literal,
                        negated && !nan, &parts[0], r->err));
   if (nan) {
-    MST_TRY(mst_where_is_nan(r->mem, r->column, false, &parts[1], r->err));
+    MST_TRY(list_missing(r, false, &parts[1]));
     MST_TRY(mst_where_or(r->mem, parts, 2, &either, r->err));
     if (negated) MST_TRY(mst_where_not(r->mem, either, out, r->err));
     else *out = mst_where_ref(either);
