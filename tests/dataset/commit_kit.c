@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "dataset/key.h"
-#include "source/table.h"
 
 void kit_open(kit *k, uint64_t seed) {
   static atomic_uint number;
@@ -43,40 +42,19 @@ static const mst_field column = {.name = "v", .format = "l", .nullable = true};
 
 static void table_schema(kit *k, struct ArrowSchema *out) { OK(mst_schema_make(NULL, &column, 1, out, &k->err)); }
 
-static void put_rows(kit *k, const char *key, uint64_t rows) {
-  struct ArrowSchema schema;
-  struct ArrowArray batch = {0};
-  mst_builder *b = NULL;
-  mst_table_writer *w = NULL;
-  mst_table_written written;
-  table_schema(k, &schema);
-  OK(mst_builder_new(NULL, &column, &b, &k->err));
-  for (uint64_t i = 0; i < rows; i++) OK(mst_builder_i64(b, (int64_t)i, &k->err));
-  OK(mst_batch_take(NULL, &b, 1, &batch, &k->err));
-  OK(mst_table_writer_open(k->store, key, &schema, NULL, MST_PUT_REPLACE, &w, NULL, &k->err));
-  OK(mst_table_writer_put(w, &batch, &k->err));
-  OK(mst_table_writer_close(w, &written, &k->err));
-  mst_table_writer_free(w);
-  mst_builder_free(b);
-  mst_schema_release(&schema);
+mst_status kit_try_file(kit *k, mst_new_files *list, const char *label) {
+  mst_buf key;
+  mst_buf_init(&key, NULL, SIZE_MAX);
+  mst_status status = mst_key_file(&key, KIT_UUID, "table", label, &k->err);
+  if (status == MST_OK) status = mst_put_object(k->store, mst_buf_text(&key), "x", 1, MST_PUT_REPLACE, NULL, NULL, NULL, &k->err);
+  mst_new_file file = {.label = mst_text_copy(list->mem, label), .key = mst_text_copy(list->mem, mst_buf_text(&key))};
+  if (status == MST_OK) status = mst_new_files_put(list, &file, &k->err);
+  else mst_new_file_end(list->mem, &file);
+  mst_buf_free(&key);
+  return status;
 }
 
-void kit_add_file(kit *k, mst_new_files *list, const char *label, uint64_t rows) {
-  mst_buf key;
-  if (list->n == list->capacity) {
-    list->capacity = list->capacity == 0 ? 4 : list->capacity * 2;
-    list->items = mst_resize(list->mem, list->items, list->capacity * sizeof *list->items);
-    assert_non_null(list->items);
-  }
-  mst_buf_init(&key, NULL, SIZE_MAX);
-  OK(mst_key_file(&key, KIT_UUID, "table", label, &k->err));
-  if (rows > 0) put_rows(k, mst_buf_text(&key), rows);
-  else OK(mst_put_object(k->store, mst_buf_text(&key), "x", 1, MST_PUT_REPLACE, NULL, NULL, NULL, &k->err));
-  list->items[list->n++] = (mst_new_file){.label = mst_text_copy(list->mem, label),
-                                          .key = mst_text_copy(list->mem, mst_buf_text(&key)),
-                                          .rows = rows};
-  mst_buf_free(&key);
-}
+void kit_add_file(kit *k, mst_new_files *list, const char *label) { OK(kit_try_file(k, list, label)); }
 
 /* ---- datasets ------------------------------------------------------------------------------------------------------ */
 
@@ -84,7 +62,7 @@ mst_status kit_create(kit *k, const char *const *labels, size_t n, const char *h
   mst_new_files files;
   struct ArrowSchema schema;
   mst_new_files_init(&files, NULL);
-  for (size_t i = 0; i < n; i++) kit_add_file(k, &files, labels[i], 0);
+  for (size_t i = 0; i < n; i++) kit_add_file(k, &files, labels[i]);
   table_schema(k, &schema);
   json_t *metadata = json_pack("{s:s}", "creation_time", "2026-11-21T00:00:00+00:00");
   mst_first_commit c = {.ctx = k->ctx, .store = k->store, .uuid = KIT_UUID, .table = "table", .files = &files, .schema = &schema,
@@ -103,7 +81,7 @@ mst_change *kit_change(kit *k, mst_dataset *d, const char *add, const char *remo
   if (remove != NULL) OK(mst_ds_change_remove_labels(c, &remove, 1, NULL, &k->err));
   if (add == NULL) return c;
   mst_new_files_init(&files, NULL);
-  kit_add_file(k, &files, add, 0);
+  kit_add_file(k, &files, add);
   OK(mst_change_add_files(c, &files, &k->err));
   mst_change_did(c, "append");
   mst_change_count(c, 0, 0);

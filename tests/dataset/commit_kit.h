@@ -36,8 +36,9 @@ mst_store *kit_memory_store(kit *k, const char *name);
     if (kit_status != (wanted)) fail_msg("%s: %d, %s", #call, (int)kit_status, k->err.message);    \
   } while (0)
 
-/* Files with one column "v" of `rows` numbers, put into the store under the label; 0 rows: the object is only its name. */
-void kit_add_file(kit *k, mst_new_files *list, const char *label, uint64_t rows);
+/* Files that hold nothing, for commits look at names only. */
+void kit_add_file(kit *k, mst_new_files *list, const char *label);
+mst_status kit_try_file(kit *k, mst_new_files *list, const char *label);
 mst_status kit_create(kit *k, const char *const *labels, size_t n, const char *history, mst_dataset **out);
 /* A change of `d` that adds `add` and removes `remove` (either may be NULL). */
 mst_change *kit_change(kit *k, mst_dataset *d, const char *add, const char *remove);

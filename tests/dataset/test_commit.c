@@ -378,7 +378,7 @@ static void test_msgpack_becomes_json(void **state) {
   mst_new_files files;
   mst_dataset *d = NULL;
   mst_new_files_init(&files, NULL);
-  kit_add_file(k, &files, "a", 0);
+  kit_add_file(k, &files, "a");
   json_t *metadata = json_object();
   struct ArrowSchema schema;
   mst_field field = {.name = "v", .format = "l", .nullable = true};

@@ -170,7 +170,7 @@ static void test_kept_by_number(void **state) {
   (void)state;
   mst_dataset *d = one("2");
   for (int i = 0; i < 3; i++) {
-    char label[8];
+    char label[16];
     (void)snprintf(label, sizeof label, "n%d", i);
     d = commit(d, label, NULL);
   }
@@ -203,7 +203,7 @@ static void test_expire(void **state) {
   (void)state;
   mst_dataset *d = one(NULL), *after = NULL;
   for (int i = 0; i < 4; i++) {
-    char label[8];
+    char label[16];
     (void)snprintf(label, sizeof label, "n%d", i);
     step(HOUR);
     d = commit(d, label, i == 2 ? "a" : NULL);

@@ -234,7 +234,9 @@ def random_runs(takes, count, seed):
 
 
 def print_traces(count):
-    """takes | steps | how each writer ended | the commits in order"""
+    """takes | steps | how each writer ended | the commits in order. The library's window is not as small as the model's."""
+    global WINDOW
+    WINDOW = 100
     for takes in CASES.values():
         for labels, world in random_runs(takes, count, 7):
             results = ",".join(w.result or "crashed" for w in world.writers)
