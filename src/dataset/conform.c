@@ -33,19 +33,6 @@ mst_status mst_array_repeat(const mst_allocator *mem, const struct ArrowSchema *
   return status;
 }
 
-mst_status mst_array_nulls(const mst_allocator *mem, const struct ArrowSchema *schema, int64_t n, struct ArrowArray *out, mst_error *err) {
-  mst_status status = MST_OK;
-  mst_builder *b = NULL;
-  struct ArrowArray none = {0};
-  MST_TRY(mst_builder_from_schema(mem, schema, &b, err));
-  MST_TRY(mst_builder_take(b, &none, err));
-  MST_TRY(mst_array_repeat(mem, schema, &none, -1, n, out, err));
-done:
-  mst_array_release(&none);
-  mst_builder_free(b);
-  return status;
-}
-
 mst_status mst_batch_make(const mst_allocator *mem, struct ArrowArray *columns, size_t n, int64_t rows, struct ArrowArray *out,
                           mst_error *err) {
   mst_bytes none = {0};

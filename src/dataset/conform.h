@@ -31,8 +31,6 @@ mst_status mst_conform_apply(mst_conform *c, struct ArrowArray *batch, struct Ar
 /* n rows of one value of an array, or of null (row < 0). */
 mst_status mst_array_repeat(const mst_allocator *mem, const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t row,
                             int64_t n, struct ArrowArray *out, mst_error *err);
-/* n nulls. */
-mst_status mst_array_nulls(const mst_allocator *mem, const struct ArrowSchema *schema, int64_t n, struct ArrowArray *out, mst_error *err);
 /* A "+s" array of these columns, which are taken over, also on failure. */
 mst_status mst_batch_make(const mst_allocator *mem, struct ArrowArray *columns, size_t n, int64_t rows, struct ArrowArray *out,
                           mst_error *err);
