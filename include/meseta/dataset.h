@@ -39,7 +39,9 @@ MST_API mst_status mst_dataset_open(mst_context *ctx, const char *url, const mst
                                     mst_cancel *cancel, mst_error *err);
 MST_API mst_status mst_dataset_open_in(mst_store *store, const char *uuid, const mst_dataset_options *options, mst_dataset **out,
                                        mst_cancel *cancel, mst_error *err);
-MST_API mst_status mst_dataset_exists(mst_store *store, const char *uuid, bool *out, mst_cancel *cancel, mst_error *err);
+MST_API mst_status mst_dataset_exists(mst_context *ctx, const char *url, const mst_dataset_options *options, bool *out,
+                                      mst_cancel *cancel, mst_error *err);
+MST_API mst_status mst_dataset_exists_in(mst_store *store, const char *uuid, bool *out, mst_cancel *cancel, mst_error *err);
 MST_API mst_dataset *mst_dataset_ref(mst_dataset *d);
 MST_API void mst_dataset_unref(mst_dataset *d);
 /* The newest state of the same dataset. */
@@ -122,9 +124,12 @@ typedef struct mst_dataset_create_options {
 
 /* Each stream becomes its own partition file(s); all are taken over, also on failure. `n` may be 0. MST_E_EXISTS unless
  * `overwrite`. `options` may be NULL. */
-MST_API mst_status mst_dataset_create(mst_store *store, const char *uuid, const mst_dataset_options *options,
+MST_API mst_status mst_dataset_create(mst_context *ctx, const char *url, const mst_dataset_options *options,
                                       const mst_dataset_create_options *create, struct ArrowArrayStream *streams, size_t n,
                                       mst_dataset **out, mst_bytes *report, mst_cancel *cancel, mst_error *err);
+MST_API mst_status mst_dataset_create_in(mst_store *store, const char *uuid, const mst_dataset_options *options,
+                                         const mst_dataset_create_options *create, struct ArrowArrayStream *streams, size_t n,
+                                         mst_dataset **out, mst_bytes *report, mst_cancel *cancel, mst_error *err);
 
 /* ---- changes ------------------------------------------------------------------------------------------------------ */
 
@@ -166,8 +171,10 @@ MST_API mst_status mst_dataset_log(mst_dataset *d, mst_bytes *out, mst_cancel *c
 /* Forgets versions: all but the newest `keep` (0: by age), or those superseded more than `older_than_s` ago. */
 MST_API mst_status mst_dataset_expire(mst_dataset *d, uint64_t keep, uint64_t older_than_s, mst_dataset **out, mst_cancel *cancel, mst_error *err);
 /* Removes the dataset, a half-dropped one too; `keys` gets a JSON array. */
-MST_API mst_status mst_dataset_drop(mst_store *store, const char *uuid, const mst_dataset_options *options, uint32_t dry_run,
+MST_API mst_status mst_dataset_drop(mst_context *ctx, const char *url, const mst_dataset_options *options, uint32_t dry_run,
                                     mst_bytes *keys, mst_cancel *cancel, mst_error *err);
+MST_API mst_status mst_dataset_drop_in(mst_store *store, const char *uuid, const mst_dataset_options *options, uint32_t dry_run,
+                                       mst_bytes *keys, mst_cancel *cancel, mst_error *err);
 
 #ifdef __cplusplus
 }

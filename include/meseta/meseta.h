@@ -15,6 +15,7 @@
 #include <meseta/arrow_abi.h>
 #include <meseta/bytes.h>
 #include <meseta/context.h>
+#include <meseta/dataset.h>
 #include <meseta/export.h>
 #include <meseta/object.h>
 #include <meseta/parquet.h>

@@ -10,6 +10,7 @@ r"""meseta: index raw files in object stores once, cut them into lazy slices for
 from __future__ import annotations
 
 from . import _meseta
+from .dataset import Dataset
 from .errors import (
     ArgumentError,
     CancelledError,
@@ -41,6 +42,7 @@ __all__ = [
     "ChangedError",
     "ConflictError",
     "CorruptError",
+    "Dataset",
     "DeniedError",
     "Error",
     "ExistsError",

@@ -116,6 +116,7 @@ cdef struct Call:
     mst_reader *reader_out
     mst_parquet *parquet_out
     mst_parquet_out *writer_out
+    void *more  # a struct of the call's own
 
 ctypedef mst_status (*Run)(Call *) noexcept nogil
 
@@ -996,3 +997,4 @@ cdef class Stream:
 
 include "_data.pxi"
 include "_parquet.pxi"
+include "_dataset.pxi"

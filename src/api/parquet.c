@@ -2,11 +2,9 @@
  * calls down. Showing is parquet_show.c's, writing parquet_out.c's. */
 #include <meseta/parquet.h>
 
+#include "api/give.h"
 #include "column/column.h"
 #include "source/source.h"
-
-#define NEEDS(condition, what) \
-  if (!(condition)) return mst_fail(err, MST_E_ARGUMENT, "%s: %s must not be NULL", __func__, what)
 
 /* ---- opening ------------------------------------------------------------------------------------------------------ */
 

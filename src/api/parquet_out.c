@@ -1,11 +1,9 @@
 /* api/parquet_out.c - the public calls of meseta/parquet.h that write files: names become the writer's settings, then calls down. */
 #include <meseta/parquet.h>
 
+#include "api/give.h"
 #include "column/column.h"
 #include "source/source.h"
-
-#define NEEDS(condition, what) \
-  if (!(condition)) return mst_fail(err, MST_E_ARGUMENT, "%s: %s must not be NULL", __func__, what)
 
 /* ---- names -------------------------------------------------------------------------------------------------------- */
 

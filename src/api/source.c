@@ -1,20 +1,7 @@
 /* api/source.c - the public calls of meseta/source.h: checks arguments, completes options, calls down. */
 #include "source/source.h"
 
-#define NEEDS(condition, what) \
-  if (!(condition)) return mst_fail(err, MST_E_ARGUMENT, "%s: %s must not be NULL", __func__, what)
-
-static mst_status give_json(json_t *value, mst_bytes *out, mst_error *err) {
-  mst_buf text;
-  mst_status status = MST_OK;
-  if (out == NULL) return MST_OK;
-  mst_buf_init(&text, NULL, SIZE_MAX / 2);
-  MST_TRY(mst_json_print(value, &text, err));
-  MST_TRY(mst_buf_take(&text, out, err));
-done:
-  mst_buf_free(&text);
-  return status;
-}
+#include "api/give.h"
 
 mst_status mst_source_open(mst_context *ctx, const char *url, const mst_source_options *options, mst_source **out,
                            mst_cancel *cancel, mst_error *err) {
@@ -41,7 +28,7 @@ mst_status mst_source_show(mst_source *s, mst_bytes *out, mst_cancel *cancel, ms
   mst_error_clear(err);
   NEEDS(s != NULL && out != NULL, "source and out");
   mst_status status = mst_source_describe(s, &value, cancel, err);
-  if (status == MST_OK) status = give_json(value, out, err);
+  if (status == MST_OK) status = mst_give_json(value, out, err);
   json_decref(value);
   return status;
 }
@@ -53,7 +40,7 @@ mst_status mst_source_index(mst_source *s, const mst_index_options *options, mst
   NEEDS(s != NULL, "source");
   mst_status status = mst_options_take(&o, sizeof o, options, "mst_index_options", err);
   if (status == MST_OK) status = mst_index_make(s, &o, &value, cancel, err);
-  if (status == MST_OK) status = give_json(value, report, err);
+  if (status == MST_OK) status = mst_give_json(value, report, err);
   json_decref(value);
   return status;
 }
@@ -84,7 +71,7 @@ mst_status mst_source_index_from(mst_source *s, const mst_bytes *partials, size_
   NEEDS(s != NULL && partials != NULL, "source and partials");
   mst_status status = mst_options_take(&o, sizeof o, options, "mst_index_options", err);
   if (status == MST_OK) status = mst_index_collect(s, partials, n, &o, &value, cancel, err);
-  if (status == MST_OK) status = give_json(value, report, err);
+  if (status == MST_OK) status = mst_give_json(value, report, err);
   json_decref(value);
   return status;
 }
@@ -103,7 +90,7 @@ mst_status mst_source_verify(mst_source *s, const mst_verify_options *options, m
   mst_status status = mst_options_take(&o, sizeof o, options, "mst_verify_options", err);
   if (status == MST_OK) status = mst_source_check(s, &o, &value, cancel, err);
   if (value != NULL && report != NULL) { /* also with a fault: what was found before it */
-    mst_status printed = give_json(value, report, status == MST_OK ? err : NULL);
+    mst_status printed = mst_give_json(value, report, status == MST_OK ? err : NULL);
     if (status == MST_OK) status = printed;
   }
   json_decref(value);
