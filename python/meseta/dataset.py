@@ -684,7 +684,8 @@ class Dataset:
         data : object, optional
             Rows to add.
         delete : list of dict, optional
-        """The dataset as it was at a version, or at a time: a `datetime` or ISO 8601; UTC where no zone is given."""
+            Whole partitions that hold a match of any ``{column: value, …}`` go; only partition keys and secondary
+            indices count.
         metadata : dict, optional
             Members of the user's metadata to add or replace.
         where : str or list, optional
