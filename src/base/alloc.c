@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "base/bits.h"
 
@@ -60,5 +61,39 @@ void mst_expect_whole(void *block, size_t size) {
 #else
   (void)block;
   (void)size;
+#endif
+}
+
+#ifdef MADV_POPULATE_WRITE
+/* Of this thread alone: others that run meanwhile do not make pages slow. */
+static int64_t spent_ns(void) {
+  struct timespec t = {0};
+  (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+#endif
+
+size_t mst_bring_in(void *block, size_t size, size_t from, size_t to, unsigned *slow) {
+#ifdef MADV_POPULATE_WRITE
+  enum { SMALL_PAGE = 4096, SLOW_NS = 1000000, SLOW_MOST = 2 };
+  const uintptr_t start = (uintptr_t)block, last = (start + size) / SMALL_PAGE * SMALL_PAGE;
+  uintptr_t at = (start + from + SMALL_PAGE - 1) / SMALL_PAGE * SMALL_PAGE, next;
+  int64_t began = 0;
+  if (from == 0 && *slow < SLOW_MOST) mst_expect_whole(block, size);
+  for (; at < start + to && at < last; at = next) {
+    bool large = *slow < SLOW_MOST && at % LARGE_PAGE == 0;
+    next = mst_min_u64(at / LARGE_PAGE * LARGE_PAGE + LARGE_PAGE, last);
+    if (large) began = spent_ns();
+    if (madvise((void *)at, next - at, MADV_POPULATE_WRITE) != 0) return size;
+    if (large && spent_ns() - began > SLOW_NS && ++*slow >= SLOW_MOST && next < last)
+      (void)madvise((void *)next, last - next, MADV_NOHUGEPAGE);
+  }
+  return at < last ? at - start : size;
+#else
+  (void)block;
+  (void)from;
+  (void)to;
+  (void)slow;
+  return size;
 #endif
 }

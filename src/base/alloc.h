@@ -18,5 +18,10 @@ char *mst_text_copy_n(const mst_allocator *mem, const char *text, size_t n); /* 
 /* Of a large fresh block that will be written from end to end: asks the kernel for large pages, because thousands of
  * page faults cost several times what the bytes do. Only a hint, and nothing for small blocks. */
 void mst_expect_whole(void *block, size_t size);
+/* Makes pages present from byte `from` of a block on, at least up to byte `to`, all at once, which costs less than a fault
+ * for each; gives the byte up to which they are. Large pages as long as those come quickly: in a virtual machine that must
+ * get them from its host first they may take many times what small ones do. `*slow`, 0 in the beginning, counts how often
+ * that was met, and soon ends it. */
+size_t mst_bring_in(void *block, size_t size, size_t from, size_t to, unsigned *slow);
 
 #endif

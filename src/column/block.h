@@ -6,13 +6,25 @@
 
 #include "base/base.h"
 
-/* Aligned to 16 bytes, and to 64 where malloc maps pages of its own. Bytes between size and capacity are unset. */
+/* Where blocks of one thread come from when they are large and many: slabs whose pages are made present ahead of the
+ * writing. A slab lives until the last block in it is released, on whatever thread. Zero-initialise with `mem`. */
+typedef struct mst_block_pool {
+  const mst_allocator *mem;
+  struct mst_slab *open; /* the slab that blocks are cut from */
+  size_t next_size;      /* slabs double, so that little data takes little memory */
+  unsigned slow;         /* for mst_bring_in */
+} mst_block_pool;
+
+void mst_block_pool_close(mst_block_pool *pool);
+
+/* Aligned to 16 bytes, and to 64 where it is large. Bytes between size and capacity are unset. */
 typedef struct mst_block {
   uint8_t *data;
   size_t size;
   size_t capacity;
   size_t usual; /* size of the last block that was taken: what an empty one begins with */
   const mst_allocator *mem;
+  mst_block_pool *pool; /* of the thread that fills it; may be set at any time; NULL: none */
 } mst_block;
 
 void mst_block_init(mst_block *b, const mst_allocator *mem);
@@ -21,6 +33,8 @@ void mst_block_free(mst_block *b); /* leaves an empty, usable block */
 mst_status mst_block_grow(mst_block *b, size_t capacity, mst_error *err);
 /* Gives back what lies behind `size`. */
 mst_status mst_block_shrink(mst_block *b, mst_error *err);
+/* Gives back what lies behind `size` where that costs nothing: in the slab from which the next block will be cut. */
+void mst_block_trim(mst_block *b);
 /* Moves the memory into refcounted bytes and leaves `b` empty; an empty block gives valid bytes of size 0. */
 void mst_block_take(mst_block *b, mst_bytes *out);
 

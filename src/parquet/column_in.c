@@ -5,7 +5,7 @@
 
 #include "parquet/convert.h"
 
-enum { LEVELS_AHEAD = 4096, INDICES_AT_ONCE = 1024, PAGE_MAX = 1 << 30 };
+enum { LEVELS_AHEAD = 4096, INDICES_AT_ONCE = 1024, NESTED_ROOM_MOST = 1 << 20, PAGE_MAX = 1 << 30 };
 
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
@@ -50,7 +50,7 @@ static mst_status check_chunk(const mst_pq_column_in *c, mst_error *err) {
 }
 
 mst_status mst_pq_column_in_open(mst_parquet_file *f, size_t group, const mst_pq_field *field, uint32_t leaf,
-                                 bool nested, mst_block_coder *coder, mst_pq_column_in *out, mst_error *err) {
+                                 bool nested, mst_pq_column_in *out, mst_error *err) {
   mst_status status = MST_OK;
   mst_pq_column_in *c = out;
   const mst_pq_chunk *k = &f->groups[group].chunks[leaf];
@@ -63,7 +63,6 @@ mst_status mst_pq_column_in_open(mst_parquet_file *f, size_t group, const mst_pq
                           .chunk = k,
                           .group = group,
                           .nested = nested,
-                          .coder = coder,
                           .kernels = mst_pq_kernels_best()};
   mst_pq_bytes_in_init(&c->bytes, mem);
   mst_pq_bytes_in_init(&c->dictionary_bytes, mem);
@@ -114,7 +113,7 @@ static mst_status unpack(mst_pq_column_in *c, const uint8_t *body, size_t n, siz
   if (c->codec == MST_BLOCK_NONE) return MST_OK;
   out->size = 0;
   MST_TRY(mst_block_reserve(out, plain + 16, err));
-  MST_TRY(mst_block_unpack(c->coder, c->codec, body, n, out->data, plain, err));
+  MST_TRY(mst_block_unpack(&c->tools->coder, c->codec, body, n, out->data, plain, err));
   *data = out->data;
 done:
   return status;
@@ -591,6 +590,29 @@ static uint64_t room_left(const mst_pq_column_in *c, uint64_t most) {
   return c->out.values.size < most ? most - c->out.values.size : 0;
 }
 
+/* Room for a whole batch at once, as far as it can be told: blocks that grow in turn would move. */
+static mst_status make_room(mst_pq_column_in *c, uint64_t rows, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_decoded *o = &c->out;
+  uint64_t levels = (uint64_t)c->chunk->levels, all = (uint64_t)c->file->groups[c->group].rows;
+  /* Of nested columns only the average is known. */
+  double share = c->nested && all > 0 ? (double)levels / (double)all * 1.02 : 1;
+  size_t n = (size_t)mst_min_u64((uint64_t)((double)rows * share), levels) + 1;
+  if (c->field->conv == MST_PQ_CONV_NOTHING) return MST_OK;
+  if (c->nested) {
+    n = mst_min_size(n, NESTED_ROOM_MOST);
+    MST_TRY(mst_block_grow(&o->def, n + 8, err));
+    MST_TRY(mst_block_grow(&o->rep, n + 8, err));
+  }
+  if (c->field->conv == MST_PQ_CONV_BYTES) {
+    MST_TRY(mst_block_grow(&o->ends, n * (c->field->large ? 8u : 4u), err));
+  } else {
+    MST_TRY(mst_block_grow(&o->values, c->field->conv == MST_PQ_CONV_BITS ? n / 8 + 16 : n * c->field->width, err));
+  }
+done:
+  return status;
+}
+
 /* ---- flat columns -------------------------------------------------------------------------------------------- */
 
 static mst_status take_flat(mst_pq_column_in *c, size_t n, mst_error *err) {
@@ -631,6 +653,7 @@ static mst_status read_flat(mst_pq_column_in *c, uint64_t rows, uint64_t bytes_m
     if (ended)
       return mst_fail(err, MST_E_CORRUPT, "the column chunk ends after %llu of its row group's %lld rows",
                       (unsigned long long)mst_pq_column_in_row(c), (long long)c->file->groups[c->group].rows);
+    if (c->out.rows == 0) MST_TRY(make_room(c, rows, err));
     n = (size_t)mst_min_u64(rows - c->out.rows, c->levels_left);
     n = fitting(c, n, room_left(c, bytes_most));
     if (n == 0) {
@@ -726,6 +749,7 @@ static mst_status read_nested(mst_pq_column_in *c, uint64_t rows, uint64_t bytes
       MST_TRY(fill_ahead(c, &ended, err));
       if (c->missing > 0) return MST_OK;
       if (ended) break;
+      if (c->out.rows == 0 && c->out.def.size == 0) MST_TRY(make_room(c, rows, err));
     }
     n = levels_of_rows(c, rows - c->out.rows, &starts);
     if (n == 0) return MST_OK;
@@ -751,6 +775,7 @@ mst_status mst_pq_column_in_read(mst_pq_column_in *c, uint64_t rows, uint64_t by
   mst_status status;
   c->missing = 0;
   status = c->nested ? read_nested(c, rows, bytes_most, err) : read_flat(c, rows, bytes_most, err);
+  mst_block_trim(&c->out.values);
   return status == MST_OK ? MST_OK : in_column(c, status, err);
 }
 
@@ -842,6 +867,26 @@ void mst_pq_decoded_init(mst_pq_decoded *d, const mst_allocator *mem) {
   mst_block_init(&d->valid, mem);
   mst_block_init(&d->def, mem);
   mst_block_init(&d->rep, mem);
+}
+
+void mst_pq_column_in_use(mst_pq_column_in *c, mst_pq_tools *tools) {
+  c->tools = tools;
+  c->out.values.pool = c->out.ends.pool = c->out.valid.pool = &tools->pool;
+}
+
+/* Levels stay here: their memory is used again. */
+static void keep_levels(mst_block *rest, mst_block *before) {
+  if (rest->data != NULL) return;
+  *rest = *before;
+  rest->size = 0;
+  mst_block_init(before, rest->mem);
+}
+
+void mst_pq_decoded_follow(mst_pq_decoded *rest, mst_pq_decoded *before) {
+  rest->values.usual = before->values.usual;
+  rest->ends.usual = before->ends.usual;
+  keep_levels(&rest->def, &before->def);
+  keep_levels(&rest->rep, &before->rep);
 }
 
 void mst_pq_decoded_free(mst_pq_decoded *d) {

@@ -4,11 +4,11 @@
 #ifndef MST_PARQUET_COLUMN_IN_H
 #define MST_PARQUET_COLUMN_IN_H
 
-#include "codec/codec.h"
 #include "parquet/bytes_in.h"
 #include "parquet/fields.h"
 #include "parquet/page.h"
 #include "parquet/page_index.h"
+#include "parquet/tools.h"
 #include "parquet/values_in.h"
 
 /* Entries of the dictionary in Arrow's layout. */
@@ -42,7 +42,7 @@ typedef struct mst_pq_column_in {
   uint32_t stored_width;
   bool nested; /* max_rep > 0, or levels are needed for what encloses it */
   mst_block_codec codec;
-  mst_block_coder *coder; /* borrowed */
+  mst_pq_tools *tools; /* borrowed; of the thread that works on it */
   const mst_pq_kernels *kernels;
   /* bytes */
   uint64_t at, end; /* of the next page, of the chunk */
@@ -73,9 +73,11 @@ typedef struct mst_pq_column_in {
   mst_pq_decoded out;
 } mst_pq_column_in;
 
-/* Which bytes will be read is for the caller to add to `out->bytes`; `coder` may be changed between calls. */
+/* Which bytes will be read is for the caller to add to `out->bytes`. `tools` must be given before reading. */
 mst_status mst_pq_column_in_open(mst_parquet_file *f, size_t group, const mst_pq_field *field, uint32_t leaf,
-                                 bool nested, mst_block_coder *coder, mst_pq_column_in *out, mst_error *err);
+                                 bool nested, mst_pq_column_in *out, mst_error *err);
+/* Until the next call it is worked on with these. */
+void mst_pq_column_in_use(mst_pq_column_in *c, mst_pq_tools *tools);
 void mst_pq_column_in_close(mst_pq_column_in *c);
 /* Decodes until `c->out` has `rows` rows, or about `bytes_most` bytes of byte strings. When bytes are missing,
  * `c->missing` is not 0; call again with the same numbers when they are in `c->bytes`. */
@@ -88,6 +90,8 @@ static inline uint64_t mst_pq_column_in_row(const mst_pq_column_in *c) {
 }
 void mst_pq_decoded_init(mst_pq_decoded *d, const mst_allocator *mem);
 void mst_pq_decoded_free(mst_pq_decoded *d);
+/* `rest` takes the place of `before`, all of which was taken: blocks begin as large as those were. */
+void mst_pq_decoded_follow(mst_pq_decoded *rest, mst_pq_decoded *before);
 /* Moves the rows behind the first `rows` of `c->out` into `rest`, which must be freed also on failure. */
 mst_status mst_pq_column_in_split(mst_pq_column_in *c, uint64_t rows, mst_pq_decoded *rest, mst_error *err);
 

@@ -11,8 +11,8 @@ mst_status mst_pq_crew_open(const mst_allocator *mem, mst_context *ctx, mst_pq_c
   *out = (mst_pq_crew){.mem = mem, .ctx = ctx};
   if (threads < 1) threads = 1;
   if (threads > THREADS_MOST) threads = THREADS_MOST;
-  MST_TRY_ALLOC(out->coders = mst_alloc_zero(mem, threads, sizeof *out->coders));
-  for (i = 0; i < threads; i++) out->coders[i].mem = mem;
+  MST_TRY_ALLOC(out->tools = mst_alloc_zero(mem, threads, sizeof *out->tools));
+  for (i = 0; i < threads; i++) mst_pq_tools_init(&out->tools[i], mem);
   out->threads = threads;
 done:
   return status;
@@ -20,8 +20,8 @@ done:
 
 void mst_pq_crew_close(mst_pq_crew *crew) {
   uint32_t i;
-  for (i = 0; i < crew->threads; i++) mst_block_coder_close(&crew->coders[i]);
-  mst_free(crew->mem, crew->coders);
+  for (i = 0; i < crew->threads; i++) mst_pq_tools_close(&crew->tools[i]);
+  mst_free(crew->mem, crew->tools);
   mst_free(crew->mem, crew->work);
   *crew = (mst_pq_crew){.mem = crew->mem};
 }
@@ -40,7 +40,7 @@ mst_status mst_pq_crew_add(mst_pq_crew *crew, mst_pq_work work, mst_error *err) 
 
 typedef struct worker {
   mst_pq_crew *crew;
-  mst_block_coder *coder;
+  mst_pq_tools *tools;
   _Atomic size_t *at;
 } worker;
 
@@ -49,7 +49,7 @@ static mst_status run_worker(void *arg, mst_error *err) {
   size_t i;
   (void)err;
   while ((i = atomic_fetch_add_explicit(w->at, 1, memory_order_relaxed)) < w->crew->n)
-    w->crew->work[i].run(w->crew->work[i].self, w->crew->work[i].part, w->coder);
+    w->crew->work[i].run(w->crew->work[i].self, w->crew->work[i].part, w->tools);
   return MST_OK;
 }
 
@@ -70,7 +70,7 @@ mst_status mst_pq_crew_run(mst_pq_crew *crew, mst_error *err) {
   worker workers[THREADS_MOST];
   _Atomic size_t at = 0;
   uint32_t i, n = (uint32_t)mst_min_size(crew->threads, crew->n);
-  for (i = 0; i < n; i++) workers[i] = (worker){.crew = crew, .coder = &crew->coders[i], .at = &at};
+  for (i = 0; i < n; i++) workers[i] = (worker){.crew = crew, .tools = &crew->tools[i], .at = &at};
   if (n == 1) run_worker(&workers[0], NULL);
   if (n > 1) status = run_together(crew, workers, n, err);
   crew->n = 0;

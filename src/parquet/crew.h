@@ -1,13 +1,13 @@
-/* parquet/crew.h - threads that decode: pieces of work that do not depend on each other, each with a coder of its own
+/* parquet/crew.h - threads that decode: pieces of work that do not depend on each other, each with the tools of its own
  * thread.
  *
- * Owns: the coders. May call: base, codec. */
+ * Owns: the tools. May call: base, codec. */
 #ifndef MST_PARQUET_CREW_H
 #define MST_PARQUET_CREW_H
 
-#include "codec/codec.h"
+#include "parquet/tools.h"
 
-typedef void (*mst_pq_work_fn)(void *self, uint32_t part, mst_block_coder *coder);
+typedef void (*mst_pq_work_fn)(void *self, uint32_t part, mst_pq_tools *tools);
 
 typedef struct mst_pq_work {
   mst_pq_work_fn run;
@@ -19,7 +19,7 @@ typedef struct mst_pq_crew {
   const mst_allocator *mem;
   mst_context *ctx; /* borrowed; NULL: the caller works alone */
   uint32_t threads;
-  mst_block_coder *coders; /* one for each thread */
+  mst_pq_tools *tools; /* for each thread */
   mst_pq_work *work;       /* to be done by the next run */
   size_t n, capacity;
 } mst_pq_crew;

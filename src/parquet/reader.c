@@ -306,7 +306,7 @@ done:
 
 /* ---- decoding ------------------------------------------------------------------------------------------------ */
 
-static void work(void *self, uint32_t leaf, mst_block_coder *coder) { mst_pq_scan_work(self, leaf, coder); }
+static void work(void *self, uint32_t leaf, mst_pq_tools *tools) { mst_pq_scan_work(self, leaf, tools); }
 
 /* Works on what can be worked on; `*some` tells whether there was any. */
 static mst_status decode(mst_parquet_reader *r, bool *some, mst_error *err) {

@@ -42,7 +42,7 @@ static mst_status open_columns(mst_pq_scan *s, const mst_pq_field *field, bool t
   uint32_t i;
   if (field->n_children == 0) {
     s->n_open = field->leaf + 1;
-    return mst_pq_column_in_open(s->file, s->group, field, s->projection->leaves[field->leaf], !top, NULL,
+    return mst_pq_column_in_open(s->file, s->group, field, s->projection->leaves[field->leaf], !top,
                                  &s->columns[field->leaf], err);
   }
   for (i = 0; i < field->n_children; i++) MST_TRY(open_columns(s, &field->children[i], false, err));
@@ -212,9 +212,9 @@ done:
   return status;
 }
 
-void mst_pq_scan_work(mst_pq_scan *s, uint32_t leaf, mst_block_coder *coder) {
+void mst_pq_scan_work(mst_pq_scan *s, uint32_t leaf, mst_pq_tools *tools) {
   mst_pq_lane *lane = &s->lanes[leaf];
-  s->columns[leaf].coder = coder;
+  mst_pq_column_in_use(&s->columns[leaf], tools);
   lane->error = (mst_error){.offset = -1};
   lane->status = read_spans(s, &s->columns[leaf], lane, &lane->error);
 }
@@ -286,6 +286,7 @@ mst_status mst_pq_scan_give(mst_pq_scan *s, struct ArrowArray *out, mst_error *e
   }
   MST_TRY(make_batch(s, rows, out, err));
   for (i = 0; i < s->n_open; i++) {
+    mst_pq_decoded_follow(&rests[i], &s->columns[i].out);
     mst_pq_decoded_free(&s->columns[i].out);
     s->columns[i].out = rests[i];
     s->columns[i].rows_done += rows;

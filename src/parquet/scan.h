@@ -67,7 +67,7 @@ mst_status mst_pq_scan_ask(mst_pq_scan *s, bool all, uint64_t each, mst_pq_needs
 /* Whether leaf `leaf` can be worked on: rows of the batch are missing, and bytes are not. */
 bool mst_pq_scan_can_work(const mst_pq_scan *s, uint32_t leaf);
 /* Decodes what it can of one leaf; the outcome is in its lane. Leaves may be worked on in parallel. */
-void mst_pq_scan_work(mst_pq_scan *s, uint32_t leaf, mst_block_coder *coder);
+void mst_pq_scan_work(mst_pq_scan *s, uint32_t leaf, mst_pq_tools *tools);
 /* Whether bytes are missing; else, when no leaf can be worked on, the batch is complete. */
 bool mst_pq_scan_is_missing(const mst_pq_scan *s);
 /* Whether a batch was begun and no leaf has anything left to do for it. */

@@ -154,9 +154,9 @@ static mst_status want_pages(mst_pq_verify *v, mst_pq_check *c, mst_pq_needs *ne
 
 /* ---- steps --------------------------------------------------------------------------------------------------- */
 
-static void work(void *self, uint32_t part, mst_block_coder *coder) {
+static void work(void *self, uint32_t part, mst_pq_tools *tools) {
   mst_pq_verify *v = self;
-  mst_pq_check_run(&v->checks[part], coder);
+  mst_pq_check_run(&v->checks[part], tools);
 }
 
 /* Decodes; the first fault counts. */

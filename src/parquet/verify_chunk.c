@@ -194,7 +194,7 @@ static mst_status open_chunk(mst_pq_check *c, mst_error *err) {
   mst_status status = MST_OK;
   c->is_open = true;
   MST_TRY(
-      mst_pq_column_in_open(c->file, c->group, c->bounded.field, c->bounded.leaf, c->nested, NULL, &c->column, err));
+      mst_pq_column_in_open(c->file, c->group, c->bounded.field, c->bounded.leaf, c->nested, &c->column, err));
   MST_TRY(mst_pq_bytes_in_add(&c->column.bytes, c->column.at, c->column.end, err));
   MST_TRY(open_indexes(c, err));
   MST_TRY(open_bloom(c, err));
@@ -262,12 +262,12 @@ done:
   return status;
 }
 
-void mst_pq_check_run(mst_pq_check *c, mst_block_coder *coder) {
+void mst_pq_check_run(mst_pq_check *c, mst_pq_tools *tools) {
   char path[256];
   mst_error *err = &c->error;
   uint64_t at;
   c->error = (mst_error){.offset = -1};
-  c->column.coder = coder;
+  mst_pq_column_in_use(&c->column, tools);
   c->status = run(c, err);
   if (c->status == MST_OK || strncmp(c->error.message, "column \"", 8) == 0) return;
   at = c->column.page_at > 0 ? c->column.page_at : (uint64_t)mst_max_u64(0, (uint64_t)chunk_of(c)->data_at);

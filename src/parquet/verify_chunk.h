@@ -35,6 +35,6 @@ typedef struct mst_pq_check {
 
 void mst_pq_check_free(mst_pq_check *c);
 /* Goes on until bytes are missing, everything is checked (`is_done`) or a fault is found (`status`). */
-void mst_pq_check_run(mst_pq_check *c, mst_block_coder *coder);
+void mst_pq_check_run(mst_pq_check *c, mst_pq_tools *tools);
 
 #endif
