@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import _meseta, options
-from .errors import ArgumentError, ChangedError
+from .errors import ArgumentError, ChangedError, UnsupportedError
 from .progress import bar
 from .slice import Slice
 
@@ -227,10 +227,13 @@ class Source:
             chosen = joblib.parallel_config(**settings)
         except (TypeError, ValueError) as error:
             raise ArgumentError(f"parallel={settings!r}: {error}") from None
-        with chosen:
-            jobs = (joblib.delayed(_scan)(url, how, pin, i, n, spacing, recover) for i in range(n))
-            partials = _gather(joblib.Parallel, jobs, n, self.size, progress)
-        report = native.index_from(partials, spacing, recover)
+        try:
+            with chosen:
+                jobs = (joblib.delayed(_scan)(url, how, pin, i, n, spacing, recover) for i in range(n))
+                partials = _gather(joblib.Parallel, jobs, n, self.size, progress)
+            report = native.index_from(partials, spacing, recover)
+        except UnsupportedError:  # ordinary gzip behind blocks of BGZF cannot be cut after all
+            report = native.index(spacing, 0, 0, True, recover, False, progress)
         return report
 
     def export(self, kind: str, to: str | os.PathLike[str] | None = None) -> None:

@@ -34,7 +34,7 @@ mst_status mst_bgzf_parse(const uint8_t *data, size_t n, mst_bgzf_block *out, si
     const uint8_t *in = data;
     const mst_status status = mst_gzip_head_feed(&plain, &in, data + mst_min_size(n, 10), err);
     if (status != MST_OK) return status;
-    return mst_fail_at(err, MST_E_CORRUPT, 0, "a gzip member that is no BGZF block (flags %02x)", n > 3 ? data[3] : 0);
+    return mst_fail_at(err, MST_E_UNSUPPORTED, 0, "a gzip member that is no BGZF block (flags %02x)", n > 3 ? data[3] : 0);
   }
   if (n < FIXED_HEAD) {
     *want = FIXED_HEAD;
@@ -47,7 +47,7 @@ mst_status mst_bgzf_parse(const uint8_t *data, size_t n, mst_bgzf_block *out, si
   }
   out->head = (uint32_t)(FIXED_HEAD + extra);
   if (!find_size(data + FIXED_HEAD, extra, &out->size))
-    return mst_fail_at(err, MST_E_CORRUPT, FIXED_HEAD, "a gzip member that is no BGZF block (no BC field)");
+    return mst_fail_at(err, MST_E_UNSUPPORTED, FIXED_HEAD, "a gzip member that is no BGZF block (no BC field)");
   if (out->size < out->head + 1 + MST_GZIP_TRAILER)
     return mst_fail_at(err, MST_E_CORRUPT, FIXED_HEAD, "a BGZF block whose size %u is less than its head needs",
                        out->size);
@@ -93,7 +93,10 @@ static chain follow(const uint8_t *data, size_t n, size_t at, bool last) {
     size_t want;
     if (at == n && last) return CHAIN_HOLDS;
     if (at >= n) return last ? CHAIN_BROKEN : CHAIN_MORE;
-    if (mst_bgzf_parse(data + at, n - at, &block, &want, NULL) != MST_OK) return CHAIN_BROKEN;
+    const mst_status status = mst_bgzf_parse(data + at, n - at, &block, &want, NULL);
+    /* Behind blocks an ordinary member of gzip may stand. */
+    if (status == MST_E_UNSUPPORTED && at > begin) return CHAIN_HOLDS;
+    if (status != MST_OK) return CHAIN_BROKEN;
     if (want > 0) return last ? CHAIN_BROKEN : CHAIN_MORE;
     at += block.size;
   }

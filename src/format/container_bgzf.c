@@ -6,6 +6,8 @@
 
 /* What finding a block may have to look at (codec/bgzf.h), and a block behind it. */
 #define KEPT_MAX (256u * 1024)
+/* Of a block, with the fields that every writer gives it. */
+#define HEAD_BYTES 18u
 
 typedef enum bgzf_phase { PHASE_FIND, PHASE_BLOCK, PHASE_PADDING, PHASE_END } bgzf_phase;
 
@@ -16,6 +18,7 @@ typedef struct bgzf_container {
   mst_inflate *z;
   bgzf_phase phase;
   bool verify, recover;
+  bool reading;        /* a slice: what an index calls BGZF must be that     */
   bool gap;            /* damage was passed over since the last run           */
   uint64_t begin, end; /* first block; blocks from `end` on are others' work  */
   uint64_t at;         /* of the next block, or where finding goes on         */
@@ -62,6 +65,7 @@ static mst_status bgzf_open(const mst_container_open *options, mst_container **o
   c->plain_end = UINT64_MAX;
   c->step = options->spacing > 0 ? mst_max_u64(options->spacing / 4, 1) : 0;
   c->phase = options->begin == 0 ? PHASE_BLOCK : PHASE_FIND;
+  c->reading = options->from != NULL;
   if (options->from != NULL) {
     c->phase = PHASE_BLOCK;
     c->at = options->from->at;
@@ -113,9 +117,11 @@ static bool at_end(const bgzf_container *c) { return c->n_bytes == 0 && mst_inpu
 
 /* ---- decoding -------------------------------------------------------------------------------------------------- */
 
-/* Damage in the block at `at`: an error, or with `recover` a note, and the next block is looked for. */
+/* Damage in the block at `at`: an error, or with `recover` a note, and the next block is looked for. An ordinary member
+ * of gzip is none (MST_E_UNSUPPORTED): the object can be read as gzip, whose members may stand behind blocks. */
 static mst_status damaged(bgzf_container *c, mst_status status, uint64_t at, const char *what, size_t skip,
                           mst_error *err) {
+  if (c->reading && status == MST_E_UNSUPPORTED) status = MST_E_CORRUPT;
   if (!c->recover || status == MST_E_NO_MEMORY) return mst_container_broken("bgzf", status, at, c->plain, what, err);
   status = mst_notes_add(&c->notes, c->mem, at, c->plain, what, err);
   use(c, skip);
@@ -198,18 +204,24 @@ static mst_status inflate_block(bgzf_container *c, const uint8_t *data, const ms
 /* What comes behind the last block of a piece: another piece's block, or the end of all blocks, which belongs to the
  * piece that holds the last of them, so that one piece alone says whether the object is whole. */
 static mst_status leave_piece(bgzf_container *c, bool *wait, mst_error *err) {
-  size_t n;
-  const uint8_t *data = view(c, 1, &n);
+  size_t n, want;
+  const uint8_t *data = view(c, HEAD_BYTES, &n);
+  mst_error cause = {0};
+  mst_bgzf_block block;
   if (n == 0 && at_end(c)) return reach_end(c, err);
-  *wait = n == 0;
-  if (n > 0) c->phase = data[0] == 0 && c->blocks > 0 ? PHASE_PADDING : PHASE_END;
-  return MST_OK;
+  *wait = n < HEAD_BYTES && !c->in.last;
+  if (*wait) return MST_OK;
+  c->phase = data[0] == 0 && c->blocks > 0 ? PHASE_PADDING : PHASE_END;
+  if (c->phase == PHASE_PADDING || c->recover || c->blocks == 0) return MST_OK;
+  /* No piece behind would see an ordinary member of gzip. */
+  if (mst_bgzf_parse(data, n, &block, &want, &cause) != MST_E_UNSUPPORTED) return MST_OK;
+  return damaged(c, MST_E_UNSUPPORTED, c->at, cause.message, 0, err);
 }
 
 static mst_status next_block(bgzf_container *c, bool *wait, mst_container_state *state, mst_run *run, mst_error *err) {
   mst_error cause = {0};
   mst_bgzf_block block;
-  size_t n, want = 18;
+  size_t n, want = HEAD_BYTES;
   const uint8_t *data;
   if (c->at >= c->end) return leave_piece(c, wait, err);
   for (;;) {

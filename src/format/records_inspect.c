@@ -47,7 +47,7 @@ static mst_status check_name(const inspect *n, mst_error *err) {
                                                       : "its first bytes are those of another container");
 }
 
-static mst_status open_container(inspect *n, mst_error *err) {
+static mst_status open_as(inspect *n, mst_error *err) {
   const mst_container_open options = {.mem = n->job->mem,
                                       .name = n->job->name,
                                       .end = n->job->members[0].size,
@@ -55,11 +55,24 @@ static mst_status open_container(inspect *n, mst_error *err) {
                                       .plain_end = UINT64_MAX,
                                       .recover = n->job->recover,
                                       .memory = n->job->memory};
-  mst_status status;
-  n->container_ops = mst_container_detect(n->input.data, n->input.size);
-  status = check_name(n, err);
-  if (status != MST_OK) return status;
   return n->container_ops->open(&options, &n->container, err);
+}
+
+/* Blocks of BGZF with ordinary members of gzip behind them are gzip: everything once more from the beginning. */
+static mst_status turn_to_gzip(inspect *n, mst_error *err) {
+  n->container_ops->close(n->container);
+  n->container = NULL;
+  mst_buf_clear(&n->plain);
+  mst_bytes_release(&n->input);
+  n->fed = 0;
+  n->container_ops = &mst_container_gzip;
+  return open_as(n, err);
+}
+
+static mst_status open_container(inspect *n, mst_error *err) {
+  n->container_ops = mst_container_detect(n->input.data, n->input.size);
+  const mst_status status = check_name(n, err);
+  return status == MST_OK ? open_as(n, err) : status;
 }
 
 /* Takes plain bytes until there are as many as wanted, or the container wants more. */
@@ -84,6 +97,7 @@ static mst_status sniff(inspect *n, mst_error *err) {
   const bool starved = n->plain.size < n->want && !n->whole;
   uint64_t want = 0;
   mst_status status;
+  if (decoded == MST_E_UNSUPPORTED && n->container_ops == &mst_container_bgzf) return turn_to_gzip(n, err);
   if (decoded != MST_OK && decoded != MST_E_CORRUPT) goto damaged;
   if (decoded == MST_OK && starved && n->fed < n->job->members[0].size) return MST_OK;
   if (decoded != MST_OK && n->plain.size == 0) goto damaged;

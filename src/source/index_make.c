@@ -101,10 +101,25 @@ static mst_status is_fresh(mst_source *s, json_t **report, mst_cancel *cancel, m
   return status;
 }
 
+static mst_status scan_and_write(mst_source *s, json_t *facts, const mst_scan_options *scan, json_t **report, mst_cancel *cancel,
+                                 mst_error *err) {
+  mst_status status = MST_OK;
+  json_t *final = NULL;
+  mst_index_writer *writer = NULL;
+  MST_TRY(open_writer(s, facts, &writer, cancel, err));
+  const mst_rows_sink sink = {.self = writer, .put = put_row};
+  MST_TRY(mst_scan_all(s, facts, scan, &sink, &final, cancel, err));
+  MST_TRY(mst_object_check(s->object, cancel, err));
+  MST_TRY(finish(s, writer, final, report, err));
+done:
+  mst_index_writer_free(writer);
+  json_decref(final);
+  return status;
+}
+
 mst_status mst_index_make(mst_source *s, const mst_index_options *options, json_t **report, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
-  json_t *facts = NULL, *final = NULL;
-  mst_index_writer *writer = NULL;
+  json_t *facts = NULL;
   const mst_scan_options scan = scan_options(options);
   *report = NULL;
   MST_TRY(must_be_indexable(s, err));
@@ -116,15 +131,10 @@ mst_status mst_index_make(mst_source *s, const mst_index_options *options, json_
     status = dry_run(s, facts, &scan, report, err);
     goto done;
   }
-  MST_TRY(open_writer(s, facts, &writer, cancel, err));
-  const mst_rows_sink sink = {.self = writer, .put = put_row};
-  MST_TRY(mst_scan_all(s, facts, &scan, &sink, &final, cancel, err));
-  MST_TRY(mst_object_check(s->object, cancel, err));
-  MST_TRY(finish(s, writer, final, report, err));
+  status = scan_and_write(s, facts, &scan, report, cancel, err);
+  if (mst_source_is_gzip(s, status, &facts)) status = scan_and_write(s, facts, &scan, report, cancel, err);
 done:
-  mst_index_writer_free(writer);
   json_decref(facts);
-  json_decref(final);
   return status;
 }
 

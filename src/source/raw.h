@@ -80,6 +80,9 @@ mst_status mst_source_index_load(mst_source *s, mst_index **out, mst_index_state
 mst_status mst_index_open(mst_source *s, mst_index **out, mst_cancel *cancel, mst_error *err);
 /* Options that are not among the `known` are refused, with the nearest one that is. `given` may be NULL. */
 mst_status mst_options_known(const mst_format *format, const json_t *given, const char *const *known, const char *what, mst_error *err);
+/* After a scan that ended with `status`: was it by an ordinary member of gzip behind the blocks of BGZF? Then the source is
+ * gzip from here on, and `*facts` is exchanged for facts that say so. */
+bool mst_source_is_gzip(mst_source *s, mst_status status, json_t **facts);
 /* What inspect finds, passing over damage where `recover`; a new reference. */
 mst_status mst_source_facts(mst_source *s, bool recover, json_t **out, mst_cancel *cancel, mst_error *err);
 

@@ -322,3 +322,21 @@ mst_status mst_source_facts(mst_source *s, bool recover, json_t **out, mst_cance
   pthread_mutex_unlock(&s->lock);
   return status;
 }
+
+bool mst_source_is_gzip(mst_source *s, mst_status status, json_t **facts) {
+  const char *container = json_string_value(json_object_get(*facts, "container"));
+  if (status != MST_E_UNSUPPORTED || !mst_text_equal(container, "bgzf")) return false;
+  json_t *changed = json_copy(*facts);
+  if (changed == NULL || json_object_set_new(changed, "container", json_string("gzip")) != 0 ||
+      json_object_set_new(changed, "pieces", json_false()) != 0) {
+    json_decref(changed);
+    return false;
+  }
+  pthread_mutex_lock(&s->lock);
+  json_decref(s->facts);
+  s->facts = json_incref(changed);
+  pthread_mutex_unlock(&s->lock);
+  json_decref(*facts);
+  *facts = changed;
+  return true;
+}

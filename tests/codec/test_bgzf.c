@@ -63,7 +63,7 @@ static void a_changed_bit_never_passes(void **state) {
     else if (status == MST_OK) status = mst_bgzf_inflate(z, file, &block, true, &data, &k, &crc, &err);
     /* A distance may point at the same text elsewhere, and the bits behind the last code stand for nothing. */
     if (status == MST_OK && k == 3000) assert_memory_equal(data, plain, k);
-    else assert_int_equal(status, MST_E_CORRUPT);
+    else if (status != MST_E_UNSUPPORTED) assert_int_equal(status, MST_E_CORRUPT);
     n_passed += status == MST_OK;
     file[bit / 8] ^= (uint8_t)(1u << bit % 8);
   }

@@ -6,7 +6,10 @@ import gzip
 import hashlib
 import os
 import pathlib
+import random
+import struct
 import threading
+import zlib
 
 import package_support as support
 import pytest
@@ -485,3 +488,35 @@ def test_memory_store_holds_the_index(tmp_path: pathlib.Path, genes: pathlib.Pat
 def test_repr_tells_no_secret(genes: pathlib.Path) -> None:
     source = meseta.open(genes, storage_options={"secret": "hush", "key": "me"})
     assert "hush" not in repr(source) + str(source.show())
+
+
+def bgzf(data: bytes, block: int = 60_000) -> bytes:
+    """Blocks of BGZF, with the end block."""
+    out = []
+    for part in [data[i : i + block] for i in range(0, len(data), block)] + [b""]:
+        packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+        packed = packer.compress(part) + packer.flush()
+        head = struct.pack("<4BI2BH2BHH", 31, 139, 8, 4, 0, 0, 255, 6, 66, 67, 2, len(packed) + 25)
+        out.append(head + packed + struct.pack("<II", zlib.crc32(part), len(part)))
+    return b"".join(out)
+
+
+@pytest.mark.parametrize("front", [500, 900_000])
+@pytest.mark.parametrize("behind", [0, 300_000])
+def test_gzip_behind_bgzf_is_gzip(tmp_path: pathlib.Path, front: int, behind: int) -> None:
+    """Concatenated by cat: valid gzip, whatever the first member looks like."""
+    text = random.Random(1).randbytes(800_000).hex().encode()
+    text = b"".join(text[i : i + i % 97] + b"\n" for i in range(0, len(text), 50))
+    middle = len(text) - behind
+    path = tmp_path / "mixed.txt.gz"
+    path.write_bytes(bgzf(text[:front]) + gzip.compress(text[front:middle]) + (bgzf(text[middle:]) if behind else b""))
+    for parallel in (None, {"backend": "threading", "n_jobs": 2}):
+        source = meseta.open(path)
+        report = source.index(force=True, parallel=parallel, chunk_size="64KiB") if parallel else source.index(force=True)
+        assert report["container"] == "gzip"
+        assert report["records"] == text.count(b"\n")
+        assert b"".join(s.read() for s in source.slices(7)) == text
+        assert meseta.open(path).verify()["records"] == report["records"]
+    path.write_bytes(bgzf(text[:front]) + gzip.compress(text[front:])[:-5])
+    with pytest.raises(meseta.CorruptError):
+        meseta.open(path).index()
