@@ -77,7 +77,7 @@ cell cell_any(const char *format, bool nullable) {
     else if (mst_type_is_temporal(&type) && type.width == 8) c.i = (int64_t)cell_below(40) - 10;
     else if (mst_type_is_temporal(&type)) c.i = (int64_t)cell_below(30) - 5;
     else if (type.kind != MST_KIND_NULL) c.i = any_integer(&type);
-    if (type.kind == MST_KIND_TIME32 || type.kind == MST_KIND_TIME64) c.i = llabs((long long)c.i);
+    if (type.kind == MST_KIND_TIME32 || type.kind == MST_KIND_TIME64) c.i = c.i < 0 ? -c.i : c.i;
   }
   if (type.kind == MST_KIND_NULL) c.null = true;
   return c;

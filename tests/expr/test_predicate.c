@@ -160,10 +160,10 @@ static naive_value any_value(const char *format, bool nullable) {
     if (k == 1) v.thousandths = 16777217000; /* no float */
     if (k == 2) v.nan = true;
     break;
-  case MST_SCALAR_WIDE: v.thousandths = c.i * 10 + (k < 3 ? 5 : 0); break;
+  case MST_SCALAR_WIDE: v.thousandths = c.i % 1000 * 10 + (k < 3 ? 5 : 0); break;
   case MST_SCALAR_BYTES: break;
   default:
-    v.thousandths = llabs((long long)c.i) > 1000000000000 ? 1000 * (int64_t)cell_below(300) : c.i * 1000;
+    v.thousandths = c.i > 1000000000000 || c.i < -1000000000000 ? 1000 * (int64_t)cell_below(300) : c.i * 1000;
     if (format[0] != 'b' && k < 3) v.thousandths += 500;
     if (format[0] != 'b' && k == 3) v.thousandths = -1000000000000000;
     if (format[0] != 'b' && k == 4) v.thousandths = 1000000000000000;
