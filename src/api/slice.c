@@ -1,9 +1,13 @@
 /* api/slice.c - the public calls of meseta/slice.h: checks arguments, completes options, calls down. */
 #include "column/column.h"
+#include "dataset/dataset.h"
 #include "source/source.h"
 
 #define NEEDS(condition, what) \
   if (!(condition)) return mst_fail(err, MST_E_ARGUMENT, "%s: %s must not be NULL", __func__, what)
+
+/* Of modules that make slices of their own. */
+static const mst_slice_provider *const providers[] = {&mst_dataset_slices, NULL};
 
 mst_status mst_slice_parse(mst_context *ctx, const void *text, size_t size, const mst_pair *config, size_t n_config, mst_slice **out,
                            mst_error *err) {
@@ -11,7 +15,7 @@ mst_status mst_slice_parse(mst_context *ctx, const void *text, size_t size, cons
   NEEDS(text != NULL && out != NULL && (config != NULL || n_config == 0), "text, config and out");
   ctx = mst_context_or_default(ctx);
   if (ctx == NULL) return mst_fail_memory(err);
-  return mst_slice_from_json(ctx, text, size, config, n_config, NULL, out, err);
+  return mst_slice_from_json(ctx, text, size, config, n_config, providers, out, err);
 }
 
 mst_status mst_slice_describe(mst_slice *s, mst_bytes *out, mst_cancel *cancel, mst_error *err) {

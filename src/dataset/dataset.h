@@ -8,6 +8,7 @@
 #include <meseta/dataset.h>
 
 #include "base/base.h"
+#include "source/source.h"
 #include "store/store.h"
 
 /* Option structs arrive here complete (never NULL), other arguments checked for NULL. Each does what the public call of the same name
@@ -42,6 +43,8 @@ mst_status mst_ds_read(mst_dataset *d, const mst_dataset_read_options *options, 
 mst_status mst_ds_count(mst_dataset *d, const char *where, uint64_t *rows, mst_cancel *cancel, mst_error *err);
 mst_status mst_ds_groups(mst_dataset *d, const char *const *by, size_t n, const char *where, json_t **out, mst_cancel *cancel,
                          mst_error *err);
+/* How such slices are parsed and read. */
+extern const mst_slice_provider mst_dataset_slices;
 mst_status mst_ds_plan(mst_dataset *d, const mst_query *query, mst_plan **out, mst_cancel *cancel, mst_error *err);
 
 /* change.c, commit.c; rows_*.c, compact.c */

@@ -5,12 +5,10 @@
  * they are few, the labels. A worker takes the newest state when it is that snapshot, else the version of the past, else a state that has
  * the same partitions still; files are immutable, so that their rows are the same. May call: base, column, store, source, dataset's own
  * headers. */
-#include "dataset/slices.h"
+#include "dataset/dataset.h"
 
 #include <stdio.h>
 
-#include "dataset/conform.h"
-#include "dataset/dataset.h"
 #include "dataset/read.h"
 #include "dataset/stats.h"
 

@@ -7,7 +7,6 @@
 #include "dataset/dataset.h"
 #include "dataset/golden.h"
 #include "dataset/prune.h"
-#include "dataset/slices.h"
 
 /* Rows of a stream as JSON objects, in order. The stream is released. */
 static json_t *rows_of(struct ArrowArrayStream *stream) {
