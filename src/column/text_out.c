@@ -222,6 +222,12 @@ static mst_status put_map(mst_buf *out, const struct ArrowSchema *entries, const
   return status == MST_OK ? mst_buf_put_byte(out, ']', err) : status;
 }
 
+static mst_status put_view(mst_buf *out, const struct ArrowArray *a, int64_t row, const mst_type *t, mst_error *err) {
+  size_t n;
+  const uint8_t *p = mst_array_text(t, a, row, &n);
+  return t->kind == MST_KIND_TEXT ? put_text(out, p, n, err) : put_hex(out, p, n, err);
+}
+
 static mst_status put_by_layout(mst_buf *out, const struct ArrowSchema *field, const struct ArrowArray *a, int64_t row, const mst_type *t, mst_error *err) {
   const bool wide = t->layout == MST_LAYOUT_OFFSETS64 || t->layout == MST_LAYOUT_LIST64;
   const void *second = a->n_buffers > 1 ? a->buffers[1] : NULL;
@@ -231,6 +237,9 @@ static mst_status put_by_layout(mst_buf *out, const struct ArrowSchema *field, c
     case MST_LAYOUT_FIXED: return put_fixed(out, (const uint8_t *)second + (size_t)row * t->width, t, err);
     case MST_LAYOUT_STRUCT: return names_repeat(field) ? put_pair_list(out, field, a, row, err) : put_struct(out, field, a, row, err);
     case MST_LAYOUT_FIXED_LIST: return put_items(out, field->children[0], a->children[0], row * t->size, t->size, err);
+    case MST_LAYOUT_VIEWS: return put_view(out, a, row, t, err);
+    case MST_LAYOUT_LISTVIEW32: return put_items(out, field->children[0], a->children[0], ((const int32_t *)second)[row], ((const int32_t *)a->buffers[2])[row], err);
+    case MST_LAYOUT_LISTVIEW64: return put_items(out, field->children[0], a->children[0], ((const int64_t *)second)[row], ((const int64_t *)a->buffers[2])[row], err);
     case MST_LAYOUT_OFFSETS32: case MST_LAYOUT_OFFSETS64: case MST_LAYOUT_LIST32: case MST_LAYOUT_LIST64:
       from = wide ? ((const int64_t *)second)[row] : ((const int32_t *)second)[row];
       n = (wide ? ((const int64_t *)second)[row + 1] : ((const int32_t *)second)[row + 1]) - from;

@@ -13,7 +13,7 @@ static void make_schema(const char *format, struct ArrowSchema *out) {
 }
 
 /* Row 0 of the cast column as CSV shows it (its line's end cut off), or the error's message. */
-static mst_status cast_one(const char *from, const cell *c, const char *to, char out[800]) {
+static mst_status cast_one(const char *from, const cell *c, const char *to, char out[900]) {
   struct ArrowSchema schema, target, top;
   struct ArrowArray array, made, batch;
   mst_error err = {0};
@@ -29,11 +29,11 @@ static mst_status cast_one(const char *from, const cell *c, const char *to, char
     assert_int_equal(mst_array_check(&target, &made, &bytes, NULL), MST_OK);
     cells_batch(&target, &made, 1, 1, &top, &batch);
     assert_int_equal(mst_csv_put_rows(&top, &batch, 0, 1, &text, NULL), MST_OK);
-    snprintf(out, 800, "%.*s", (int)text.size - 1, mst_buf_text(&text));
+    snprintf(out, 900, "%.*s", (int)text.size - 1, mst_buf_text(&text));
     mst_array_release(&batch);
     mst_schema_release(&top);
   } else {
-    snprintf(out, 800, "%s", err.message);
+    snprintf(out, 900, "%s", err.message);
     mst_schema_release(&target);
   }
   mst_schema_release(&schema);
@@ -95,7 +95,7 @@ static void integers(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const cell c = {.i = cases[i].value}, null = {.null = true};
-    char got[800];
+    char got[900];
     const mst_status status = cast_one(cases[i].from, &c, cases[i].to, got);
     if (status != (cases[i].want != NULL ? MST_OK : MST_E_ARGUMENT))
       fail_msg("%s to %s: %d %s", cases[i].from, cases[i].to, status, got);
@@ -123,7 +123,7 @@ static void floats(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const cell c = {.f = cases[i].value};
-    char got[800];
+    char got[900];
     const mst_status status = cast_one(cases[i].from, &c, cases[i].to, got);
     if (status != (cases[i].want != NULL ? MST_OK : MST_E_ARGUMENT))
       fail_msg("%s to %s: %d %s", cases[i].from, cases[i].to, status, got);
