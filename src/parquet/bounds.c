@@ -56,12 +56,6 @@ static mst_pq_order order_of(const mst_parquet_file *f, uint32_t leaf) {
   return mst_pq_order_of(n->physical, &n->annotation);
 }
 
-/* The deprecated fields were compared as signed values, which is right for these alone. */
-static bool old_fits(mst_pq_order order) {
-  return order == MST_PQ_ORDER_I32 || order == MST_PQ_ORDER_I64 || order == MST_PQ_ORDER_F32 ||
-         order == MST_PQ_ORDER_F64 || order == MST_PQ_ORDER_BOOL;
-}
-
 /* ---- values -------------------------------------------------------------------------------------------------- */
 
 bool mst_pq_bound_scalar(const mst_parquet_file *f, const mst_pq_bounded *b, const uint8_t *data, size_t n,
@@ -123,21 +117,21 @@ static void set_counts(const mst_parquet_file *f, const mst_pq_bounded *b, int64
 void mst_pq_chunk_bounds_get(const mst_parquet_file *f, size_t group, const mst_pq_bounded *b, mst_bounds *out) {
   const mst_pq_chunk *c = &f->groups[group].chunks[b->leaf];
   const uint8_t *base = f->footer;
-  bool current = (c->flags & (MST_PQ_CHUNK_MIN | MST_PQ_CHUNK_MAX)) != 0;
+  uint32_t least = MST_PQ_CHUNK_MIN | MST_PQ_CHUNK_OLD_MIN, most = MST_PQ_CHUNK_MAX | MST_PQ_CHUNK_OLD_MAX;
   *out = (mst_bounds){0};
   if ((c->flags & MST_PQ_CHUNK_META) == 0 || is_wrong(f, b)) return;
   set_counts(f, b, c->nulls, c->nans, (uint64_t)f->groups[group].rows, out);
-  if (current && has_order(f, b->leaf)) {
-    out->has_min = (c->flags & MST_PQ_CHUNK_MIN) != 0 &&
-                   take_bound(f, b, base + c->min.at, c->min.size, (c->flags & MST_PQ_CHUNK_MIN_CUT) != 0, &out->min);
-    out->has_max = (c->flags & MST_PQ_CHUNK_MAX) != 0 &&
-                   take_bound(f, b, base + c->max.at, c->max.size, (c->flags & MST_PQ_CHUNK_MAX_CUT) != 0, &out->max);
-  } else if (old_fits(order_of(f, b->leaf))) {
-    out->has_min = (c->flags & MST_PQ_CHUNK_OLD_MIN) != 0 &&
-                   take_bound(f, b, base + c->old_min.at, c->old_min.size, false, &out->min);
-    out->has_max = (c->flags & MST_PQ_CHUNK_OLD_MAX) != 0 &&
-                   take_bound(f, b, base + c->old_max.at, c->old_max.size, false, &out->max);
+  if (f->orders != NULL && !has_order(f, b->leaf)) return;
+  /* Without a word on the order, and in the deprecated fields, values were compared as signed ones. */
+  if (!mst_pq_order_is_signed(order_of(f, b->leaf))) {
+    if (f->orders == NULL) return;
+    least = MST_PQ_CHUNK_MIN;
+    most = MST_PQ_CHUNK_MAX;
   }
+  if ((c->flags & least) != 0)
+    out->has_min = take_bound(f, b, base + c->min.at, c->min.size, (c->flags & MST_PQ_CHUNK_MIN_CUT) != 0, &out->min);
+  if ((c->flags & most) != 0)
+    out->has_max = take_bound(f, b, base + c->max.at, c->max.size, (c->flags & MST_PQ_CHUNK_MAX_CUT) != 0, &out->max);
 }
 
 void mst_pq_page_bounds_get(const mst_parquet_file *f, const mst_pq_bounded *b, const uint8_t *base,

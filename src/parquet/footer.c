@@ -6,7 +6,7 @@
 #include "parquet/fields.h"
 #include "parquet/thrift.h"
 
-enum { FOOTER_SIZE_MAX = INT32_MAX, ARENA_BLOCK = 16384, TAIL_MAX = 4 << 20 };
+enum { FOOTER_SIZE_MAX = INT32_MAX, ARENA_BLOCK = 16384, TAIL_MAX = 4 << 20, CHUNK_LEAST = 8 };
 
 /* ---- memory -------------------------------------------------------------------------------------------------- */
 
@@ -25,6 +25,7 @@ void *mst_pq_file_alloc(mst_parquet_file *f, size_t count, size_t size) {
     size_t room = n > ARENA_BLOCK / 4 ? n : ARENA_BLOCK;
     b = mst_alloc_zero(f->mem, 1, sizeof *b + room);
     if (b == NULL) return NULL;
+    mst_expect_whole(b, room);
     b->next = f->arena;
     f->arena = b;
     if (room == n) return b + 1;
@@ -45,8 +46,7 @@ static void free_file(mst_parquet_file *f) {
     next = b->next;
     mst_free(mem, b);
   }
-  mst_free(mem, f->footer);
-  mst_free(mem, f->tail);
+  mst_bytes_release(&f->held);
   mst_free(mem, f);
 }
 
@@ -271,23 +271,30 @@ static void parse_schema(parse *p, uint8_t type) {
 
 /* ---- column chunks ------------------------------------------------------------------------------------------- */
 
-static mst_pq_slice take_slice(mst_thrift *t, uint8_t type) {
+static void take_slice(mst_thrift *t, uint8_t type, mst_pq_slice *out) {
   size_t n;
   const uint8_t *data = mst_thrift_binary(t, type, &n);
-  return data != NULL ? (mst_pq_slice){(uint32_t)(data - t->data), (uint32_t)n} : (mst_pq_slice){0};
+  *out = data != NULL ? (mst_pq_slice){(uint32_t)(data - t->data), (uint32_t)n} : (mst_pq_slice){0};
 }
 
 static void parse_statistics(mst_thrift *t, uint8_t type, mst_pq_chunk *c) {
   mst_thrift_field f = {0};
+  mst_pq_slice unused;
   if (!mst_thrift_enter(t, type)) return;
   while (mst_thrift_next(t, &f)) {
     switch (f.id) {
-    case 1: c->old_max = take_slice(t, f.type), c->flags |= MST_PQ_CHUNK_OLD_MAX; break;
-    case 2: c->old_min = take_slice(t, f.type), c->flags |= MST_PQ_CHUNK_OLD_MIN; break;
+    case 1:
+      take_slice(t, f.type, (c->flags & MST_PQ_CHUNK_MAX) != 0 ? &unused : &c->max);
+      c->flags |= MST_PQ_CHUNK_OLD_MAX;
+      break;
+    case 2:
+      take_slice(t, f.type, (c->flags & MST_PQ_CHUNK_MIN) != 0 ? &unused : &c->min);
+      c->flags |= MST_PQ_CHUNK_OLD_MIN;
+      break;
     case 3: c->nulls = mst_thrift_int(t, f.type); break;
     case 4: c->distinct = mst_thrift_int(t, f.type); break;
-    case 5: c->max = take_slice(t, f.type), c->flags |= MST_PQ_CHUNK_MAX; break;
-    case 6: c->min = take_slice(t, f.type), c->flags |= MST_PQ_CHUNK_MIN; break;
+    case 5: take_slice(t, f.type, &c->max), c->flags |= MST_PQ_CHUNK_MAX; break;
+    case 6: take_slice(t, f.type, &c->min), c->flags |= MST_PQ_CHUNK_MIN; break;
     case 7: c->flags |= mst_thrift_bool(t, f.type) ? 0u : (uint32_t)MST_PQ_CHUNK_MAX_CUT; break;
     case 8: c->flags |= mst_thrift_bool(t, f.type) ? 0u : (uint32_t)MST_PQ_CHUNK_MIN_CUT; break;
     case 9: c->nans = mst_thrift_int(t, f.type); break;
@@ -414,25 +421,23 @@ static void parse_sorting(parse *p, uint8_t type, mst_pq_group *g) {
   g->n_sorting = t->bad == NULL ? (uint32_t)n : 0;
 }
 
-/* Chunks of 16 bytes are the smallest that hold what the format requires. */
-static void parse_chunks(parse *p, uint8_t type, mst_pq_group *g) {
+static void parse_chunks(parse *p, uint8_t type, mst_pq_chunk *chunks, mst_pq_group *g) {
   uint8_t element;
-  size_t n = mst_thrift_list(&p->t, type, 8, &element), i;
-  if (p->f->nodes == NULL) mst_thrift_fail(&p->t, "row groups come before the schema");
+  size_t n = mst_thrift_list(&p->t, type, CHUNK_LEAST, &element), i;
   if (p->t.bad == NULL && n != p->f->n_leaves) mst_thrift_fail(&p->t, "a row group has not one chunk for each column");
   if (g->chunks != NULL) mst_thrift_fail(&p->t, "a row group has two lists of columns");
   if (p->t.bad != NULL) return;
-  g->chunks = take(p, n, sizeof *g->chunks);
+  g->chunks = chunks;
   for (i = 0; i < n && p->t.bad == NULL; i++) parse_chunk(p, &g->chunks[i]);
 }
 
-static void parse_group(parse *p, mst_pq_group *g) {
+static void parse_group(parse *p, mst_pq_chunk *chunks, mst_pq_group *g) {
   mst_thrift *t = &p->t;
   mst_thrift_field f = {0};
   if (!mst_thrift_enter(t, MST_THRIFT_STRUCT)) return;
   while (mst_thrift_next(t, &f)) {
     switch (f.id) {
-    case 1: parse_chunks(p, f.type, g); break;
+    case 1: parse_chunks(p, f.type, chunks, g); break;
     case 2: g->plain_size = mst_thrift_int(t, f.type); break;
     case 3: g->rows = mst_thrift_int(t, f.type); break;
     case 4: parse_sorting(p, f.type, g); break;
@@ -450,8 +455,16 @@ static void parse_groups(parse *p, uint8_t type) {
   uint8_t element;
   size_t n = mst_thrift_list(&p->t, type, 4, &element), i;
   mst_pq_group *groups = take(p, n, sizeof *groups);
+  mst_pq_chunk *chunks;
+  uint32_t leaves = p->f->n_leaves;
   if (p->f->groups != NULL) mst_thrift_fail(&p->t, "there are two lists of row groups");
-  for (i = 0; i < n && p->t.bad == NULL; i++) parse_group(p, &groups[i]);
+  if (p->t.bad == NULL && p->f->nodes == NULL) mst_thrift_fail(&p->t, "row groups come before the schema");
+  /* All chunks lie in one block, which the bytes that are left must be able to fill. */
+  if (p->t.bad == NULL && leaves > 0 && n > (p->t.size - p->t.at) / CHUNK_LEAST / leaves)
+    mst_thrift_fail(&p->t, "the row groups are too short for their columns");
+  if (p->t.bad != NULL) return;
+  chunks = take(p, n * leaves, sizeof *chunks);
+  for (i = 0; i < n && p->t.bad == NULL; i++) parse_group(p, chunks + i * leaves, &groups[i]);
   p->f->groups = groups;
   p->f->n_groups = p->t.bad == NULL ? n : 0;
 }
@@ -597,34 +610,65 @@ static void keep_from(uint64_t from, int64_t at, uint64_t *lowest) {
   if (at > 0 && (uint64_t)at >= from && (uint64_t)at < *lowest) *lowest = (uint64_t)at;
 }
 
-/* Keeps what lies between the first index or filter in `tail` and the footer. */
-static mst_status keep_tail(mst_parquet_file *f, const uint8_t *tail, size_t n, mst_error *err) {
-  mst_status status = MST_OK;
-  uint64_t from = f->size - n;
+/* Where what lies between the first index or filter in the tail and the footer begins. */
+static uint64_t find_tail(const mst_parquet_file *f, size_t n) {
+  uint64_t from = f->size - n, lowest = f->footer_at;
   size_t g;
   uint32_t i;
-  f->tail_at = f->footer_at;
-  if (f->footer_at <= from) return MST_OK;
+  if (f->footer_at <= from) return lowest;
   if (f->footer_at - from > TAIL_MAX) from = f->footer_at - TAIL_MAX;
   for (g = 0; g < f->n_groups; g++) {
     for (i = 0; i < f->n_leaves; i++) {
       const mst_pq_chunk *c = &f->groups[g].chunks[i];
-      keep_from(from, c->column_index_at, &f->tail_at);
-      keep_from(from, c->offset_index_at, &f->tail_at);
-      keep_from(from, c->bloom_at, &f->tail_at);
+      keep_from(from, c->column_index_at, &lowest);
+      keep_from(from, c->offset_index_at, &lowest);
+      keep_from(from, c->bloom_at, &lowest);
     }
   }
-  if (f->tail_at == f->footer_at) return MST_OK;
-  MST_TRY_ALLOC(f->tail = mst_alloc(f->mem, (size_t)(f->footer_at - f->tail_at)));
-  memcpy(f->tail, tail + (f->tail_at - (f->size - n)), (size_t)(f->footer_at - f->tail_at));
+  return lowest;
+}
+
+/* A copy of the last `n` bytes of `tail`, or a reference to them. */
+static mst_status hold(mst_parquet_file *f, const mst_bytes *tail, size_t n, mst_error *err) {
+  mst_status status = MST_OK;
+  uint8_t *copy;
+  if (tail->owner != NULL) {
+    f->held = mst_bytes_part(tail, tail->size - n, n);
+    return MST_OK;
+  }
+  MST_TRY(mst_bytes_new(f->mem, n, &f->held, &copy, err));
+  mst_expect_whole(copy, n);
+  memcpy(copy, tail->data + (tail->size - n), n);
 done:
   return status;
 }
 
-mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail, size_t n, uint64_t size,
-                                  mst_parquet_file **out, uint64_t *need, mst_error *err) {
+static mst_status parse_tail(mst_parquet_file *f, const mst_bytes *tail, size_t length, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_bytes only;
+  size_t kept;
+  f->footer_size = length;
+  f->footer_at = f->size - 8 - length;
+  /* The footer first: only then it is known how much in front of it is worth keeping. */
+  f->footer = tail->data + (tail->size - 8 - length);
+  MST_TRY(parse_file(f, err));
+  f->tail_at = find_tail(f, tail->size);
+  kept = (size_t)(f->size - 8 - f->tail_at);
+  only = (mst_bytes){.data = tail->data, .size = tail->size - 8, .owner = tail->owner};
+  MST_TRY(hold(f, &only, kept, err));
+  f->tail = f->held.data;
+  f->footer = f->held.data + (kept - length);
+  status = make_fields(f, err);
+done:
+  return status;
+}
+
+mst_status mst_parquet_file_open(const mst_allocator *mem, const mst_bytes *tail, uint64_t size, mst_parquet_file **out,
+                                 uint64_t *need, mst_error *err) {
   mst_status status = MST_OK;
   mst_parquet_file *f = NULL;
+  const uint8_t *p = tail->data;
+  size_t n = tail->size;
   uint32_t length = 0;
   *out = NULL;
   *need = 0;
@@ -632,15 +676,15 @@ mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail,
     return mst_fail_at(err, MST_E_CORRUPT, 0, "not a Parquet file: %llu bytes are too few", (unsigned long long)size);
   if (n > size || n < mst_min_u64(size, 12))
     return mst_fail(err, MST_E_INTERNAL, "%zu bytes are no tail of a Parquet file", n);
-  MST_TRY(check_end(tail, n, size, &length, err));
+  MST_TRY(check_end(p, n, size, &length, err));
   if (n < (size_t)length + 8) {
     *need = (uint64_t)length + 8;
     return MST_OK;
   }
-  if (n == size && memcmp(tail, "PAR1", 4) != 0)
+  if (n == size && memcmp(p, "PAR1", 4) != 0)
     return mst_fail_at(err, MST_E_CORRUPT, 0,
-                       "not a Parquet file: it begins with %02x %02x %02x %02x, not with \"PAR1\"", tail[0], tail[1],
-                       tail[2], tail[3]);
+                       "not a Parquet file: it begins with %02x %02x %02x %02x, not with \"PAR1\"", p[0], p[1], p[2],
+                       p[3]);
   MST_TRY_ALLOC(f = mst_alloc_zero(mem, 1, sizeof *f));
   atomic_init(&f->refs, 1);
   if (mem != NULL) {
@@ -648,18 +692,18 @@ mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail,
     f->mem = &f->mem_copy;
   }
   f->size = size;
-  f->footer_size = length;
-  f->footer_at = size - 8 - length;
-  MST_TRY_ALLOC(f->footer = mst_alloc(f->mem, (size_t)length + 1));
-  memcpy(f->footer, tail + n - 8 - length, length);
-  MST_TRY(parse_file(f, err));
-  MST_TRY(make_fields(f, err));
-  MST_TRY(keep_tail(f, tail, n, err));
+  MST_TRY(parse_tail(f, tail, length, err));
   *out = f;
   f = NULL;
 done:
   mst_parquet_file_unref(f);
   return status;
+}
+
+mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail, size_t n, uint64_t size,
+                                  mst_parquet_file **out, uint64_t *need, mst_error *err) {
+  const mst_bytes borrowed = mst_bytes_borrow(tail, n);
+  return mst_parquet_file_open(mem, &borrowed, size, out, need, err);
 }
 
 /* ---- asking -------------------------------------------------------------------------------------------------- */
@@ -716,19 +760,17 @@ bool mst_pq_chunk_bounds(const mst_parquet_file *f, size_t group, uint32_t leaf,
   const mst_pq_node *node = &f->nodes[f->leaves[leaf]];
   mst_pq_order order = mst_pq_order_of(node->physical, &node->annotation);
   uint32_t both = MST_PQ_CHUNK_MIN | MST_PQ_CHUNK_MAX, old = MST_PQ_CHUNK_OLD_MIN | MST_PQ_CHUNK_OLD_MAX;
-  bool is_new = (c->flags & both) == both && f->orders != NULL && f->orders[leaf] == MST_PQ_ORDER_BY_TYPE;
-  /* The deprecated fields were compared as signed values, which is right for these alone. */
-  bool old_fits = order == MST_PQ_ORDER_I32 || order == MST_PQ_ORDER_I64 || order == MST_PQ_ORDER_F32 ||
-                  order == MST_PQ_ORDER_F64 || order == MST_PQ_ORDER_BOOL;
-  const mst_pq_slice *low = is_new ? &c->min : &c->old_min, *high = is_new ? &c->max : &c->old_max;
+  bool ordered = (c->flags & both) == both && f->orders != NULL && f->orders[leaf] == MST_PQ_ORDER_BY_TYPE;
   uint32_t width = order == MST_PQ_ORDER_BOOL ? 1 : mst_pq_width(node->physical, node->type_length);
-  if (order == MST_PQ_ORDER_NONE || (!is_new && (!old_fits || (c->flags & old) != old))) return false;
-  if (order != MST_PQ_ORDER_BYTES && order != MST_PQ_ORDER_DECIMAL && (low->size != width || high->size != width))
+  if (order == MST_PQ_ORDER_NONE) return false;
+  if (!ordered && (!mst_pq_order_is_signed(order) || ((c->flags & both) != both && (c->flags & old) != old)))
     return false;
-  *min = f->footer + low->at;
-  *min_size = low->size;
-  *max = f->footer + high->at;
-  *max_size = high->size;
+  if (order != MST_PQ_ORDER_BYTES && order != MST_PQ_ORDER_DECIMAL && (c->min.size != width || c->max.size != width))
+    return false;
+  *min = f->footer + c->min.at;
+  *min_size = c->min.size;
+  *max = f->footer + c->max.at;
+  *max_size = c->max.size;
   *exact = (c->flags & (MST_PQ_CHUNK_MIN_CUT | MST_PQ_CHUNK_MAX_CUT)) == 0;
   return true;
 }

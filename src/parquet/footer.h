@@ -48,9 +48,9 @@ typedef struct mst_pq_chunk {
   int64_t data_at, dictionary_at; /* dictionary_at 0: none */
   int64_t packed_size, plain_size, levels;
   int64_t offset_index_at, column_index_at, bloom_at; /* 0: none */
+  int64_t nulls, distinct, nans;                      /* -1: unknown */
+  mst_pq_slice min, max;                              /* the deprecated ones where there are no others */
   int32_t offset_index_size, column_index_size, bloom_size;
-  int64_t nulls, distinct, nans; /* -1: unknown */
-  mst_pq_slice min, max, old_min, old_max;
   uint32_t encodings; /* bit e: encoding e */
   uint32_t flags;
   int8_t codec, physical;
@@ -88,12 +88,13 @@ struct mst_parquet_file {
   void *arena;              /* chain of blocks */
   size_t arena_left;
   uint8_t *arena_at;
-  uint8_t *footer; /* the bytes of the metadata */
+  mst_bytes held;        /* what `footer` and `tail` lie in */
+  const uint8_t *footer; /* the bytes of the metadata */
   size_t footer_size;
-  uint64_t footer_at; /* in the file */
-  uint8_t *tail;      /* page indexes and filters that came along with the footer */
-  uint64_t tail_at;   /* of the bytes [tail_at, footer_at); equal to it: none */
-  uint64_t size;      /* of the file */
+  uint64_t footer_at;  /* in the file */
+  const uint8_t *tail; /* page indexes and filters that came along with the footer */
+  uint64_t tail_at;    /* of the bytes [tail_at, footer_at); equal to it: none */
+  uint64_t size;       /* of the file */
   int32_t version;
   int64_t rows;         /* of all row groups       */
   int64_t rows_claimed; /* what the footer says    */

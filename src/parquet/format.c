@@ -54,3 +54,8 @@ const char *mst_pq_encoding_name(int encoding) {
       "RLE_DICTIONARY", "BYTE_STREAM_SPLIT"};
   return encoding >= 0 && encoding <= MST_PQ_BYTE_STREAM_SPLIT ? names[encoding] : "unknown encoding";
 }
+
+bool mst_pq_order_is_signed(mst_pq_order order) {
+  return order == MST_PQ_ORDER_I32 || order == MST_PQ_ORDER_I64 || order == MST_PQ_ORDER_F32 ||
+         order == MST_PQ_ORDER_F64 || order == MST_PQ_ORDER_BOOL;
+}

@@ -116,6 +116,8 @@ typedef struct mst_pq_annotation {
 } mst_pq_annotation;
 
 mst_pq_order mst_pq_order_of(mst_pq_physical physical, const mst_pq_annotation *annotation);
+/* Orders in which the deprecated statistics, which compared signed values, were right. */
+bool mst_pq_order_is_signed(mst_pq_order order);
 /* Bytes of one PLAIN value, 0 for BOOLEAN and BYTE_ARRAY. */
 uint32_t mst_pq_width(mst_pq_physical physical, uint32_t type_length);
 const char *mst_pq_physical_name(mst_pq_physical physical);

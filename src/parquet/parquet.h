@@ -112,6 +112,9 @@ typedef struct mst_parquet_file mst_parquet_file;
  * number of tail bytes that are needed and `*out` stays NULL (status MST_OK). Errors name the offset in the file. */
 mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail, size_t n, uint64_t size,
                                   mst_parquet_file **out, uint64_t *need, mst_error *err);
+/* The same, keeping a reference to `tail` instead of a copy of its bytes where it has an owner. */
+mst_status mst_parquet_file_open(const mst_allocator *mem, const mst_bytes *tail, uint64_t size,
+                                 mst_parquet_file **out, uint64_t *need, mst_error *err);
 mst_parquet_file *mst_parquet_file_ref(mst_parquet_file *f);
 void mst_parquet_file_unref(mst_parquet_file *f);
 uint64_t mst_parquet_file_rows(const mst_parquet_file *f);

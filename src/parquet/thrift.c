@@ -21,10 +21,9 @@ static uint8_t take_byte(mst_thrift *t) {
   return 0;
 }
 
-static uint64_t take_varint(mst_thrift *t) {
+uint64_t mst_thrift_varint_any(mst_thrift *t) {
   uint64_t v = 0;
   unsigned shift;
-  if (t->at < t->size && t->data[t->at] < 0x80) return t->data[t->at++];
   for (shift = 0; shift < 70; shift += 7) {
     uint8_t byte = take_byte(t);
     if (shift == 63 && byte > 1) break;
@@ -36,11 +35,11 @@ static uint64_t take_varint(mst_thrift *t) {
 }
 
 static int64_t take_zigzag(mst_thrift *t) {
-  uint64_t v = take_varint(t);
+  uint64_t v = mst_thrift_varint(t);
   return (int64_t)(v >> 1 ^ (0 - (v & 1)));
 }
 
-bool mst_thrift_next(mst_thrift *t, mst_thrift_field *f) {
+bool mst_thrift_next_any(mst_thrift *t, mst_thrift_field *f) {
   uint8_t head;
   int64_t id;
   if (t->bad != NULL) return false;
@@ -59,7 +58,7 @@ bool mst_thrift_next(mst_thrift *t, mst_thrift_field *f) {
   return t->bad == NULL;
 }
 
-int64_t mst_thrift_int(mst_thrift *t, uint8_t type) {
+int64_t mst_thrift_int_any(mst_thrift *t, uint8_t type) {
   if (type >= MST_THRIFT_I16 && type <= MST_THRIFT_I64) return take_zigzag(t);
   if (type == MST_THRIFT_BYTE) return (int8_t)take_byte(t);
   mst_thrift_fail(t, "a field that must be an integer is none");
@@ -88,7 +87,7 @@ const uint8_t *mst_thrift_binary(mst_thrift *t, uint8_t type, size_t *n) {
     mst_thrift_fail(t, "a field that must be bytes is none");
     return NULL;
   }
-  size = take_varint(t);
+  size = mst_thrift_varint(t);
   if (size > t->size - t->at) {
     mst_thrift_fail(t, "a byte string is longer than what is left");
     return NULL;
@@ -103,7 +102,7 @@ static size_t take_list_head(mst_thrift *t, size_t least, uint8_t *element) {
   uint8_t head = take_byte(t);
   uint64_t n = head >> 4;
   *element = head & 15;
-  if (n == 15) n = take_varint(t);
+  if (n == 15) n = mst_thrift_varint(t);
   if (n > (t->size - t->at) / least) {
     mst_thrift_fail(t, "a list is longer than what is left");
     return 0;
@@ -151,7 +150,7 @@ static void skip_elements(mst_thrift *t, uint8_t type, uint64_t n) {
 }
 
 static void skip_map(mst_thrift *t) {
-  uint64_t n = take_varint(t), i;
+  uint64_t n = mst_thrift_varint(t), i;
   uint8_t types;
   if (n == 0) return;
   types = take_byte(t);
@@ -169,7 +168,7 @@ static void skip_bytes(mst_thrift *t, uint64_t n) {
   }
 }
 
-void mst_thrift_skip(mst_thrift *t, uint8_t type) {
+void mst_thrift_skip_any(mst_thrift *t, uint8_t type) {
   uint8_t element;
   size_t n;
   switch (type) {
@@ -178,7 +177,7 @@ void mst_thrift_skip(mst_thrift *t, uint8_t type) {
   case MST_THRIFT_BYTE: take_byte(t); break;
   case MST_THRIFT_I16:
   case MST_THRIFT_I32:
-  case MST_THRIFT_I64: take_varint(t); break;
+  case MST_THRIFT_I64: mst_thrift_varint(t); break;
   case MST_THRIFT_DOUBLE: skip_bytes(t, 8); break;
   case MST_THRIFT_UUID: skip_bytes(t, 16); break;
   case MST_THRIFT_BINARY: mst_thrift_binary(t, type, &n); break;

@@ -40,10 +40,56 @@ typedef struct mst_thrift_field {
 
 mst_thrift mst_thrift_over(const void *data, size_t size);
 void mst_thrift_fail(mst_thrift *t, const char *what);
+/* What the inline calls below leave to them: all but the commonest bytes. */
+bool mst_thrift_next_any(mst_thrift *t, mst_thrift_field *f);
+void mst_thrift_skip_any(mst_thrift *t, uint8_t type);
+int64_t mst_thrift_int_any(mst_thrift *t, uint8_t type);
+uint64_t mst_thrift_varint_any(mst_thrift *t);
+
+static inline uint64_t mst_thrift_varint(mst_thrift *t) {
+  const uint8_t *p = t->data + t->at;
+  if (t->size - t->at >= 3) {
+    if (p[0] < 0x80) return t->at += 1, p[0];
+    if (p[1] < 0x80) return t->at += 2, (p[0] & 0x7fu) | (uint64_t)p[1] << 7;
+    if (p[2] < 0x80) return t->at += 3, (p[0] & 0x7fu) | (uint64_t)(p[1] & 0x7fu) << 7 | (uint64_t)p[2] << 14;
+  }
+  return mst_thrift_varint_any(t);
+}
+
 /* Structs: begin with a zeroed field, then `while (mst_thrift_next(t, &f))`, and read or skip each field's value. */
-bool mst_thrift_next(mst_thrift *t, mst_thrift_field *f);
-void mst_thrift_skip(mst_thrift *t, uint8_t type);
-int64_t mst_thrift_int(mst_thrift *t, uint8_t type); /* any integer width */
+static inline bool mst_thrift_next(mst_thrift *t, mst_thrift_field *f) {
+  uint8_t head = t->at < t->size ? t->data[t->at] : 0; /* a mistake has moved `at` to the end */
+  if ((head & 15) == 0 || head >> 4 == 0 || f->id > INT16_MAX - 15) return mst_thrift_next_any(t, f);
+  t->at++;
+  f->id = (int16_t)(f->id + (head >> 4));
+  f->type = head & 15;
+  return true;
+}
+
+static inline int64_t mst_thrift_int(mst_thrift *t, uint8_t type) { /* any integer width */
+  uint64_t v;
+  if (type < MST_THRIFT_I16 || type > MST_THRIFT_I64) return mst_thrift_int_any(t, type);
+  v = mst_thrift_varint(t);
+  return (int64_t)(v >> 1 ^ (0 - (v & 1)));
+}
+
+static inline void mst_thrift_skip(mst_thrift *t, uint8_t type) {
+  uint64_t n;
+  if (type == MST_THRIFT_TRUE || type == MST_THRIFT_FALSE) return;
+  if (type >= MST_THRIFT_I16 && type <= MST_THRIFT_I64) {
+    mst_thrift_varint(t);
+  } else if (type == MST_THRIFT_BINARY) {
+    n = mst_thrift_varint(t);
+    if (n > t->size - t->at) {
+      mst_thrift_fail(t, "a byte string is longer than what is left");
+    } else {
+      t->at += (size_t)n;
+    }
+  } else {
+    mst_thrift_skip_any(t, type);
+  }
+}
+
 int32_t mst_thrift_i32(mst_thrift *t, uint8_t type); /* a mistake when the value needs more */
 bool mst_thrift_bool(mst_thrift *t, uint8_t type);
 /* Bytes in place. */

@@ -35,7 +35,7 @@ static mst_status read_footer(mst_table *t, const mst_bytes *tail, mst_cancel *c
   mst_bytes last = mst_bytes_share(tail);
   const uint64_t size = mst_table_size(t), most = mst_max_u64(mst_context_record_max(t->ctx), MST_PARQUET_TAIL);
   uint64_t need = 0;
-  MST_TRY(mst_parquet_file_parse(t->mem, last.data, last.size, size, &t->file, &need, err));
+  MST_TRY(mst_parquet_file_open(t->mem, &last, size, &t->file, &need, err));
   for (int turn = 0; t->file == NULL && turn < 2; turn++) {
     if (need > most) {
       status = mst_fail(err, MST_E_LIMIT, "the footer of this Parquet file takes %llu bytes, more than a record may (%llu)",
@@ -45,7 +45,7 @@ static mst_status read_footer(mst_table *t, const mst_bytes *tail, mst_cancel *c
     const mst_range range = {.offset = size - need, .length = need};
     mst_bytes_release(&last);
     MST_TRY(mst_table_get(t, &range, 1, &last, cancel, err));
-    MST_TRY(mst_parquet_file_parse(t->mem, last.data, last.size, size, &t->file, &need, err));
+    MST_TRY(mst_parquet_file_open(t->mem, &last, size, &t->file, &need, err));
   }
   if (t->file == NULL) status = mst_fail(err, MST_E_INTERNAL, "the footer asks for more bytes without an end");
 done:
