@@ -15,7 +15,7 @@ int cli_exit_code(mst_status status);
 
 /* ---- options: one table for parsing, --help, man pages and completion ---- */
 
-typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_NUMBER, CLI_COUNT /* a number from 0 */, CLI_SIZE, CLI_PAIRS } cli_type;
+typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_NUMBER, CLI_COUNT /* a number from 0 */, CLI_SIZE, CLI_PAIRS, CLI_LIST /* text; several are joined by blanks */ } cli_type;
 
 typedef struct cli_option {
   const char *name; /* "index-at"                                   */
@@ -42,6 +42,7 @@ typedef struct cli_command {
 typedef struct cli_value {
   const cli_option *option;
   const char *text; /* NULL: not given */
+  char *joined;     /* owned: what `text` is, when the option was given more than once */
   uint64_t number;
 } cli_value;
 
@@ -66,6 +67,7 @@ extern const cli_option cli_common_options[];   /* every command has them */
 const cli_command *cli_find_command(const char *name);
 /* Parses everything behind the command's name. 0, or an exit code after saying what is wrong. */
 int cli_parse(cli *c, int argc, char **argv);
+void cli_free_values(cli *c);
 bool cli_has(const cli *c, const char *option);
 const char *cli_text(const cli *c, const char *option); /* NULL when not given */
 uint64_t cli_number(const cli *c, const char *option);  /* 0 when not given    */
@@ -150,6 +152,7 @@ void cli_names_free(cli_names *n);
 mst_status cli_open_source(cli *c, const char *url, mst_source **out, mst_error *err);
 /* Whether `url` is a local folder; the same with a slash at its end (free it). */
 bool cli_is_folder(const char *url);
+bool cli_is_file(const char *url); /* a local one, whatever characters its name holds */
 char *cli_as_prefix(const char *url);
 /* Runs `each` for every object that the arguments name (objects, prefixes, globs). The first failure's exit code, 0 when none. */
 int cli_each_source(cli *c, int (*each)(cli *c, const char *url));
@@ -174,7 +177,7 @@ extern const cli_command cli_command_index, cli_command_slices, cli_command_get,
   {"size", 0, CLI_SIZE, "SIZE", "slices of about SIZE plain bytes (k M G Ki Mi Gi)"},                                       \
   {"records", 0, CLI_NUMBER, "N", "slices of N records each"},                                                              \
   {"strategy", 's', CLI_TEXT, "NAME", "how records are shared out: words, residues …"},                                     \
-  {"region", 'r', CLI_TEXT, "NAME:FROM-TO", "only what lies there; 1-based, both ends included"},                           \
+  {"region", 'r', CLI_LIST, "NAME:FROM-TO", "only what lies there; 1-based, both ends included; may be repeated"},                           \
   {"where", 'w', CLI_TEXT, "CONDITION", "only what matches"},                                                               \
   {"plan", 0, CLI_TEXT, "JSON", "what a strategy needs further, as a JSON object"},                                         \
   {"index", 'i', CLI_FLAG, NULL, "make the index first where there is none"}

@@ -73,6 +73,11 @@ bool cli_is_folder(const char *url) {
   return strstr(url, "://") == NULL && stat(url, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool cli_is_file(const char *url) {
+  struct stat st;
+  return strstr(url, "://") == NULL && stat(url, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 int cli_each_source(cli *c, int (*each)(cli *c, const char *url)) {
   int code = CLI_DONE;
   if (c->n_args == 0) return cli_usage(c->command, "a URL is missing");

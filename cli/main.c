@@ -61,6 +61,7 @@ static int run(const cli_command *command, int argc, char **argv) {
   mst_cancel_unref(c.cancel);
   mst_context_unref(c.ctx);
   json_decref(c.dialect);
+  cli_free_values(&c);
   return cli_interrupted() ? CLI_INTERRUPTED : code;
 }
 

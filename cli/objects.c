@@ -193,7 +193,7 @@ static int run_cp(cli *c) {
   names l = {0};
   if (c->n_args != 2) return cli_usage(c->command, "SRC and DST are needed");
   const char *from = c->args[0], *to = c->args[1];
-  const bool many = ends_with_slash(from) || strpbrk(from, "*[") != NULL;
+  const bool many = ends_with_slash(from) || (strpbrk(from, "*[") != NULL && !cli_is_file(from));
   if (many && ends_with_slash(from) && !cli_has(c, "recursive")) return cli_usage(c->command, "%s is a prefix: add --recursive", from);
   if (!many) {
     const char *slash = strrchr(from, '/');

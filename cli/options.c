@@ -77,6 +77,18 @@ static int put_pair(cli *c, const cli_option *o, char *text) {
   return 0;
 }
 
+static int join_value(cli *c, cli_value *v, const char *text) {
+  char *joined = NULL;
+  if (asprintf(&joined, "%s %s", v->text, text) < 0) return cli_usage(c->command, "--%s: not enough memory", v->option->name);
+  free(v->joined);
+  v->text = v->joined = joined;
+  return 0;
+}
+
+void cli_free_values(cli *c) {
+  for (size_t i = 0; i < c->n_values; i++) free(c->values[i].joined);
+}
+
 static int put_value(cli *c, const cli_option *o, char *text) {
   cli_value *v = NULL;
   if (o->type == CLI_PAIRS) return put_pair(c, o, text);
@@ -86,6 +98,7 @@ static int put_value(cli *c, const cli_option *o, char *text) {
     if (c->n_values == sizeof c->values / sizeof *c->values) return cli_usage(c->command, "too many options");
     v = &c->values[c->n_values++];
   }
+  if (o->type == CLI_LIST && v->text != NULL) return join_value(c, v, text);
   *v = (cli_value){.option = o, .text = text == NULL ? "" : text};
   if (o->type == CLI_NUMBER && (!parse_number(text, &v->number) || v->number == 0))
     return cli_usage(c->command, "--%s takes a whole number above 0, not \"%s\"", o->name, text);

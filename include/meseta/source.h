@@ -98,7 +98,7 @@ typedef struct mst_query {
   uint64_t slice_bytes;     /* about this many plain bytes each                                                 */
   uint64_t slice_records;   /* each but the last holds this many records                                        */
   const char *strategy;     /* a format's own: "words", "residues", "tiles" …                                   */
-  const char *region;       /* "name:from-to", 1-based, closed                                                  */
+  const char *region;       /* "name:from-to", 1-based, closed; several are divided by blanks                   */
   const char *where;
   const char *options_json; /* what a strategy needs further, a JSON object                                     */
 } mst_query;

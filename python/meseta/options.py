@@ -34,6 +34,24 @@ def text(value: object, what: str) -> str | None:
     return value
 
 
+def texts(value: object, what: str) -> str | None:
+    """Text, or several texts without blanks, which are joined by them, or None."""
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        each = list(value)  # type: ignore[call-overload]
+    except TypeError:
+        each = [value]
+    for one in each:
+        if not isinstance(one, str):
+            raise ArgumentError(f"{what} must be text or a list of texts, not {type(one).__name__}")
+        if one.split() != [one]:
+            raise ArgumentError(f"{what} {one!r}: each of several is one text without blanks")
+    if not each:
+        raise ArgumentError(f"{what} is an empty list")
+    return " ".join(each)
+
+
 def flag(value: object, what: str) -> bool:
     """True or False; other things are more likely a slip than a wish."""
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):

@@ -11,7 +11,7 @@ from .slice import Slice
 
 TYPE_CHECKING = False  # so that importing the package does not import typing
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from .progress import _Progress
@@ -275,7 +275,7 @@ class Source:
         size: int | str | None = None,
         records: int | None = None,
         strategy: str | None = None,
-        region: str | None = None,
+        region: str | Iterable[str] | None = None,
         where: str | None = None,
         **more: Any,
     ) -> list[Slice]:
@@ -291,12 +291,13 @@ class Source:
             Each slice but the last holds this many records.
         strategy : str, optional
             A format's own: "words" (text), "residues" (FASTA) and others.
-        region : str, optional
-            "name:from-to", 1-based, both ends included (FASTA, VCF).
+        region : str or several, optional
+            "name:from-to", 1-based, both ends included (FASTA, VCF). Each of several gives slices of its own.
         where : str, optional
             Only what matches.
         **more
-            What a strategy needs further.
+            What a strategy needs further. VCF regions: ``overlap=True`` gives a variant to each slice that it overlaps,
+            not only to the one in which it begins.
 
         Returns
         -------
@@ -320,7 +321,7 @@ class Source:
             options.size(size, "size"),
             options.count(records, "records"),
             options.text(strategy, "strategy"),
-            options.text(region, "region"),
+            options.texts(region, "region"),
             options.text(where, "where"),
             options.json_text(more),
         )

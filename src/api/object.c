@@ -68,6 +68,14 @@ static mst_status find_many(finder *f, mst_cancel *cancel, mst_error *err) {
   return status;
 }
 
+/* A local file whose name holds a glob's characters is meant by that name. */
+static bool is_literal(const finder *f, mst_cancel *cancel) {
+  mst_object_info info = {0};
+  char etag[168];
+  if (strncmp(mst_store_url(f->at->store), "file:", 5) != 0) return false;
+  return mst_store_head(f->at->store, f->at->key, &info, etag, cancel, NULL) == MST_OK;
+}
+
 mst_status mst_find(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config, uint32_t flags, mst_find_fn each,
                     void *arg, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
@@ -78,7 +86,8 @@ mst_status mst_find(mst_context *ctx, const char *url, const mst_pair *config, s
   finder f = {.at = &at, .flags = flags, .each = each, .arg = arg};
   mst_buf_init(&f.url, mst_context_mem(ctx), 1 << 20);
   MST_TRY(mst_location_open(ctx, url, config, n_config, &at, err));
-  MST_TRY(at.is_prefix || at.key[glob_at(at.key)] != '\0' ? find_many(&f, cancel, err) : find_one(&f, cancel, err));
+  const bool glob = !at.is_prefix && at.key[glob_at(at.key)] != '\0' && !is_literal(&f, cancel);
+  MST_TRY(at.is_prefix || glob ? find_many(&f, cancel, err) : find_one(&f, cancel, err));
 done:
   mst_buf_free(&f.url);
   mst_location_close(&at);

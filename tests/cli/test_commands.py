@@ -269,6 +269,24 @@ def test_globs_and_prefixes(meseta: Command, tmp_path: pathlib.Path) -> None:
     meseta("index", tmp_path / "*.nothing", code=3)
 
 
+def test_a_name_that_looks_like_a_glob(meseta: Command, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "r[1].fastq"
+    path.write_bytes(reads(10))
+    meseta("index", path)
+    assert len(plan(meseta, path, "-n", 2)) == 2
+    meseta("verify", path)
+    meseta("cp", path, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == reads(10)
+
+
+def test_several_regions(meseta: Command, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "g.fa"
+    path.write_text("".join(f">g{i}\n" + "ACGT" * 5 + "\n" for i in range(20)))
+    meseta("index", path)
+    slices = [json.loads(line) for line in plan(meseta, path, "--region", "g3:1-4", "-r", "g5", "--region=g7:2-3 g9:1-1")]
+    assert [s["part"]["name"] for s in slices] == ["g3", "g5", "g7", "g9"]
+
+
 def test_folders_need_no_slash(meseta: Command, tmp_path: pathlib.Path) -> None:
     (tmp_path / "r.fastq").write_bytes(reads(10))
     assert meseta("ls", tmp_path).stdout == b"r.fastq\n"

@@ -185,6 +185,35 @@ def test_region(genes: pathlib.Path) -> None:
     assert "".join(lines[1:]) == ("ACGT" * 8)[2:10]
 
 
+def test_several_regions(genes: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    source = meseta.open(genes)
+    source.index()
+    asked = ["g3", "g5:2-7", "g499:1-4"]
+    slices = source.slices(region=asked)
+    assert [s.read() for s in slices] == [source.slices(region=one)[0].read() for one in asked]
+    assert [s.read() for s in source.slices(region=" ".join(asked))] == [s.read() for s in slices]
+    with pytest.raises(meseta.ArgumentError, match="without blanks"):
+        source.slices(region=["g1 g2"])
+    with pytest.raises(meseta.ArgumentError, match="empty"):
+        source.slices(region=[])
+    with pytest.raises(meseta.ArgumentError, match="must be text"):
+        source.slices(region=[3])  # type: ignore[list-item]
+    variants = tmp_path / "v.vcf"
+    lines = [f"1\t{i * 10}\t.\t{'A' * 30}\tT\t.\t.\t.\n" for i in range(1, 200)]
+    variants.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + "".join(lines))
+    source = meseta.open(variants)
+    source.index(spacing=256)
+    both = source.slices(region=["1:100-150", "1:1000-1001"])
+    assert [s.read().decode() for s in both] == ["".join(lines[7:15]), "".join(lines[97:100])]
+    alone = source.slices(4, region="1:100-1100")
+    shared = source.slices(4, region="1:100-1100", overlap=True)
+    assert "".join(s.read().decode() for s in alone) == "".join(lines[7:110])
+    assert len(shared) == len(alone) == 4
+    assert sum(len(list(s.lines())) for s in shared) > 103
+    with pytest.raises(meseta.ArgumentError, match="overlap"):
+        source.slices(region="1", overlapping=True)
+
+
 def test_residues(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "one.fa"
     path.write_text(">chr1 long\n" + "\n".join("ACGTTGCAAC" * 6 for _ in range(2000)) + "\n>chr2\nAC\n")
@@ -359,6 +388,18 @@ def test_glob(tmp_path: pathlib.Path) -> None:
     assert [s.url.rsplit("/", 1)[1] for s in meseta.glob(f"{tmp_path}/")] == ["a.fa", "b.fa", "c.fa", "d.fa", "x.txt"]
     with pytest.raises(meseta.NotFoundError):
         meseta.glob(tmp_path / "absent.fa")
+
+
+@pytest.mark.parametrize("name", ["a[1].txt", "a*.txt", "a?.txt", "[x]/a.txt"])
+def test_a_file_whose_name_looks_like_a_glob(tmp_path: pathlib.Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("one\ntwo\n")
+    (tmp_path / "a1.txt").write_text("other\n")
+    (source,) = meseta.glob(path)
+    assert source.index()["records"] == 2
+    assert source.slices(1)[0].read() == b"one\ntwo\n"
+    assert len(meseta.glob(tmp_path / "a[1-9].txt")) == 1
 
 
 def test_csv_dialect(tmp_path: pathlib.Path) -> None:
