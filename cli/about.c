@@ -72,6 +72,11 @@ static const cli_option help_options[] = {{"man", 0, CLI_FLAG, NULL, "print the 
 
 static int run_help(cli *c) {
   const char *name = c->n_args > 0 ? c->args[0] : NULL;
+  char both[64];
+  if (c->n_args > 1 && strcmp(name, "dataset") == 0) {
+    snprintf(both, sizeof both, "dataset %s", c->args[1]);
+    name = both;
+  }
   if (cli_has(c, "completion")) return cli_print_completion(cli_text(c, "completion"));
   if (cli_has(c, "man")) return cli_print_man(name);
   if (name == NULL) {

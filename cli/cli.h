@@ -53,7 +53,7 @@ typedef struct cli {
   size_t n_values;
   mst_pair storage[CLI_PAIRS_MAX]; /* --storage K=V */
   size_t n_storage;
-  json_t *dialect;                 /* --option K=V; NULL when none was given */
+  json_t *dialect;                 /* --option K=V, --set K=V; NULL when none was given */
   char **args;                     /* positional */
   int n_args;
   char **rest; /* behind "--" */
@@ -63,6 +63,7 @@ typedef struct cli {
 } cli;
 
 extern const cli_command *const cli_commands[]; /* NULL-ended */
+extern const cli_command *const cli_dataset_commands[]; /* "dataset create" …; NULL-ended */
 extern const cli_option cli_common_options[];   /* every command has them */
 const cli_command *cli_find_command(const char *name);
 /* Parses everything behind the command's name. 0, or an exit code after saying what is wrong. */
@@ -165,7 +166,7 @@ int cli_index_one(cli *c, mst_source *s, json_t **report);
 /* ---- commands ---- */
 
 extern const cli_command cli_command_index, cli_command_slices, cli_command_get, cli_command_map, cli_command_verify, cli_command_show,
-    cli_command_ls, cli_command_cat, cli_command_cp, cli_command_rm, cli_command_formats, cli_command_version, cli_command_help;
+    cli_command_ls, cli_command_cat, cli_command_cp, cli_command_rm, cli_command_dataset, cli_command_formats, cli_command_version, cli_command_help;
 
 /* The options that choose slices, for the tables of slices and map. */
 #define CLI_SOURCE_OPTIONS                                                                                                  \

@@ -3,15 +3,47 @@
 
 #include <string.h>
 
+#include "dataset.h"
+
 const cli_command *const cli_commands[] = {&cli_command_index, &cli_command_slices, &cli_command_get, &cli_command_map, &cli_command_verify,
                                            &cli_command_show, &cli_command_ls, &cli_command_cat, &cli_command_cp, &cli_command_rm,
-                                           &cli_command_formats, &cli_command_version, &cli_command_help, NULL};
+                                           &cli_command_dataset, &cli_command_formats, &cli_command_version, &cli_command_help, NULL};
 
-const cli_command *cli_find_command(const char *name) {
-  for (size_t i = 0; cli_commands[i] != NULL; i++)
-    if (strcmp(cli_commands[i]->name, name) == 0) return cli_commands[i];
+const cli_command *const cli_dataset_commands[] = {
+    &cli_dataset_create, &cli_dataset_append, &cli_dataset_read, &cli_dataset_count, &cli_dataset_update, &cli_dataset_delete,
+    &cli_dataset_upsert, &cli_dataset_index, &cli_dataset_gc, &cli_dataset_compact, &cli_dataset_log, &cli_dataset_restore,
+    &cli_dataset_expire, &cli_dataset_drop, &cli_dataset_show_command, &cli_dataset_write, &cli_dataset_commit, NULL};
+
+static const cli_command *find_in(const cli_command *const *commands, const char *name) {
+  for (; *commands != NULL; commands++)
+    if (strcmp((*commands)->name, name) == 0) return *commands;
   return NULL;
 }
+
+const cli_command *cli_find_command(const char *name) {
+  const cli_command *found = find_in(cli_commands, name);
+  return found != NULL ? found : find_in(cli_dataset_commands, name);
+}
+
+/* The part of a name behind "dataset ". */
+static const char *last_word(const char *name) {
+  const char *space = strrchr(name, ' ');
+  return space == NULL ? name : space + 1;
+}
+
+static int run_dataset(cli *c) {
+  char name[64];
+  if (c->n_args == 0) return cli_usage(c->command, "which command? meseta help dataset lists them");
+  snprintf(name, sizeof name, "dataset %s", c->args[0]);
+  return cli_usage(c->command, "there is no command %s", name);
+}
+
+static const cli_option dataset_options[] = {{NULL, 0, CLI_FLAG, NULL, NULL}};
+const cli_command cli_command_dataset = {"dataset", "tables of many Parquet files: create, read, change, keep", "COMMAND URL …",
+    "A table's URL is its store's URL, \"/\" and its name. Each command that changes it makes one commit: it is done, or nothing has "
+    "changed. Several writers at once never lose each other's work; those that collide get exit code 5.\n",
+    "meseta dataset create s3://lake/sales sales.parquet --partition-on day\ta table partitioned by day\n"
+    "meseta dataset read s3://lake/sales --where \"qty > 3\"\tits rows as JSON Lines\n", dataset_options, run_dataset, false};
 
 static void print_option(const cli_option *o, FILE *to) {
   char left[64];
@@ -37,6 +69,12 @@ static void print_examples(const char *text, FILE *to, const char *command_forma
 
 void cli_print_help(const cli_command *command, FILE *to) {
   fprintf(to, "meseta %s - %s\n\nUsage: meseta %s %s\n\n%s\n", command->name, command->title, command->name, command->usage, command->text);
+  if (command == &cli_command_dataset) {
+    fputs("Commands (meseta help dataset COMMAND tells more):\n", to);
+    for (size_t i = 0; cli_dataset_commands[i] != NULL; i++)
+      fprintf(to, "  %-9s %s\n", last_word(cli_dataset_commands[i]->name), cli_dataset_commands[i]->title);
+    fputc('\n', to);
+  }
   if (command->options != NULL && command->options->name != NULL) {
     fputs("Options:\n", to);
     print_options(command->options, to);
@@ -117,6 +155,24 @@ static int man_of_program(void) {
   return cli_flush();
 }
 
+static void man_dataset(void) {
+  fputs(".SH COMMANDS\n", stdout);
+  for (size_t i = 0; cli_dataset_commands[i] != NULL; i++) {
+    const cli_command *c = cli_dataset_commands[i];
+    printf(".SS \"meseta %s ", c->name);
+    for (const char *at = c->usage; *at != '\0'; at++) {
+      if (*at == '"') fputs("\\(dq", stdout);
+      else if (*at == '-') fputs("\\-", stdout);
+      else fputc(*at, stdout);
+    }
+    fputs("\"\n", stdout);
+    roff_text(c->title);
+    fputs(".\n", stdout);
+    roff_text(c->text);
+    man_options(c->options);
+  }
+}
+
 int cli_print_man(const char *name) {
   if (name == NULL || strcmp(name, "meseta") == 0) return man_of_program();
   const cli_command *c = cli_find_command(name);
@@ -128,6 +184,7 @@ int cli_print_man(const char *name) {
   roff_text(c->usage);
   fputs("\n.SH DESCRIPTION\n", stdout);
   roff_text(c->text);
+  if (c == &cli_command_dataset) man_dataset();
   fputs(".SH OPTIONS\n", stdout);
   man_options(c->options);
   man_options(cli_common_options);
@@ -153,10 +210,20 @@ static int complete_bash(void) {
   for (size_t i = 0; cli_commands[i] != NULL; i++) printf("%s ", cli_commands[i]->name);
   fputs("\" -- \"$cur\"))\n    return\n  fi\n  case \"${COMP_WORDS[1]}\" in\n", stdout);
   for (size_t i = 0; cli_commands[i] != NULL; i++) {
+    if (cli_commands[i] == &cli_command_dataset) continue;
     printf("    %s) options=\"", cli_commands[i]->name);
     long_names(cli_commands[i]->options, " ");
     fputs("\" ;;\n", stdout);
   }
+  fputs("    dataset)\n      if [ \"$COMP_CWORD\" -eq 2 ]; then\n        COMPREPLY=($(compgen -W \"", stdout);
+  for (size_t i = 0; cli_dataset_commands[i] != NULL; i++) printf("%s ", last_word(cli_dataset_commands[i]->name));
+  fputs("\" -- \"$cur\"))\n        return\n      fi\n      case \"${COMP_WORDS[2]}\" in\n", stdout);
+  for (size_t i = 0; cli_dataset_commands[i] != NULL; i++) {
+    printf("        %s) options=\"", last_word(cli_dataset_commands[i]->name));
+    long_names(cli_dataset_commands[i]->options, " ");
+    fputs("\" ;;\n", stdout);
+  }
+  fputs("      esac ;;\n", stdout);
   fputs("  esac\n  case \"$cur\" in\n    -*) COMPREPLY=($(compgen -W \"$options ", stdout);
   long_names(cli_common_options, " ");
   fputs("\" -- \"$cur\")) ;;\n    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\ncomplete -o filenames -F _meseta meseta\n", stdout);
@@ -194,7 +261,22 @@ static int complete_zsh(void) {
     fputs("'", stdout);
   }
   fputs(")\n    _describe command commands\n    return\n  fi\n  case $words[2] in\n", stdout);
+  fputs("    dataset)\n      if (( CURRENT == 3 )); then\n        local -a commands=(", stdout);
+  for (size_t i = 0; cli_dataset_commands[i] != NULL; i++) {
+    printf("\n          '%s:", last_word(cli_dataset_commands[i]->name));
+    zsh_text(cli_dataset_commands[i]->title);
+    fputs("'", stdout);
+  }
+  fputs(")\n        _describe command commands\n        return\n      fi\n      case $words[3] in\n", stdout);
+  for (size_t i = 0; cli_dataset_commands[i] != NULL; i++) {
+    printf("        %s) _arguments", last_word(cli_dataset_commands[i]->name));
+    zsh_options(cli_dataset_commands[i]->options);
+    zsh_options(cli_common_options);
+    fputs(" '*:file:_files' ;;\n", stdout);
+  }
+  fputs("      esac ;;\n", stdout);
   for (size_t i = 0; cli_commands[i] != NULL; i++) {
+    if (cli_commands[i] == &cli_command_dataset) continue;
     printf("    %s) _arguments", cli_commands[i]->name);
     zsh_options(cli_commands[i]->options);
     zsh_options(cli_common_options);
@@ -231,6 +313,13 @@ static int complete_fish(void) {
     fish_text(cli_commands[i]->title);
     fputs("'\n", stdout);
     fish_options(cli_commands[i]->options, cli_commands[i]->name);
+  }
+  for (size_t i = 0; cli_dataset_commands[i] != NULL; i++) {
+    const char *name = last_word(cli_dataset_commands[i]->name);
+    printf("complete -c meseta -n '__fish_seen_subcommand_from dataset' -a %s -d '", name);
+    fish_text(cli_dataset_commands[i]->title);
+    fputs("'\n", stdout);
+    fish_options(cli_dataset_commands[i]->options, name);
   }
   fish_options(cli_common_options, NULL);
   return cli_flush();

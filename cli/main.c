@@ -73,7 +73,14 @@ int main(int argc, char **argv) {
   const char *name = argv[1];
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
   if (strcmp(name, "--version") == 0) name = "version";
-  const cli_command *command = cli_find_command(name);
-  if (command == NULL) return cli_usage(NULL, "there is no command %s", name);
+  const cli_command *command = NULL;
+  char both[64];
+  if (strcmp(name, "dataset") == 0 && argc > 2 && argv[2][0] != '-') { /* the one command that has commands */
+    snprintf(both, sizeof both, "dataset %s", argv[2]);
+    command = cli_find_command(both);
+    if (command != NULL) return run(command, argc - 3, argv + 3);
+  }
+  command = cli_find_command(name);
+  if (command == NULL || strchr(name, ' ') != NULL) return cli_usage(NULL, "there is no command %s", name);
   return run(command, argc - 2, argv + 2);
 }

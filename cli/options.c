@@ -63,13 +63,21 @@ static json_t *guess_json(const char *text) {
   return v != NULL ? v : json_string(text);
 }
 
+/* JSON where it parses as JSON, else text. */
+static json_t *any_json(const char *text) {
+  json_t *v = json_loads(text, JSON_DECODE_ANY, NULL);
+  return v != NULL ? v : json_string(text);
+}
+
 static int put_pair(cli *c, const cli_option *o, char *text) {
   char *equals = strchr(text, '=');
   if (equals == NULL || equals == text) return cli_usage(c->command, "--%s takes KEY=VALUE, not \"%s\"", o->name, text);
   *equals = '\0';
-  if (strcmp(o->name, "option") == 0) {
+  if (strcmp(o->name, "storage") != 0) {
+    const bool any = strcmp(o->name, "set") == 0;
     if (c->dialect == NULL) c->dialect = json_object();
-    if (json_object_set_new(c->dialect, text, guess_json(equals + 1)) != 0) return cli_usage(c->command, "--option %s: not valid UTF-8", text);
+    if (json_object_set_new(c->dialect, text, any ? any_json(equals + 1) : guess_json(equals + 1)) != 0)
+      return cli_usage(c->command, "--%s %s: not valid UTF-8", o->name, text);
     return 0;
   }
   if (c->n_storage == CLI_PAIRS_MAX) return cli_usage(c->command, "too many --storage options");
