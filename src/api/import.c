@@ -5,10 +5,7 @@
 
 #include "api/give.h"
 #include "column/column.h"
-#include "column/json_rows.h"
-#include "column/kernel.h"
 #include "source/source.h"
-#include "source/table.h"
 
 #define LINE_MAX_BYTES ((size_t)256 << 20)
 #define BATCH_ROWS     8192u

@@ -1,7 +1,5 @@
 /* column/json_rows.c - see json_rows.h. Owns: shapes. May call: base. */
-#include "column/json_rows.h"
-
-#include "base/time.h"
+#include "column/column.h"
 
 #define MEMBERS_MAX 100000u
 #define DEPTH_MAX 32

@@ -5,9 +5,11 @@
 #ifndef MST_COLUMN_JSON_ROWS_H
 #define MST_COLUMN_JSON_ROWS_H
 
-#include "base/base.h"
-#include "column/column.h"
+#include <meseta/arrow_abi.h>
 
+#include "base/base.h"
+
+typedef struct mst_builder mst_builder;
 typedef struct mst_json_shape mst_json_shape; /* [owned] */
 mst_status mst_json_shape_new(const mst_allocator *mem, mst_json_shape **out, mst_error *err);
 void mst_json_shape_free(mst_json_shape *s);

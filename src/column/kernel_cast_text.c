@@ -94,6 +94,38 @@ static mst_status read_value(text_out *o, int64_t row, const uint8_t **p, size_t
   return MST_OK;
 }
 
+static int64_t offset_of(const casting *c, int64_t i) {
+  const int64_t at = c->array->offset + i;
+  return c->from.layout == MST_LAYOUT_OFFSETS64 ? ((const int64_t *)c->array->buffers[1])[at]
+                                                : ((const int32_t *)c->array->buffers[1])[at];
+}
+
+static bool has_offsets(const mst_type *t) {
+  return t->layout == MST_LAYOUT_OFFSETS32 || t->layout == MST_LAYOUT_OFFSETS64;
+}
+
+/* Offsets of another width over the same bytes. */
+static mst_status fill_offsets(text_out *o) {
+  mst_status status = MST_OK;
+  const casting *c = o->c;
+  const bool wide = c->to.layout == MST_LAYOUT_OFFSETS64;
+  const size_t n = (size_t)c->array->length, size = (n + 1) * (wide ? 8 : 4);
+  const int64_t first = n > 0 ? offset_of(c, 0) : 0, end = n > 0 ? offset_of(c, (int64_t)n) : 0;
+  MST_TRY(mst_block_grow(&o->values, size, c->err));
+  if (end > first)
+    MST_TRY(mst_block_put(&o->data, (const uint8_t *)c->array->buffers[2] + first, (size_t)(end - first), c->err));
+  if (!wide && end - first > INT32_MAX) return put_end(o); /* which says that it is too much */
+  o->values.size = size;
+  memset(o->values.data, 0, wide ? 8 : 4);
+  for (size_t i = 1; i <= n; i++) {
+    const int64_t at = offset_of(c, (int64_t)i) - first;
+    if (wide) ((int64_t *)(void *)o->values.data)[i] = at;
+    else ((int32_t *)(void *)o->values.data)[i] = (int32_t)at;
+  }
+done:
+  return status;
+}
+
 static mst_status fill(text_out *o) {
   mst_status status = MST_OK;
   const casting *c = o->c;
@@ -122,7 +154,9 @@ mst_status mst_cast_texts(const casting *c, struct ArrowArray *out) {
   mst_block_init(&o.data, c->mem);
   mst_buf_init(&o.line, c->mem, 1 << 20);
   MST_TRY(mst_cast_valid(c, &valid, &parts.null_count));
-  MST_TRY(fill(&o));
+  if (has_offsets(&c->from) && has_offsets(&c->to) && (c->from.kind == MST_KIND_TEXT || c->to.kind == MST_KIND_BYTES))
+    MST_TRY(fill_offsets(&o));
+  else MST_TRY(fill(&o));
   if (c->to.layout == MST_LAYOUT_VIEWS) {
     size = (int64_t)o.data.size;
     MST_TRY(mst_block_put(&sizes, &size, 8, c->err));

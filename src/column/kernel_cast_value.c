@@ -172,6 +172,61 @@ static bool widen(const casting *c, uint8_t *out) {
   return false;
 }
 
+/* Whole numbers of other widths in two steps: all as int64, looked at for what would be lost, then stored. */
+#define LOAD_INTEGERS(type)                                                           \
+  do {                                                                                \
+    const type *from = (const type *)c->array->buffers[1] + c->array->offset + first; \
+    for (size_t i = 0; i < n; i++) v[i] = (int64_t)from[i];                           \
+  } while (0)
+#define STORE_INTEGERS(type)                           \
+  do {                                                 \
+    type *to = (type *)(void *)out + first;            \
+    for (size_t i = 0; i < n; i++) to[i] = (type)v[i]; \
+  } while (0)
+
+static void load_integers(const casting *c, size_t first, size_t n, int64_t *v) {
+  switch (c->from.kind) {
+  case MST_KIND_INT8: LOAD_INTEGERS(int8_t); break;
+  case MST_KIND_INT16: LOAD_INTEGERS(int16_t); break;
+  case MST_KIND_INT32: LOAD_INTEGERS(int32_t); break;
+  case MST_KIND_UINT8: LOAD_INTEGERS(uint8_t); break;
+  case MST_KIND_UINT16: LOAD_INTEGERS(uint16_t); break;
+  case MST_KIND_UINT32: LOAD_INTEGERS(uint32_t); break;
+  default: LOAD_INTEGERS(int64_t); break;
+  }
+}
+
+static void store_integers(const casting *c, size_t first, size_t n, const int64_t *v, uint8_t *out) {
+  switch (c->to.width) {
+  case 1: STORE_INTEGERS(int8_t); break;
+  case 2: STORE_INTEGERS(int16_t); break;
+  case 4: STORE_INTEGERS(int32_t); break;
+  default: STORE_INTEGERS(int64_t); break;
+  }
+}
+
+/* The first row that is not null and does not fit, -1 when all do. */
+static int64_t store_checked(const casting *c, uint8_t *out) {
+  enum { PIECE = 512 };
+  const unsigned bits = c->to.width * 8;
+  const bool is_signed = mst_type_is_signed(&c->to);
+  const int64_t most = is_signed    ? (int64_t)(UINT64_MAX >> (64 - bits + 1))
+                       : bits == 64 ? INT64_MAX
+                                    : (int64_t)(UINT64_MAX >> (64 - bits));
+  const int64_t least = is_signed ? -most - 1 : 0;
+  int64_t v[PIECE];
+  for (size_t first = 0; first < (size_t)c->array->length; first += PIECE) {
+    const size_t n = mst_min_size(PIECE, (size_t)c->array->length - first);
+    bool bad = false;
+    load_integers(c, first, n, v);
+    for (size_t i = 0; i < n; i++) bad |= (v[i] < least) | (v[i] > most);
+    for (size_t i = 0; bad && i < n; i++)
+      if ((v[i] < least || v[i] > most) && mst_cast_row_valid(c, (int64_t)(first + i))) return (int64_t)(first + i);
+    store_integers(c, first, n, v, out);
+  }
+  return -1;
+}
+
 static mst_scalar value_at(const casting *c, int64_t i) {
   const int64_t at = c->array->offset + i;
   const uint8_t *p = c->array->buffers[1];
@@ -190,6 +245,10 @@ static mst_status fill_values(const casting *c, uint8_t *out) {
     return MST_OK;
   }
   if (widen(c, out)) return MST_OK;
+  if (mst_type_is_integer(&c->from) && c->from.kind != MST_KIND_UINT64 && mst_type_is_integer(&c->to)) {
+    const int64_t row = store_checked(c, out);
+    return row < 0 ? MST_OK : mst_cast_misfit(c, row, "has no place there");
+  }
   for (int64_t i = 0; i < c->array->length; i++, out += width) {
     mst_scalar v;
     if (!mst_cast_row_valid(c, i)) {

@@ -32,6 +32,11 @@ static size_t join_bits(const joining *j, size_t buffer, uint8_t *out) {
       uint64_t word;
       mst_bits_load(from, a->offset + i, n, &word);
       set += mst_mask_count(word);
+      if (at % 8 == 0 && n == 64) {
+        mst_put_le64(out + at / 8, word);
+        at += 64;
+        continue;
+      }
       for (size_t left = n; left > 0;) {
         const size_t room = mst_min_size(8 - at % 8, left);
         out[at / 8] |= (uint8_t)((word & mst_mask_low((unsigned)room)) << (at % 8));
@@ -86,25 +91,34 @@ static int64_t offset_at(const joining *j, const struct ArrowArray *a, int64_t i
   return is_wide(j) ? ((const int64_t *)a->buffers[1])[a->offset + i] : ((const int32_t *)a->buffers[1])[a->offset + i];
 }
 
-static mst_status put_end(const joining *j, mst_block *ends, int64_t end) {
-  const int32_t narrow = (int32_t)end;
-  if (is_wide(j)) return mst_block_put(ends, &end, 8, j->err);
-  if (end > INT32_MAX) return too_long(j);
-  return mst_block_put(ends, &narrow, 4, j->err);
-}
+#define JOIN_ENDS(type)                                                                       \
+  do {                                                                                        \
+    type *to = (type *)(void *)ends->data;                                                    \
+    *to++ = 0;                                                                                \
+    for (size_t k = 0; k < j->n; k++) {                                                       \
+      const struct ArrowArray *a = j->arrays[k];                                              \
+      const type *from = (const type *)a->buffers[1] + a->offset;                             \
+      if (a->length == 0) continue;                                                           \
+      for (int64_t i = 0; i < a->length; i++) to[i] = (type)(base + (from[i + 1] - from[0])); \
+      base += from[a->length] - from[0];                                                      \
+      to += a->length;                                                                        \
+    }                                                                                         \
+  } while (0)
 
 /* Ends of texts or lists, counted on from array to array. */
 static mst_status join_ends(const joining *j, mst_block *ends) {
   mst_status status = MST_OK;
+  const size_t size = ((size_t)j->length + 1) * (is_wide(j) ? 8 : 4);
   int64_t base = 0;
-  MST_TRY(mst_block_grow(ends, ((size_t)j->length + 1) * (is_wide(j) ? 8 : 4), j->err));
-  MST_TRY(put_end(j, ends, 0));
-  for (size_t k = 0; k < j->n; k++) {
-    const struct ArrowArray *a = j->arrays[k];
-    const int64_t first = a->length > 0 ? offset_at(j, a, 0) : 0;
-    for (int64_t i = 1; i <= a->length; i++) MST_TRY(put_end(j, ends, base + offset_at(j, a, i) - first));
-    if (a->length > 0) base += offset_at(j, a, a->length) - first;
-  }
+  for (size_t k = 0; k < j->n; k++)
+    if (j->arrays[k]->length > 0)
+      base += offset_at(j, j->arrays[k], j->arrays[k]->length) - offset_at(j, j->arrays[k], 0);
+  if (!is_wide(j) && base > INT32_MAX) return too_long(j);
+  MST_TRY(mst_block_grow(ends, size, j->err));
+  ends->size = size;
+  base = 0;
+  if (is_wide(j)) JOIN_ENDS(int64_t);
+  else JOIN_ENDS(int32_t);
 done:
   return status;
 }

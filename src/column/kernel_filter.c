@@ -97,6 +97,72 @@ done:
   return status;
 }
 
+/* ---- texts ---- */
+
+/* Offsets of what stays: lengths follow each other, those of null rows too. Then the bytes, runs of rows at once. */
+#define FILTER_TEXTS(type)                                                                                  \
+  do {                                                                                                      \
+    const type *from = (const type *)f->array->buffers[1] + f->array->offset;                               \
+    type *ends = (type *)(void *)offsets->data, end = 0;                                                    \
+    size_t at = 0;                                                                                          \
+    ends[at++] = 0;                                                                                         \
+    for (size_t i = 0; i < MST_BITS_WORDS(f->n); i++) {                                                     \
+      for (uint64_t word = f->bits[i]; word != 0; word = mst_mask_rest(word)) {                             \
+        const size_t row = 64 * i + mst_mask_first(word);                                                   \
+        end = (type)(end + (from[row + 1] - from[row]));                                                    \
+        ends[at++] = end;                                                                                   \
+      }                                                                                                     \
+    }                                                                                                       \
+    MST_TRY(mst_block_grow(bytes, (size_t)end, err));                                                       \
+    for (size_t i = 0; i < MST_BITS_WORDS(f->n); i++) {                                                     \
+      for (uint64_t word = f->bits[i]; word != 0;) {                                                        \
+        const unsigned first = mst_mask_first(word);                                                        \
+        const uint64_t rest = word >> first;                                                                \
+        const unsigned run = rest == UINT64_MAX ? 64 : mst_mask_first(~rest);                               \
+        const size_t row = 64 * i + first, n = (size_t)(from[row + run] - from[row]);                       \
+        if (n > 0) memcpy(bytes->data + bytes->size, (const uint8_t *)f->array->buffers[2] + from[row], n); \
+        bytes->size += n;                                                                                   \
+        word = first + run < 64 ? word >> (first + run) << (first + run) : 0;                               \
+      }                                                                                                     \
+    }                                                                                                       \
+  } while (0)
+
+static mst_status fill_texts(const filtering *f, bool wide, mst_block *offsets, mst_block *bytes, mst_error *err) {
+  mst_status status = MST_OK;
+  const size_t size = (f->count + 1) * (wide ? 8 : 4);
+  MST_TRY(mst_block_grow(offsets, size, err));
+  offsets->size = size;
+  memset(offsets->data, 0, 8 < size ? 8 : size);
+  if (f->count == 0) return MST_OK;
+  if (wide) FILTER_TEXTS(int64_t);
+  else FILTER_TEXTS(int32_t);
+done:
+  return status;
+}
+
+static mst_status filter_texts(const filtering *f, const mst_type *type, struct ArrowArray *out, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_block valid, offsets, bytes;
+  mst_bytes buffers[3] = {{0}};
+  mst_array_parts parts = {.length = (int64_t)f->count, .buffers = buffers, .n_buffers = 3};
+  mst_block_init(&valid, f->mem);
+  mst_block_init(&offsets, f->mem);
+  mst_block_init(&bytes, f->mem);
+  MST_TRY(filter_valid(f, &valid, &parts.null_count, err));
+  MST_TRY(fill_texts(f, type->layout == MST_LAYOUT_OFFSETS64, &offsets, &bytes, err));
+  if (parts.null_count > 0) mst_block_take(&valid, &buffers[0]);
+  mst_block_take(&offsets, &buffers[1]);
+  mst_block_take(&bytes, &buffers[2]);
+  status = mst_array_make(f->mem, &parts, out, err);
+done:
+  mst_block_free(&valid);
+  mst_block_free(&offsets);
+  mst_block_free(&bytes);
+  return status;
+}
+
+/* ---- the rest ---- */
+
 static mst_status filter_rows(const filtering *f, const struct ArrowSchema *schema, struct ArrowArray *out,
                               mst_error *err) {
   mst_status status = MST_OK;
@@ -149,5 +215,7 @@ mst_status mst_array_filter(const mst_allocator *mem, const struct ArrowSchema *
   if (type.layout == MST_LAYOUT_STRUCT) return filter_struct(&f, schema, out, err);
   if (schema->dictionary == NULL && (type.layout == MST_LAYOUT_BITS || type.layout == MST_LAYOUT_FIXED))
     return filter_values(&f, &type, out, err);
+  if (type.layout == MST_LAYOUT_OFFSETS32 || type.layout == MST_LAYOUT_OFFSETS64)
+    return filter_texts(&f, &type, out, err);
   return filter_rows(&f, schema, out, err);
 }

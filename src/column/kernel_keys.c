@@ -149,7 +149,8 @@ static bool row_valid(const mst_key_leaf *leaf, size_t i) {
 }
 
 static size_t escaped_size(const uint8_t *p, size_t n) {
-  size_t zeros = n > 0 ? mst_scan_best()->count(p, n, 0) : 0;
+  size_t zeros = 0;
+  for (size_t i = 0; i < n; i++) zeros += p[i] == 0;
   return n + zeros + 2;
 }
 
@@ -171,6 +172,11 @@ static void add_sizes(const mst_key_leaf *leaf, uint64_t *sizes) {
 }
 
 static uint8_t *put_escaped(uint8_t *to, const uint8_t *p, size_t n) {
+  if (n > 0 && memchr(p, 0, n) == NULL) {
+    memcpy(to, p, n);
+    to += n;
+    n = 0;
+  }
   for (size_t i = 0; i < n; i++) {
     *to++ = p[i];
     if (p[i] == 0) *to++ = 0xff;

@@ -1,8 +1,8 @@
 /* column/kernel_sort.c - row numbers in the order of keys, stable.
  *
- * Eight bytes of each key are sorted by their digits, lowest first, in passes that leave equal ones in order and skip
- * digits that all share; where these eight are equal and keys are longer, the rest is merged by comparison. Owns:
- * scratch memory while it runs. May call: base. */
+ * What all keys begin with is skipped; the eight bytes behind it are sorted as numbers, by digits, lowest first,
+ * without a look at the keys; rows that are equal in these are sorted by what follows, in the same way. Owns: scratch
+ * memory while it runs. May call: base. */
 #include "column/column.h"
 
 typedef struct item {
@@ -10,27 +10,35 @@ typedef struct item {
   int64_t row;
 } item;
 
-/* One pass by one byte of the head. */
-static void pass(const item *from, item *to, size_t n, unsigned shift, size_t counts[256]) {
-  size_t at = 0;
-  for (size_t k = 0; k < 256; k++) {
-    const size_t count = counts[k];
-    counts[k] = at;
-    at += count;
+/* By digits of the head, lowest first; digits that all share are skipped. */
+static void radix_sort(item *items, item *spare, size_t n) {
+  size_t counts[8][256];
+  item *from = items, *to = spare;
+  memset(counts, 0, sizeof counts);
+  for (size_t i = 0; i < n; i++)
+    for (unsigned k = 0; k < 8; k++) counts[k][items[i].head >> (8 * k) & 255]++;
+  for (unsigned k = 0; k < 8; k++) {
+    size_t *count = counts[k], at = 0;
+    item *swap = from;
+    if (count[from[0].head >> (8 * k) & 255] == n) continue;
+    for (size_t v = 0; v < 256; v++) {
+      const size_t here = count[v];
+      count[v] = at;
+      at += here;
+    }
+    for (size_t i = 0; i < n; i++) to[count[from[i].head >> (8 * k) & 255]++] = from[i];
+    from = to;
+    to = swap;
   }
-  for (size_t i = 0; i < n; i++) to[counts[from[i].head >> shift & 255]++] = from[i];
+  if (from != items) memcpy(items, from, n * sizeof *items);
 }
 
-/* Sorted items are in *items; *spare is scratch; they may change places. */
-static void radix_sort(item **items, item **spare, size_t n) {
-  for (unsigned shift = 0; shift < 64; shift += 8) {
-    size_t counts[256] = {0};
-    item *swap = *items;
-    for (size_t i = 0; i < n; i++) counts[(*items)[i].head >> shift & 255]++;
-    if (n == 0 || counts[(*items)[0].head >> shift & 255] == n) continue;
-    pass(*items, *spare, n, shift, counts);
-    *items = *spare;
-    *spare = swap;
+static void insertion_sort(item *items, size_t n) {
+  for (size_t i = 1; i < n; i++) {
+    const item moving = items[i];
+    size_t k = i;
+    for (; k > 0 && items[k - 1].head > moving.head; k--) items[k] = items[k - 1];
+    items[k] = moving;
   }
 }
 
@@ -66,15 +74,6 @@ static void merge_sort(const mst_row_keys *keys, item *items, item *spare, size_
   if (from != items) memcpy(items, from, n * sizeof *items);
 }
 
-/* Whether byte 0 is the same everywhere (no row, or every row, is null in the first key): then it tells nothing. */
-static size_t useless_bytes(const mst_row_keys *keys) {
-  size_t n;
-  const uint8_t first = keys->n > 0 ? *mst_row_key(keys, 0, &n) : 0;
-  for (size_t i = 1; i < keys->n; i++)
-    if (*mst_row_key(keys, i, &n) != first) return 0;
-  return 1;
-}
-
 static uint64_t head_of(const uint8_t *p, size_t n) {
   uint8_t bytes[8] = {0};
   if (n >= 8) return mst_be64(p);
@@ -82,16 +81,49 @@ static uint64_t head_of(const uint8_t *p, size_t n) {
   return mst_be64(bytes);
 }
 
-/* Runs of equal heads are put in order by their whole keys. */
-static void sort_tails(const mst_row_keys *keys, item *items, item *spare, size_t covered) {
-  for (size_t first = 0, end; first < keys->n; first = end) {
-    size_t n;
-    bool longer = false;
-    for (end = first; end < keys->n && items[end].head == items[first].head; end++) {
-      mst_row_key(keys, (size_t)items[end].row, &n);
-      longer = longer || n > covered;
-    }
-    if (longer && end - first > 1) merge_sort(keys, items + first, spare, end - first);
+static size_t common_bytes(const uint8_t *a, const uint8_t *b, size_t n) {
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const uint64_t differ = mst_le64(a + i) ^ mst_le64(b + i);
+    if (differ != 0) return i + mst_mask_first(differ) / 8;
+  }
+  while (i < n && a[i] == b[i]) i++;
+  return i;
+}
+
+/* Bytes that all keys of a range begin with; true when a key goes on behind them. */
+static bool skip_common(const mst_row_keys *keys, const item *items, size_t n, size_t *common) {
+  size_t size, least;
+  const uint8_t *first = mst_row_key(keys, (size_t)items[0].row, &least);
+  bool longer = false;
+  for (size_t i = 1; i < n; i++) {
+    const uint8_t *key = mst_row_key(keys, (size_t)items[i].row, &size);
+    least = common_bytes(first, key, mst_min_size(size, least));
+    longer = longer || size > least;
+  }
+  mst_row_key(keys, (size_t)items[0].row, &size);
+  *common = least;
+  return longer || size > least;
+}
+
+/* Beyond a few levels rows are merged by comparison, so that no keys make it nest deep. */
+static void sort_range(const mst_row_keys *keys, item *items, item *spare, size_t n, int depth) {
+  enum { DEPTH_MAX = 16, FEW = 40 };
+  size_t skip, size;
+  if (n < 2 || !skip_common(keys, items, n, &skip)) return;
+  if (depth > DEPTH_MAX) {
+    merge_sort(keys, items, spare, n);
+    return;
+  }
+  for (size_t i = 0; i < n; i++) {
+    const uint8_t *key = mst_row_key(keys, (size_t)items[i].row, &size);
+    items[i].head = head_of(key + skip, size - skip);
+  }
+  if (n <= FEW) insertion_sort(items, n);
+  else radix_sort(items, spare, n);
+  for (size_t first = 0, end; first < n; first = end) {
+    for (end = first + 1; end < n && items[end].head == items[first].head; end++) continue;
+    if (end - first > 1) sort_range(keys, items + first, spare, end - first, depth + 1);
   }
 }
 
@@ -100,7 +132,6 @@ mst_status mst_sort_rows(const mst_allocator *mem, const struct ArrowSchema *sch
   mst_status status = MST_OK;
   mst_row_keys keys;
   item *items = NULL, *spare = NULL;
-  size_t skip;
   const size_t n = (size_t)batch->length;
   mst_row_keys_init(&keys, mem);
   if (n_by == 0) {
@@ -110,14 +141,8 @@ mst_status mst_sort_rows(const mst_allocator *mem, const struct ArrowSchema *sch
   MST_TRY(mst_row_keys_make(&keys, schema, batch, by, n_by, err));
   MST_TRY_ALLOC(items = mst_alloc_array(mem, n + 1, sizeof *items));
   MST_TRY_ALLOC(spare = mst_alloc_array(mem, n + 1, sizeof *spare));
-  skip = useless_bytes(&keys);
-  for (size_t i = 0; i < n; i++) {
-    size_t size;
-    const uint8_t *p = mst_row_key(&keys, i, &size);
-    items[i] = (item){head_of(p + skip, size - skip), (int64_t)i};
-  }
-  radix_sort(&items, &spare, n);
-  sort_tails(&keys, items, spare, skip + 8);
+  for (size_t i = 0; i < n; i++) items[i] = (item){.row = (int64_t)i};
+  sort_range(&keys, items, spare, n, 0);
   for (size_t i = 0; i < n; i++) rows[i] = items[i].row;
 done:
   mst_free(mem, items);
