@@ -98,3 +98,11 @@ def formats() -> dict[str, dict[str, Any]]:
     ['lines', 'words']
     """
     return {row["name"]: row for row in _meseta.describe("formats")}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("dask", "parquet"):  # loaded when they are first asked for
+        import importlib
+
+        return importlib.import_module(f"meseta.{name}")
+    raise AttributeError(f"module 'meseta' has no attribute {name!r}")
