@@ -72,9 +72,14 @@ static mst_status want(mst_pq_job *job, int64_t at, int64_t size, mst_bytes *slo
   return mst_pq_needs_add(&job->wanted, range, (mst_pq_need_of){.slot = slot}, err);
 }
 
+/* Small chunks are read whole, unless their index costs nothing. */
 static bool wants_offset_index(const mst_pq_job *job, uint32_t leaf) {
+  const mst_parquet_file *f = job->task->file;
   const mst_pq_chunk *c = chunk_of(job, leaf);
-  return c->packed_size > INDEX_WORTH && is_inside(job->task->file, c->offset_index_at, c->offset_index_size);
+  mst_bytes here;
+  return is_inside(f, c->offset_index_at, c->offset_index_size) &&
+         (c->packed_size > INDEX_WORTH ||
+          mst_pq_file_bytes(f, (uint64_t)c->offset_index_at, (uint64_t)c->offset_index_size, &here));
 }
 
 static void add_slots(mst_pq_job *job, const mst_pq_projection *p) {
@@ -139,8 +144,7 @@ static mst_status want_facts(mst_pq_job *job, mst_error *err) {
     if (filter->bounded[i].field == NULL) continue;
     c = chunk_of(job, filter->bounded[i].leaf);
     MST_TRY(want_bloom(job, i, saves, err));
-    if (c->packed_size <= INDEX_WORTH || !is_inside(job->task->file, c->offset_index_at, c->offset_index_size))
-      continue;
+    if (!wants_offset_index(job, filter->bounded[i].leaf)) continue;
     MST_TRY(want(job, c->column_index_at, c->column_index_size, &job->facts[i].column, err));
   }
 done:

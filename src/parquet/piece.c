@@ -23,16 +23,12 @@ static mst_status keep_bits(const mst_allocator *mem, const struct ArrowSchema *
                             const uint64_t *bits, mst_error *err) {
   mst_status status = MST_OK;
   struct ArrowArray kept = {0};
-  size_t n = (size_t)array->length, count = mst_bits_count(bits, n);
-  int64_t *rows = NULL;
-  if (count == n) return MST_OK;
-  MST_TRY_ALLOC(rows = mst_alloc_array(mem, count + 1, sizeof *rows));
-  mst_bits_rows(bits, n, rows);
-  MST_TRY(mst_array_gather(mem, schema, array, rows, (int64_t)count, &kept, err));
+  size_t n = (size_t)array->length;
+  if (mst_bits_count(bits, n) == n) return MST_OK;
+  MST_TRY(mst_array_filter(mem, schema, array, bits, &kept, err));
   mst_array_release(array);
   *array = kept;
 done:
-  mst_free(mem, rows);
   return status;
 }
 
