@@ -3,7 +3,8 @@
 #include "kit.h"
 
 #include "column/column.h"
-#include "source/table.h"
+#include "expr/expr.h"
+#include "source/source.h"
 
 #define ROWS 10000
 
@@ -158,12 +159,163 @@ static void test_in_memory(void **state) {
   kit_close(&k);
 }
 
+/* ---- every allocation and every store operation fails in turn ---- */
+
+/* Writes, reads all, some by a condition, verifies, plans three slices and reads them both ways. */
+static mst_status whole_life(mst_store *store, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_table *t = NULL;
+  mst_where *where = NULL;
+  mst_source *source = NULL;
+  mst_plan *plan = NULL;
+  int64_t rows = 0;
+  const mst_source_options options = MST_SOURCE_OPTIONS_INIT;
+  const mst_read_options read_options = MST_READ_OPTIONS_INIT;
+  mst_query query = MST_QUERY_INIT;
+  MST_TRY(write_numbers(store, "life.parquet", MST_PUT_REPLACE, NULL, err));
+  MST_TRY(mst_table_open(store, "life.parquet", NULL, &t, NULL, err));
+  MST_TRY(read_ids(t, NULL, 0, &rows, err));
+  assert_int_equal(rows, ROWS);
+  MST_TRY(mst_where_parse(NULL, "id >= 9990", 10, &where, err));
+  MST_TRY(read_ids(t, &(mst_table_read_options){.where = where}, 9990, &rows, err));
+  assert_int_equal(rows, 10);
+  MST_TRY(mst_table_verify(t, NULL, NULL, err));
+  MST_TRY(mst_source_find_in(store, "life.parquet", &options, &source, NULL, err));
+  query.slices = 3;
+  query.where = "id < 2500";
+  MST_TRY(mst_slices_plan(source, &query, &plan, NULL, err));
+  rows = 0;
+  for (size_t i = 0; i < mst_plan_get_count(plan); i++) {
+    mst_slice *slice = mst_plan_take(plan, i);
+    struct ArrowArrayStream stream = {0};
+    mst_bytes file = {0};
+    status = mst_slice_arrow(slice, &read_options, &stream, NULL, err);
+    while (status == MST_OK) {
+      struct ArrowArray batch = {0};
+      status = mst_stream_next(&stream, &batch, err);
+      if (status != MST_OK || batch.release == NULL) break;
+      rows += batch.length;
+      mst_array_release(&batch);
+    }
+    mst_stream_release(&stream);
+    if (status == MST_OK) status = mst_slice_all(slice, &read_options, &file, NULL, err);
+    mst_bytes_release(&file);
+    mst_slice_unref(slice);
+    if (status != MST_OK) goto done;
+  }
+  assert_int_equal(rows, 2500);
+done:
+  mst_plan_unref(plan);
+  mst_source_unref(source);
+  mst_where_unref(where);
+  mst_table_unref(t);
+  return status;
+}
+
+static bool live_with_allocator(long n, bool persistent) {
+  mst_test_allocator a;
+  mst_error err;
+  kit k;
+  mst_test_allocator_init(&a, 0, persistent);
+  assert_int_equal(kit_open(&k, &a.allocator, 1, &err), MST_OK);
+  a.fail_at = atomic_load(&a.calls) + n;
+  mst_status status = whole_life(k.store, &err);
+  const bool failed = atomic_load(&a.failed);
+  a.fail_at = 0;
+  if (status != MST_OK) {
+    assert_true(failed);
+    if (status != MST_E_NO_MEMORY) fail_msg("allocation %ld: %s: %s", n, mst_status_name(status), err.message);
+  }
+  mst_store_delete(k.store, (const char *const[]){"life.parquet"}, 1, NULL, &err);
+  kit_close(&k);
+  assert_int_equal(atomic_load(&a.live_blocks), 0);
+  return failed;
+}
+
+static void test_every_allocation_fails(void **state) {
+  (void)state;
+  for (long n = 1; live_with_allocator(n, false); n += 1 + n / 40) {
+  }
+  for (long n = 1; live_with_allocator(n, true); n += 1 + n / 20) {
+  }
+}
+
+static bool live_with_store(uint64_t n, bool persistent, mst_status with) {
+  mst_error err;
+  kit k;
+  mst_store *faulty = NULL;
+  assert_int_equal(kit_open(&k, NULL, 1, &err), MST_OK);
+  assert_int_equal(mst_store_fault(k.store, n, persistent, with, &faulty, &err), MST_OK);
+  mst_status status = whole_life(faulty, &err);
+  const bool more = mst_store_fault_seen(faulty) >= n;
+  if (more) {
+    assert_int_equal(status, with);
+    assert_non_null(strstr(err.object, "life.parquet"));
+  } else {
+    assert_int_equal(status, MST_OK);
+  }
+  mst_store_unref(faulty);
+  kit_close(&k);
+  return more;
+}
+
+static void test_every_operation_fails(void **state) {
+  (void)state;
+  for (uint64_t n = 1; live_with_store(n, false, MST_E_IO); n++) {
+  }
+  for (uint64_t n = 1; live_with_store(n, true, MST_E_DENIED); n += 1 + n / 10) {
+  }
+}
+
+static void test_an_abandoned_file_leaves_no_trace(void **state) {
+  kit k;
+  mst_error err;
+  mst_table_writer *w = NULL;
+  mst_table *t = NULL;
+  struct ArrowArray batch = {0};
+  struct ArrowSchema schema = numbers_schema();
+  (void)state;
+  assert_int_equal(kit_open(&k, NULL, 1, &err), MST_OK);
+  assert_int_equal(mst_table_writer_open(k.store, "a.parquet", &schema, NULL, MST_PUT_REPLACE, &w, NULL, &err), MST_OK);
+  numbers_batch(&schema, 0, 1000, &batch);
+  assert_int_equal(mst_table_writer_put(w, &batch, &err), MST_OK);
+  mst_table_writer_free(w);
+  assert_int_equal(mst_table_open(k.store, "a.parquet", NULL, &t, NULL, &err), MST_E_NOT_FOUND);
+  mst_schema_release(&schema);
+  kit_close(&k);
+}
+
+static void test_cancelled(void **state) {
+  kit k;
+  mst_error err;
+  mst_table *t = NULL;
+  struct ArrowArrayStream stream = {0};
+  struct ArrowArray batch = {0};
+  (void)state;
+  assert_int_equal(kit_open(&k, NULL, 1, &err), MST_OK);
+  mst_cancel *cancel = mst_cancel_new(k.ctx);
+  assert_int_equal(write_numbers(k.store, "a.parquet", MST_PUT_REPLACE, NULL, &err), MST_OK);
+  assert_int_equal(mst_table_open(k.store, "a.parquet", NULL, &t, NULL, &err), MST_OK);
+  assert_int_equal(mst_table_read(t, NULL, &stream, cancel, &err), MST_OK);
+  mst_cancel_request(cancel);
+  assert_int_equal(mst_stream_next(&stream, &batch, &err), MST_E_CANCELLED);
+  assert_int_equal(mst_stream_next(&stream, &batch, &err), MST_E_CANCELLED); /* never an end */
+  mst_stream_release(&stream);
+  mst_cancel_unref(cancel);
+  mst_table_unref(t);
+  kit_close(&k);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_round_trip),
       cmocka_unit_test(test_requests),
       cmocka_unit_test(test_changed_and_exists),
       cmocka_unit_test(test_in_memory),
+      cmocka_unit_test(test_an_abandoned_file_leaves_no_trace),
+      cmocka_unit_test(test_cancelled),
+      cmocka_unit_test(test_every_operation_fails),
+      cmocka_unit_test(test_every_allocation_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
