@@ -301,30 +301,30 @@ static const uint8_t *bytes_at(const comparison *c, size_t i, size_t *n) {
 }
 
 /* Of texts with offsets: lengths first, 64 at once, then the bytes of the rows that have the right one. */
-#define EQUAL_TEXTS(type)                                                                                           \
-  do {                                                                                                              \
-    const type *ends = (const type *)c->array->buffers[1] + c->array->offset;                                       \
-    const size_t size = c->with->as.bytes.size;                                                                     \
-    const type want = (type)size;                                                                                   \
-    const uint8_t *bytes = c->array->buffers[2], *data = c->with->as.bytes.data;                                    \
-    const uint64_t first = size >= 8 ? load8(data) : 0, last = size >= 8 ? load8(data + size - 8) : 0;              \
-    for (size_t i = 0; i < MST_BITS_WORDS(c->n); i++) {                                                             \
-      const size_t rows = mst_min_size(64, c->n - 64 * i);                                                          \
-      uint64_t word = 0, rest = 0;                                                                                  \
-      if (valid[i] != 0)                                                                                            \
-        for (size_t k = 0; k < rows; k++) rest |= (uint64_t)(ends[64 * i + k + 1] - ends[64 * i + k] == want) << k; \
-      for (rest &= valid[i]; rest != 0; rest = mst_mask_rest(rest)) {                                               \
-        const unsigned k = mst_mask_first(rest);                                                                    \
-        const uint8_t *p = bytes + ends[64 * i + k];                                                                \
-        bool same;                                                                                                  \
-        if (size >= 8)                                                                                              \
-          same = load8(p) == first && load8(p + size - 8) == last &&                                                \
-                 (size <= 16 || memcmp(p + 8, data + 8, size - 16) == 0);                                           \
-        else same = short_text(p, size) == short_text(data, size);                                                  \
-        word |= (uint64_t)same << k;                                                                                \
-      }                                                                                                             \
-      c->bits[i] = c->op == MST_NE ? valid[i] & ~word : word;                                                       \
-    }                                                                                                               \
+#define EQUAL_TEXTS(type)                                                                                              \
+  do {                                                                                                                 \
+    const type *ends = (const type *)c->array->buffers[1] + c->array->offset;                                          \
+    const size_t size = c->with->as.bytes.size;                                                                        \
+    const type want = (type)size;                                                                                      \
+    const uint8_t *bytes = c->array->buffers[2] != NULL ? c->array->buffers[2] : none, *data = c->with->as.bytes.data; \
+    const uint64_t first = size >= 8 ? load8(data) : 0, last = size >= 8 ? load8(data + size - 8) : 0;                 \
+    for (size_t i = 0; i < MST_BITS_WORDS(c->n); i++) {                                                                \
+      const size_t rows = mst_min_size(64, c->n - 64 * i);                                                             \
+      uint64_t word = 0, rest = 0;                                                                                     \
+      if (valid[i] != 0)                                                                                               \
+        for (size_t k = 0; k < rows; k++) rest |= (uint64_t)(ends[64 * i + k + 1] - ends[64 * i + k] == want) << k;    \
+      for (rest &= valid[i]; rest != 0; rest = mst_mask_rest(rest)) {                                                  \
+        const unsigned k = mst_mask_first(rest);                                                                       \
+        const uint8_t *p = bytes + ends[64 * i + k];                                                                   \
+        bool same;                                                                                                     \
+        if (size >= 8)                                                                                                 \
+          same = load8(p) == first && load8(p + size - 8) == last &&                                                   \
+                 (size <= 16 || memcmp(p + 8, data + 8, size - 16) == 0);                                              \
+        else same = short_text(p, size) == short_text(data, size);                                                     \
+        word |= (uint64_t)same << k;                                                                                   \
+      }                                                                                                                \
+      c->bits[i] = c->op == MST_NE ? valid[i] & ~word : word;                                                          \
+    }                                                                                                                  \
   } while (0)
 
 INLINE uint64_t load8(const uint8_t *p) {
@@ -345,6 +345,7 @@ INLINE uint64_t short_text(const uint8_t *p, size_t n) {
 }
 
 static void equal_texts(const comparison *c, const uint64_t *valid) {
+  static const uint8_t none[1];
   if (c->type->layout == MST_LAYOUT_OFFSETS64) EQUAL_TEXTS(int64_t);
   else if (c->with->as.bytes.size <= INT32_MAX) EQUAL_TEXTS(int32_t);
   else if (c->op == MST_EQ) mst_bits_fill(c->bits, c->n, false);

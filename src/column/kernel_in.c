@@ -210,7 +210,7 @@ mst_status mst_array_in(const struct ArrowSchema *schema, const struct ArrowArra
     return MST_OK;
   }
   if (set->kind != kind) return mst_fail(err, MST_E_INTERNAL, "a list of values of another type than their column's");
-  if (type.layout == MST_LAYOUT_BITS || (set->n <= FEW && kind != MST_SCALAR_WIDE && kind != MST_SCALAR_BYTES))
+  if (type.layout == MST_LAYOUT_BITS || (set->n <= FEW && kind != MST_SCALAR_WIDE))
     return few_values(schema, array, set, among, bits, err);
   MST_TRY(mst_array_valid(schema, array, bits, err));
   if (among != NULL) mst_bits_and(bits, among, n);
