@@ -9,7 +9,7 @@ r"""meseta: index raw files in object stores once, cut them into lazy slices for
 
 from __future__ import annotations
 
-from . import _meseta
+from . import _meseta, parquet
 from .dataset import Dataset
 from .errors import (
     ArgumentError,
@@ -61,6 +61,7 @@ __all__ = [
     "formats",
     "glob",
     "open",
+    "parquet",
 ]
 
 __version__: str = _meseta.version()

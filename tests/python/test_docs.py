@@ -16,7 +16,7 @@ import pytest
 import meseta
 
 MODULES = ["meseta", *(f"meseta.{m.name}" for m in pkgutil.iter_modules(meseta.__path__) if not m.name.startswith("_"))]
-GUIDE = support.ROOT / "docs" / "guide" / "python.md"
+GUIDES = [support.ROOT / "docs" / "guide" / name for name in ("python.md", "parquet.md")]
 
 
 @pytest.fixture
@@ -39,15 +39,16 @@ def test_docstring_examples(module: str, names: dict[str, Any]) -> None:
     assert runner.failures == 0
 
 
-def test_guide(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
+def test_guide(guide: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of ```python in one session, in order; lines `# → …` behind an expression say what it gives."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "guide"}
-    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text(), re.DOTALL)
     assert len(blocks) > 5
     checked = 0
     for block in blocks:
-        exec(compile(block, str(GUIDE), "exec"), names)
+        exec(compile(block, str(guide), "exec"), names)
         for expression, wanted in re.findall(r"^([^#\n]+?)\s+# → (.*)$", block, re.MULTILINE):
             checked += 1
             value = expression.split(" = ", 1)[0] if re.match(r"\w+ = ", expression) else expression

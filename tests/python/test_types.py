@@ -35,6 +35,9 @@ names: list[str] = stream.schema.names
 rows = sum(len(batch) for batch in stream)
 sources: list[meseta.Source] = meseta.glob("s3://bucket/*.fa")
 meseta.configure(threads=2, memory="1GiB")
+found: meseta.Stream = meseta.parquet.read("x.parquet", ["a"], [[("a", ">", 3)]], limit=3)
+done: dict[str, int] = meseta.parquet.write(found, pathlib.Path("y.parquet"), codec="zstd", sorting=["a"])
+file_rows: int = meseta.parquet.File(b"PAR1").rows
 try:
     with meseta.open(b"x") as other:
         other.verify()
@@ -48,6 +51,7 @@ WRONG = {
     'meseta.open("x").slices(1)[0].read().nothing': "attr-defined",
     'meseta.open("x").index(forced=True)': "call-arg",
     "meseta.nothing": "attr-defined",
+    'meseta.parquet.read("x", colums=["a"])': "call-arg",
 }
 
 
