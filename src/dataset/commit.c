@@ -12,7 +12,7 @@
 #include "dataset/schema.h"
 #include "dataset/stats.h"
 
-enum { LOSSES_MAX = 10000, UNCLEAR_MAX = 6, LOOKS_MAX = 6, PAUSE_STEP_US = 20000 };
+enum { LOSSES_MAX = 10000, UNCLEAR_MAX = 6, LOOKS_MAX = 6, TOMBSTONE_LOOKS = 5, PAUSE_STEP_US = 20000 };
 static const int64_t PAUSE_FIRST_US = 4000, PAUSE_MAX_US = 2000000;
 
 typedef enum verdict { WON, LOST, UNCLEAR, REFUSED } verdict;
@@ -213,8 +213,11 @@ static mst_status settle(mst_run *r, mst_dataset **out, mst_error *err) {
   put_common_after(r);
   remove_twin(r);
   if (r->base == NULL) {
-    mst_dataset_options options = r->first->options != NULL ? *r->first->options : (mst_dataset_options)MST_DATASET_OPTIONS_INIT;
-    return mst_ds_open(r->store, r->uuid, &options, out, r->cancel, err);
+    mst_status status = read_head_patiently(r, err);
+    if (status == MST_OK && r->head == NULL)
+      status = mst_fail(err, MST_E_NOT_FOUND, "the dataset '%s' was dropped right after it was created", r->uuid);
+    if (status == MST_OK) *out = mst_ds_ref(r->head);
+    return mst_while(err, status, "the dataset was created, but");
   }
   mst_status status = mst_state_of(r->base, r->document, form, &r->pin, r->version, r->schema, out, r->cancel, err);
   if (status != MST_OK) return status;
@@ -324,8 +327,12 @@ static mst_status attempt(mst_run *r, mst_dataset **out, uint64_t *version, bool
     status = mst_fail(err, MST_E_CONFLICT, "other writers won %u times in a row; nothing was changed", (unsigned)r->losses);
     goto done;
   }
+  if (v == LOST && r->head == NULL && r->losses >= TOMBSTONE_LOOKS) {
+    status = mst_fail(err, MST_E_EXISTS, "a dataset '%s' is being dropped, or was left half dropped: drop it again first", r->uuid);
+    goto done;
+  }
   *again = true;
-  status = v == LOST ? wait_after_loss(r, err) : wait_after_silence(r, r->unclear, err);
+  status = v == LOST && r->head != NULL ? wait_after_loss(r, err) : wait_after_silence(r, v == LOST ? r->losses : r->unclear, err);
 done:
   return status;
 }
