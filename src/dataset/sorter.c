@@ -123,6 +123,7 @@ mst_status mst_sorter_put(mst_sorter *s, struct ArrowArray *batch, mst_error *er
     s->room = room;
   }
   s->batches[s->n++] = *batch;
+  batch->release = NULL;
   s->bytes += bytes;
   return MST_OK;
 done:
