@@ -82,6 +82,18 @@ def _values(values: object, what: str) -> dict[str, Any]:
     return found
 
 
+def _as_text(value: Any) -> Any:
+    """What JSON has no value for is text, which takes the column's type."""
+    if not isinstance(value, dict):
+        return value
+    if value["type"] == "binary":
+        try:
+            return bytes.fromhex(value["value"]).decode()
+        except UnicodeDecodeError:
+            raise ArgumentError("set takes no bytes that are not UTF-8") from None
+    return value["value"]
+
+
 def _scope(delete: object) -> str:
     import json
 
@@ -250,7 +262,8 @@ class Change:
         if where is not None:
             if data is not None or delete is not None:
                 raise ArgumentError("update takes where and set, or data and delete, not both")
-            self._native.update(where_text(where) or "", json.dumps(_values(set, "set")))
+            values = {name: _as_text(value) for name, value in _values(set, "set").items()}
+            self._native.update(where_text(where) or "", json.dumps(values))
         if delete is not None:
             self._native.remove(_scope(delete))
         if data is not None:
