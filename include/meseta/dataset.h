@@ -176,6 +176,12 @@ MST_API mst_status mst_dataset_drop(mst_context *ctx, const char *url, const mst
 MST_API mst_status mst_dataset_drop_in(mst_store *store, const char *uuid, const mst_dataset_options *options, uint32_t dry_run,
                                        mst_bytes *keys, mst_cancel *cancel, mst_error *err);
 
+/* Whether several writers may share a store: races conditional writes of objects below `prefix` ("", "sales.meseta/"), which are removed
+ * again: `writers` at once (0: 12), `rounds` times (0: 10). `report` gets {"safe", "create_only", "if_match", "doubled", "lost", "why"}; a
+ * store that fails the trial is MST_OK all the same. */
+MST_API mst_status mst_store_probe(mst_store *store, const char *prefix, uint32_t writers, uint32_t rounds, mst_bytes *report,
+                                   mst_cancel *cancel, mst_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -237,3 +237,17 @@ mst_status mst_dataset_drop(mst_context *ctx, const char *url, const mst_dataset
   close_place(&p);
   return status;
 }
+
+mst_status mst_store_probe(mst_store *store, const char *prefix, uint32_t writers, uint32_t rounds, mst_bytes *report, mst_cancel *cancel,
+                           mst_error *err) {
+  mst_store_verdict v;
+  json_t *value = NULL;
+  mst_error_clear(err);
+  NEEDS(store != NULL && prefix != NULL && report != NULL, "store, prefix and report");
+  mst_status status = mst_probe_run(store, prefix, writers == 0 ? 12 : writers, rounds == 0 ? 10 : rounds, &v, cancel, err);
+  if (status == MST_OK)
+    value = json_pack("{s:b,s:b,s:b,s:I,s:I,s:s}", "safe", v.create_only && v.if_match, "create_only", v.create_only, "if_match", v.if_match,
+                      "doubled", (json_int_t)v.doubled, "lost", (json_int_t)v.lost, "why", v.why);
+  if (status == MST_OK && value == NULL) status = mst_fail_memory(err);
+  return give(status, value, report, err);
+}

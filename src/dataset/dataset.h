@@ -8,6 +8,7 @@
 #include <meseta/dataset.h>
 
 #include "base/base.h"
+#include "dataset/probe.h"
 #include "source/source.h"
 #include "store/store.h"
 
