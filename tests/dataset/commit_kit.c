@@ -1,3 +1,4 @@
+/* dataset/commit_kit.c - see commit_kit.h. */
 #include "commit_kit.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* What the tests of commits share: a store in memory, files that nobody reads, and stores that lose replies or stop. */
+/* dataset/commit_kit.h - what the tests of commits share: a store in memory, files that nobody reads, and stores that lose replies or stop. */
 #ifndef MST_TESTS_DATASET_COMMIT_KIT_H
 #define MST_TESTS_DATASET_COMMIT_KIT_H
 

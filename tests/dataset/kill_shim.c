@@ -1,4 +1,4 @@
-/* Preloaded into a process: kills it, without a word, right before its n-th call that changes a folder, or lets that call fail. Calls are
+/* dataset/kill_shim.c - preloaded into a process: kills it, without a word, right before its n-th call that changes a folder, or lets that call fail. Calls are
  * counted from 1; MESETA_KILL_AT says which one, MESETA_FAIL_AT which one fails with EIO. */
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Commits over a store in memory: what is rebased, what collides, what a lost reply ends in, and what others' commits are taken for. */
+/* dataset/test_commit.c - commits over a store in memory: what is rebased, what collides, what a lost reply ends in, and what others' commits are taken for. */
 #include "commit_kit.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The past of a dataset: every version as it was, for as long as the rule says; what is collected and what never is. */
+/* dataset/test_history.c - the past of a dataset: every version as it was, for as long as the rule says; what is collected and what never is. */
 #include "commit_kit.h"
 
 #include <stdio.h>

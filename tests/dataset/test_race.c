@@ -1,4 +1,4 @@
-/* Runs of the commit protocol's model (model/commit_model.py), replayed against the library: each writer is a thread over its own view of
+/* dataset/test_race.c - runs of the commit protocol's model (model/commit_model.py), replayed against the library: each writer is a thread over its own view of
  * one store in memory, and moves only when the run says so. Replies are lost, requests are held back and arrive later, writers die, all at
  * the steps where the model did the same; how each writer ends, and what is committed in which order, must be what the model says.
  *

@@ -1,4 +1,4 @@
-/* One process that changes a dataset, for tests that kill it or run many at once. Columns: k (int64), p = k % 3 (partition key), v (text).
+/* dataset/worker.c - one process that changes a dataset, for tests that kill it or run many at once. Columns: k (int64), p = k % 3 (partition key), v (text).
  * worker URL COMMAND [ARGUMENT…]; prints what was asked for; ends with 0, or with minus the status. */
 #include <inttypes.h>
 #include <stdio.h>
