@@ -7,7 +7,7 @@
 #include "dataset/schema.h"
 #include "dataset/stats_rows.h"
 #include "dataset/value.h"
-#include "source/table.h"
+#include "source/source.h"
 
 enum {
   RECENT_BYTES_MAX = 12 << 10, /* of the section, before the newest files' statistics go into a segment */
