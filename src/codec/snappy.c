@@ -79,8 +79,8 @@ static inline size_t match_length(const uint8_t *a, const uint8_t *b, const uint
 }
 
 /* A match of four or five bytes saves one or two and costs the reader as much as a long one. Texts of few letters are
- * full of them and hardly shrink: short matches are taken while windows of the input shrink well, and tried again now and
- * then where they did not. */
+ * full of them and hardly shrink: short matches are taken while windows of the input shrink well, and tried again now
+ * and then where they did not. */
 enum { SHORT_MATCH = 6, WINDOW = 16 << 10, WINDOWS_WITHOUT = 15 };
 
 typedef struct shorts {
@@ -114,20 +114,69 @@ static bool snappy_size(const uint8_t *in, size_t n, size_t *at, uint64_t *size)
   return false;
 }
 
+/* What a tag says: bytes it gives (0: more must be looked at), bytes it takes, and how the offset comes about. */
+typedef struct snappy_tag {
+  uint8_t length, taken;
+  uint8_t nearest; /* the smallest offset at which a copy in steps of 16 does not read what it has yet to write */
+  uint16_t mask, high;
+} snappy_tag;
+
+#define KIND(t) ((t)&3)
+#define TAG_LENGTH(t) \
+  (KIND(t) == 1 ? ((t) >> 2 & 7) + 4 : KIND(t) == 3 || (KIND(t) == 0 && (t) >= 60 << 2) ? 0 : ((t) >> 2) + 1)
+#define TAG(t)                                                                   \
+  {                                                                              \
+    .length = TAG_LENGTH(t), .nearest = TAG_LENGTH(t) < 16 ? TAG_LENGTH(t) : 16, \
+    .taken = (uint8_t)(KIND(t) == 0 ? 2 + ((t) >> 2) : KIND(t) + 1),             \
+    .mask = KIND(t) == 1   ? 0xff                                                \
+            : KIND(t) == 2 ? 0xffff                                              \
+                           : 0,                                                  \
+    .high = KIND(t) == 1 ? (uint16_t)((t) >> 5 << 8) : 0,                        \
+  }
+#define TAGS4(t)  TAG(t), TAG((t) + 1), TAG((t) + 2), TAG((t) + 3)
+#define TAGS16(t) TAGS4(t), TAGS4((t) + 4), TAGS4((t) + 8), TAGS4((t) + 12)
+#define TAGS64(t) TAGS16(t), TAGS16((t) + 16), TAGS16((t) + 32), TAGS16((t) + 48)
+static const snappy_tag snappy_tags[256] = {TAGS64(0), TAGS64(64), TAGS64(128), TAGS64(192)};
+
+enum { MOST_AT_ONCE = 64 };
+
+/* While input and output have room to spare: literals and copies of up to 64 bytes alike, without telling them apart by
+ * a branch, because which one comes next cannot be predicted. Stops before the first element that is anything else. */
+static void snappy_stretch(const uint8_t *in, size_t in_size, size_t *at, uint8_t *out, size_t out_size, size_t *done) {
+  const uint8_t *from = in + *at, *from_end = in + (in_size > MOST_AT_ONCE + 1 ? in_size - MOST_AT_ONCE - 1 : 0);
+  uint8_t *to = out + *done, *to_end = out + (out_size > MOST_AT_ONCE ? out_size - MOST_AT_ONCE : 0);
+  while (from < from_end && to < to_end) {
+    uint8_t byte = *from;
+    snappy_tag tag = snappy_tags[byte];
+    size_t offset = (mst_le16(from + 1) & tag.mask) + (size_t)tag.high;
+    bool literal = (byte & 3) == 0;
+    const uint8_t *source = literal ? from + 1 : to - offset;
+    bool plain = literal | ((offset >= tag.nearest) & (offset <= (size_t)(to - out)));
+    if (tag.length == 0 || !plain) break;
+    copy16(to, source);
+    if (tag.length > 16) {
+      copy16(to + 16, source + 16);
+      copy16(to + 32, source + 32);
+      copy16(to + 48, source + 48);
+    }
+    from += tag.taken;
+    to += tag.length;
+  }
+  *at = (size_t)(from - in);
+  *done = (size_t)(to - out);
+}
+
 bool mst_snappy_unpack(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size) {
   size_t at = 0, done = 0, length, offset, extra;
   uint64_t size;
+  uint8_t tag;
   if (!snappy_size(in, in_size, &at, &size) || size != out_size) return false;
-  while (at < in_size) {
-    uint8_t tag = in[at++];
+  for (;;) {
+    snappy_stretch(in, in_size, &at, out, out_size, &done);
+    if (at == in_size) break;
+    tag = in[at++];
     if ((tag & 3) == 0) {
       length = (size_t)(tag >> 2) + 1;
-      if (length <= 16 && in_size - at >= 16 && out_size - done >= 16) {
-        copy16(out + done, in + at);
-        at += length;
-        done += length;
-        continue;
-      }
       if (length > 60) {
         extra = length - 60;
         if (in_size - at < extra) return false;
@@ -243,6 +292,27 @@ size_t mst_snappy_pack(const uint8_t *in, size_t n, uint8_t *out, void *table) {
 /* ---- lz4 ----------------------------------------------------------------------------------------------------- */
 
 /* Lengths of 15 and more continue in bytes of 255. */
+/* While input and output have room to spare: sequences of fewer than 15 literals and a match of fewer than 19 bytes
+ * that does not overlap itself within a step. Stops before the first one that is anything else. */
+static void lz4_stretch(const uint8_t *in, size_t in_size, size_t *at, uint8_t *out, size_t out_size, size_t *done) {
+  const uint8_t *from = in + *at, *from_end = in + (in_size > 32 ? in_size - 32 : 0);
+  uint8_t *to = out + *done, *to_end = out + (out_size > 64 ? out_size - 64 : 0);
+  while (from < from_end && to < to_end) {
+    unsigned token = *from, literals = token >> 4, length = token & 15;
+    size_t offset = mst_le16(from + 1 + literals);
+    uint8_t *match = to + literals;
+    if (literals == 15 || length == 15 || offset > (size_t)(match - out)) break;
+    if (offset < 16 && offset < length + 4) break;
+    copy16(to, from + 1);
+    copy16(match, match - offset);
+    memcpy(match + 16, match - offset + 16, 2);
+    from += 3 + literals;
+    to = match + length + 4;
+  }
+  *at = (size_t)(from - in);
+  *done = (size_t)(to - out);
+}
+
 static inline bool lz4_length(const uint8_t *in, size_t n, size_t *at, size_t *length) {
   uint8_t byte;
   do {
@@ -261,6 +331,7 @@ bool mst_lz4_unpack_part(const uint8_t *in, size_t in_size, uint8_t *out, size_t
   }
   for (;;) {
     uint8_t token;
+    lz4_stretch(in, in_size, &at, out, out_size, &done);
     if (at >= in_size) return false;
     token = in[at++];
     length = token >> 4;
