@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BRIDGE = pathlib.Path(os.environ.get("MESETA_PARQUET_BRIDGE", ROOT / "build" / "tests" / "parquet" / "libparquet_bridge.so"))
+BRIDGE = pathlib.Path(
+    os.environ.get("MESETA_PARQUET_BRIDGE", ROOT / "build" / "tests" / "parquet" / "libparquet_bridge.so")
+)
 
 
 def bridge() -> ctypes.CDLL:
@@ -29,7 +31,9 @@ def write(data: Any, path: pathlib.Path, **options: Any) -> None:
     api = ctypes.pythonapi.PyCapsule_GetPointer
     api.restype, api.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     message = ctypes.create_string_buffer(1000)
-    failed = bridge().bridge_write(ctypes.c_void_p(api(stream, b"arrow_array_stream")), str(path).encode(), json.dumps(options).encode(), message)
+    failed = bridge().bridge_write(
+        ctypes.c_void_p(api(stream, b"arrow_array_stream")), str(path).encode(), json.dumps(options).encode(), message
+    )
     if failed:
         raise ValueError(message.value.decode())
 

@@ -28,14 +28,20 @@ def column(kind: str, rows: int = ROWS, seed: int = 1, nulls: float = 0.1) -> An
     utc = epoch.replace(tzinfo=datetime.timezone.utc)
     makers: dict[str, tuple[Any, Any]] = {
         "bool": (pa.bool_(), lambda: rng.random() < 0.5),
-        **{f"int{b}": (getattr(pa, f"int{b}")(), lambda b=b: rng.randrange(-(2 ** (b - 1)), 2 ** (b - 1))) for b in (8, 16, 32, 64)},
+        **{
+            f"int{b}": (getattr(pa, f"int{b}")(), lambda b=b: rng.randrange(-(2 ** (b - 1)), 2 ** (b - 1)))
+            for b in (8, 16, 32, 64)
+        },
         **{f"uint{b}": (getattr(pa, f"uint{b}")(), lambda b=b: rng.randrange(2**b)) for b in (8, 16, 32, 64)},
         "rising": (pa.int64(), lambda state=[0]: state.__setitem__(0, state[0] + rng.randrange(50)) or state[0]),
         "half": (pa.float16(), lambda: struct.unpack("<e", struct.pack("<e", rng.gauss(0, 100)))[0]),
         "float": (pa.float32(), lambda: struct.unpack("<f", struct.pack("<f", rng.gauss(0, 1)))[0]),
         "double": (pa.float64(), lambda: rng.gauss(0, 1)),
         "string": (pa.string(), lambda: "".join(rng.choices(string.ascii_letters + "äß漢", k=rng.randrange(12)))),
-        "long_string": (pa.string(), lambda: "same beginning of seventy bytes, which outlasts what a bound may hold " + "z" * rng.randrange(90)),
+        "long_string": (
+            pa.string(),
+            lambda: "same beginning of seventy bytes, which outlasts what a bound may hold " + "z" * rng.randrange(90),
+        ),
         "few": (pa.string(), lambda: f"name {rng.randrange(7)}"),
         "large_string": (pa.large_string(), lambda: "x" * rng.randrange(9)),
         "string_view": (pa.string_view(), lambda: "view " * rng.randrange(9)),
@@ -48,23 +54,44 @@ def column(kind: str, rows: int = ROWS, seed: int = 1, nulls: float = 0.1) -> An
         "time_ms": (pa.time32("ms"), lambda: datetime.time(rng.randrange(24), 5, 6, 1000 * rng.randrange(1000))),
         "time_us": (pa.time64("us"), lambda: datetime.time(rng.randrange(24), 5, 6, rng.randrange(1000000))),
         "time_ns": (pa.time64("ns"), lambda: datetime.time(rng.randrange(24), 5, 6, rng.randrange(1000000))),
-        **{f"timestamp_{u}": (pa.timestamp(u), lambda: epoch + datetime.timedelta(seconds=rng.randrange(10**9))) for u in ("s", "ms", "us", "ns")},
-        "timestamp_utc": (pa.timestamp("us", "UTC"), lambda: utc + datetime.timedelta(microseconds=rng.randrange(10**15))),
+        **{
+            f"timestamp_{u}": (pa.timestamp(u), lambda: epoch + datetime.timedelta(seconds=rng.randrange(10**9)))
+            for u in ("s", "ms", "us", "ns")
+        },
+        "timestamp_utc": (
+            pa.timestamp("us", "UTC"),
+            lambda: utc + datetime.timedelta(microseconds=rng.randrange(10**15)),
+        ),
         "duration": (pa.duration("us"), lambda: datetime.timedelta(microseconds=rng.randrange(10**12))),
         "decimal32": (pa.decimal32(7, 2), lambda: decimal.Decimal(rng.randrange(-(10**7) + 1, 10**7)).scaleb(-2)),
         "decimal64": (pa.decimal64(15, 4), lambda: decimal.Decimal(rng.randrange(-(10**15) + 1, 10**15)).scaleb(-4)),
         "decimal128": (pa.decimal128(30, 3), lambda: decimal.Decimal(rng.randrange(-(10**20), 10**20)).scaleb(-3)),
         "decimal256": (pa.decimal256(60, 5), lambda: decimal.Decimal(rng.randrange(-(10**25), 10**25)).scaleb(-5)),
         "null": (pa.null(), lambda: None),
-        "list": (pa.list_(pa.int32()), lambda: [None if rng.random() < 0.1 else rng.randrange(100) for _ in range(rng.randrange(5))]),
+        "list": (
+            pa.list_(pa.int32()),
+            lambda: [None if rng.random() < 0.1 else rng.randrange(100) for _ in range(rng.randrange(5))],
+        ),
         "large_list": (pa.large_list(pa.string()), lambda: ["i" * rng.randrange(3) for _ in range(rng.randrange(5))]),
         "fixed_list": (pa.list_(pa.int16(), 3), lambda: [rng.randrange(9) for _ in range(3)]),
         "list_view": (pa.list_view(pa.int64()), lambda: [rng.randrange(9) for _ in range(rng.randrange(4))]),
-        "struct": (pa.struct([("a", pa.int32()), ("b", pa.string())]), lambda: {"a": rng.randrange(9), "b": None if rng.random() < 0.3 else "b" * rng.randrange(4)}),
-        "map": (pa.map_(pa.string(), pa.int64()), lambda: [(f"k{i}", rng.randrange(9)) for i in range(rng.randrange(4))]),
+        "struct": (
+            pa.struct([("a", pa.int32()), ("b", pa.string())]),
+            lambda: {"a": rng.randrange(9), "b": None if rng.random() < 0.3 else "b" * rng.randrange(4)},
+        ),
+        "map": (
+            pa.map_(pa.string(), pa.int64()),
+            lambda: [(f"k{i}", rng.randrange(9)) for i in range(rng.randrange(4))],
+        ),
         "deep": (
             pa.list_(pa.struct([("x", pa.list_(pa.float64())), ("m", pa.map_(pa.int32(), pa.list_(pa.string())))])),
-            lambda: [{"x": None if rng.random() < 0.2 else [1.5] * rng.randrange(3), "m": [(i, ["t"] * rng.randrange(3)) for i in range(rng.randrange(3))]} for _ in range(rng.randrange(3))],
+            lambda: [
+                {
+                    "x": None if rng.random() < 0.2 else [1.5] * rng.randrange(3),
+                    "m": [(i, ["t"] * rng.randrange(3)) for i in range(rng.randrange(3))],
+                }
+                for _ in range(rng.randrange(3))
+            ],
         ),
         "dictionary": (pa.dictionary(pa.int32(), pa.string()), lambda: f"entry {rng.randrange(5)}"),
     }
@@ -79,14 +106,54 @@ def column(kind: str, rows: int = ROWS, seed: int = 1, nulls: float = 0.1) -> An
     return pa.array(values, arrow)
 
 
-FLAT = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "rising", "half", "float", "double", "string", "long_string", "few",
-        "large_string", "string_view", "binary", "large_binary", "fixed", "date", "date64", "time_s", "time_ms", "time_us", "time_ns", "timestamp_s",
-        "timestamp_ms", "timestamp_us", "timestamp_ns", "timestamp_utc", "duration", "decimal32", "decimal64", "decimal128", "decimal256", "null", "dictionary")
+FLAT = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "rising",
+    "half",
+    "float",
+    "double",
+    "string",
+    "long_string",
+    "few",
+    "large_string",
+    "string_view",
+    "binary",
+    "large_binary",
+    "fixed",
+    "date",
+    "date64",
+    "time_s",
+    "time_ms",
+    "time_us",
+    "time_ns",
+    "timestamp_s",
+    "timestamp_ms",
+    "timestamp_us",
+    "timestamp_ns",
+    "timestamp_utc",
+    "duration",
+    "decimal32",
+    "decimal64",
+    "decimal128",
+    "decimal256",
+    "null",
+    "dictionary",
+)
 NESTED = ("list", "large_list", "fixed_list", "list_view", "struct", "map", "deep")
 
 
 def same(left: Any, right: Any) -> bool:
-    return left.num_rows == right.num_rows and all(left.column(n).to_pylist() == right.column(n).to_pylist() for n in left.column_names)
+    return left.num_rows == right.num_rows and all(
+        left.column(n).to_pylist() == right.column(n).to_pylist() for n in left.column_names
+    )
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -110,14 +177,36 @@ def test_columns_without_nulls_and_of_nulls_only(tmp_path: pathlib.Path, kind: s
         assert same(table, pq.read_table(tmp_path / "t"))
 
 
-NUMBERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "rising", "date", "timestamp_us", "time_ms")
+NUMBERS = (
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "rising",
+    "date",
+    "timestamp_us",
+    "time_ms",
+)
 ENCODINGS = {
     "plain": FLAT + NESTED,
     "dictionary": FLAT + NESTED,
     "rle": ("bool",),
     "delta_binary_packed": (*NUMBERS, "list"),
     "delta_length_byte_array": ("string", "long_string", "few", "large_string", "string_view", "binary", "large_list"),
-    "delta_byte_array": ("string", "long_string", "few", "large_string", "string_view", "binary", "large_list", "fixed"),
+    "delta_byte_array": (
+        "string",
+        "long_string",
+        "few",
+        "large_string",
+        "string_view",
+        "binary",
+        "large_list",
+        "fixed",
+    ),
     "byte_stream_split": (*NUMBERS, "float", "double", "half", "decimal128", "fixed", "list"),
 }
 
@@ -125,8 +214,16 @@ ENCODINGS = {
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("codec", ["none", "zstd"])
 def test_every_encoding(tmp_path: pathlib.Path, encoding: str, codec: str) -> None:
-    table = pa.table({k: column(k, seed=5) for k in ENCODINGS[encoding] if not (encoding == "dictionary" and k == "null")})
-    parquet.write(table, tmp_path / "t", codec=codec, page_rows=900, columns={k: {"encoding": encoding} for k in table.column_names})
+    table = pa.table(
+        {k: column(k, seed=5) for k in ENCODINGS[encoding] if not (encoding == "dictionary" and k == "null")}
+    )
+    parquet.write(
+        table,
+        tmp_path / "t",
+        codec=codec,
+        page_rows=900,
+        columns={k: {"encoding": encoding} for k in table.column_names},
+    )
     assert same(table, parquet.read(tmp_path / "t"))
     assert same(table, pq.read_table(tmp_path / "t"))
     if encoding not in ("plain", "dictionary"):
@@ -137,7 +234,9 @@ def test_every_encoding(tmp_path: pathlib.Path, encoding: str, codec: str) -> No
 
 def test_an_encoding_that_cannot_hold_a_type_is_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match="cannot encode"):
-        parquet.write(pa.table({"c": column("string")}), tmp_path / "t", columns={"c": {"encoding": "delta_binary_packed"}})
+        parquet.write(
+            pa.table({"c": column("string")}), tmp_path / "t", columns={"c": {"encoding": "delta_binary_packed"}}
+        )
 
 
 EXOTIC = {"duckdb": {"half", "decimal256", "null", "date64"}, "polars": {"decimal256", "half", "list_view"}}
@@ -157,7 +256,19 @@ def test_other_readers(tmp_path: pathlib.Path, reader: str, codec: str) -> None:
             found = module.read_parquet(tmp_path / "t.parquet").to_arrow()
         for kind in kinds:
             want, got = table[kind], found[kind]
-            if kind in ("time_s", "time_ms", "time_us", "time_ns", "timestamp_s", "timestamp_ms", "timestamp_us", "timestamp_ns", "date64", "duration", "timestamp_utc"):
+            if kind in (
+                "time_s",
+                "time_ms",
+                "time_us",
+                "time_ns",
+                "timestamp_s",
+                "timestamp_ms",
+                "timestamp_us",
+                "timestamp_ns",
+                "date64",
+                "duration",
+                "timestamp_utc",
+            ):
                 got = got.cast(want.type) if not pa.types.is_integer(got.type) else got.cast(pa.int64()).cast(want.type)
             assert want.to_pylist() == got.to_pylist(), kind
 
@@ -167,14 +278,30 @@ def test_other_readers(tmp_path: pathlib.Path, reader: str, codec: str) -> None:
 
 def random_type(rng: random.Random, depth: int) -> Any:
     if depth == 0 or rng.random() < 0.5:
-        return rng.choice([pa.int32(), pa.string(), pa.float64(), pa.bool_(), pa.int64(), pa.large_string(), pa.decimal128(9, 2), pa.binary(3)])
+        return rng.choice(
+            [
+                pa.int32(),
+                pa.string(),
+                pa.float64(),
+                pa.bool_(),
+                pa.int64(),
+                pa.large_string(),
+                pa.decimal128(9, 2),
+                pa.binary(3),
+            ]
+        )
     kind = rng.randrange(5)
     if kind == 0:
         return pa.list_(pa.field("item", random_type(rng, depth - 1), nullable=rng.random() < 0.7))
     if kind == 1:
         return pa.large_list(random_type(rng, depth - 1))
     if kind == 2:
-        return pa.struct([pa.field(f"f{i}", random_type(rng, depth - 1), nullable=rng.random() < 0.7) for i in range(rng.randrange(1, 4))])
+        return pa.struct(
+            [
+                pa.field(f"f{i}", random_type(rng, depth - 1), nullable=rng.random() < 0.7)
+                for i in range(rng.randrange(1, 4))
+            ]
+        )
     if kind == 3:
         return pa.map_(pa.string(), random_type(rng, depth - 1))
     return pa.list_(random_type(rng, depth - 1), rng.randrange(1, 4))
@@ -190,7 +317,9 @@ def random_value(rng: random.Random, arrow: Any, nullable: bool) -> Any:
     if pa.types.is_fixed_size_list(arrow):
         return [random_value(rng, arrow.value_type, arrow.value_field.nullable) for _ in range(arrow.list_size)]
     if pa.types.is_list(arrow) or pa.types.is_large_list(arrow):
-        return [random_value(rng, arrow.value_type, arrow.value_field.nullable) for _ in range(rng.choice((0, 1, 2, 9)))]
+        return [
+            random_value(rng, arrow.value_type, arrow.value_field.nullable) for _ in range(rng.choice((0, 1, 2, 9)))
+        ]
     if pa.types.is_boolean(arrow):
         return rng.random() < 0.5
     if pa.types.is_integer(arrow):
@@ -214,8 +343,13 @@ def test_random_schemas(tmp_path: pathlib.Path, seed: int) -> None:
     if rows > 7:  # batches that begin inside their arrays
         cut = rng.randrange(1, rows)
         table = pa.concat_tables([table.slice(0, cut), table.slice(cut)])
-    options = {"codec": rng.choice(CODECS), "page_rows": rng.choice((0, 1, 13)), "row_group_rows": rng.choice((0, 37)), "page_bytes": rng.choice((0, 64)),
-               "no_dictionary": rng.random() < 0.3}
+    options = {
+        "codec": rng.choice(CODECS),
+        "page_rows": rng.choice((0, 1, 13)),
+        "row_group_rows": rng.choice((0, 37)),
+        "page_bytes": rng.choice((0, 64)),
+        "no_dictionary": rng.random() < 0.3,
+    }
     parquet.write(table, tmp_path / "t", **options)
     assert same(table, parquet.read(tmp_path / "t"))
     assert same(table, pq.read_table(tmp_path / "t"))
@@ -223,12 +357,39 @@ def test_random_schemas(tmp_path: pathlib.Path, seed: int) -> None:
 
 # ---- footers and indexes ----
 
-ORDERED = ("bool", "int32", "uint32", "int64", "uint64", "rising", "double", "string", "long_string", "binary", "fixed", "date", "decimal32", "decimal128", "timestamp_us", "half")
+ORDERED = (
+    "bool",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "rising",
+    "double",
+    "string",
+    "long_string",
+    "binary",
+    "fixed",
+    "date",
+    "decimal32",
+    "decimal128",
+    "timestamp_us",
+    "half",
+)
 
 
 def plain_value(kind: str, bound: bytes) -> Any:
     """A bound as a value that compares as the column's do."""
-    codes = {"int32": "<i", "uint32": "<I", "int64": "<q", "uint64": "<Q", "rising": "<q", "double": "<d", "half": "<e", "date": "<i", "timestamp_us": "<q"}
+    codes = {
+        "int32": "<i",
+        "uint32": "<I",
+        "int64": "<q",
+        "uint64": "<Q",
+        "rising": "<q",
+        "double": "<d",
+        "half": "<e",
+        "date": "<i",
+        "timestamp_us": "<q",
+    }
     if kind == "bool":
         return bound != b"\0"
     if kind.startswith("decimal"):
@@ -273,7 +434,11 @@ def test_bounds_hold_and_are_exact_where_they_say_so(tmp_path: pathlib.Path, kin
         assert firsts == list(range(0, group[3], 250))
         lows, highs = [plain_value(kind, b) for b in index[2]], [plain_value(kind, b) for b in index[3]]
         for k, first in enumerate(firsts):
-            page = [comparable(kind, v) for v in values[row + first : row + min(first + 250, group[3])].to_pylist() if v is not None]
+            page = [
+                comparable(kind, v)
+                for v in values[row + first : row + min(first + 250, group[3])].to_pylist()
+                if v is not None
+            ]
             assert lows[k] <= min(page) and highs[k] >= max(page)
             assert index[5][k] == min(250, group[3] - first) - len(page)
             assert index[1][k] is False
@@ -324,8 +489,11 @@ def test_size_statistics(tmp_path: pathlib.Path) -> None:
     parquet.write(table, tmp_path / "t", page_rows=1000)
     data = (tmp_path / "t").read_bytes()
     group = parquet.footer(data)[4][0]
-    texts = [[v for v in table["s"].to_pylist() if v is not None], [v for row in table["l"].to_pylist() if row for v in row],
-             [v for v in table["d"].to_pylist() if v is not None]]
+    texts = [
+        [v for v in table["s"].to_pylist() if v is not None],
+        [v for row in table["l"].to_pylist() if row for v in row],
+        [v for v in table["d"].to_pylist() if v is not None],
+    ]
     for chunk, values in zip(group[1], texts, strict=True):
         assert chunk[3][16][1] == sum(len(v.encode()) for v in values)
         offsets = parquet.Thrift(data, chunk[4]).struct()
@@ -347,8 +515,15 @@ def written(folder: pathlib.Path, table: Any, **options: Any) -> bytes:
 def test_bloom_filters(tmp_path: pathlib.Path) -> None:
     duckdb = pytest.importorskip("duckdb")
     rng = random.Random(4)
-    table = pa.table({"few": [rng.randrange(50) * 2 for _ in range(5000)], "many": [rng.randrange(10**9) * 2 for _ in range(5000)],
-                      "text": [f"key {rng.randrange(10**6)}" for _ in range(5000)], "real": [rng.random() for _ in range(5000)], "none": list(range(5000))})
+    table = pa.table(
+        {
+            "few": [rng.randrange(50) * 2 for _ in range(5000)],
+            "many": [rng.randrange(10**9) * 2 for _ in range(5000)],
+            "text": [f"key {rng.randrange(10**6)}" for _ in range(5000)],
+            "real": [rng.random() for _ in range(5000)],
+            "none": list(range(5000)),
+        }
+    )
     columns = {c: {"bloom": True} for c in ("few", "many", "text", "real")}
     columns["text"]["bloom_share"] = 0.001
     parquet.write(table, tmp_path / "t", row_group_rows=2000, columns=columns)
@@ -362,14 +537,31 @@ def test_bloom_filters(tmp_path: pathlib.Path) -> None:
             head = thrift.struct()
             assert head == {1: head[1], 2: {1: {}}, 3: {1: {}}, 4: {1: {}}}
             assert thrift.at - chunk[3][14] + head[1] == chunk[3][15]
-            assert head[1] == {"few": 128, "many": 4096 if group[3] == 2000 else 2048, "text": 8192 if group[3] == 2000 else 4096, "real": 4096 if group[3] == 2000 else 2048}[name]
+            assert (
+                head[1]
+                == {
+                    "few": 128,
+                    "many": 4096 if group[3] == 2000 else 2048,
+                    "text": 8192 if group[3] == 2000 else 4096,
+                    "real": 4096 if group[3] == 2000 else 2048,
+                }[name]
+            )
     for name in ("few", "many", "text", "real"):
         groups = [set(table[name][i : i + 2000].to_pylist()) for i in (0, 2000, 4000)]
         missed = found = 0
-        others = {"few": [v + 1 for v in range(0, 100, 2)], "many": [rng.randrange(10**9) * 2 + 1 for _ in range(300)], "text": [f"no {i}" for i in range(300)],
-                  "real": [rng.random() + 2 for _ in range(300)]}[name]
+        others = {
+            "few": [v + 1 for v in range(0, 100, 2)],
+            "many": [rng.randrange(10**9) * 2 + 1 for _ in range(300)],
+            "text": [f"no {i}" for i in range(300)],
+            "real": [rng.random() + 2 for _ in range(300)],
+        }[name]
         for value in [*rng.sample(sorted(groups[0] | groups[1] | groups[2]), 40), *others]:
-            excluded = [r[2] for r in duckdb.execute("select * from parquet_bloom_probe(?, ?, ?)", [str(tmp_path / "t"), name, value]).fetchall()]
+            excluded = [
+                r[2]
+                for r in duckdb.execute(
+                    "select * from parquet_bloom_probe(?, ?, ?)", [str(tmp_path / "t"), name, value]
+                ).fetchall()
+            ]
             for k, out in enumerate(excluded):
                 missed += out and value in groups[k]
                 found += not out and value not in groups[k]
@@ -378,14 +570,17 @@ def test_bloom_filters(tmp_path: pathlib.Path) -> None:
     assert same(table, pq.read_table(tmp_path / "t"))
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"columns": {"flag": {"bloom": True}}}, "bools"),
-    ({"columns": {"number": {"bloom": True, "bloom_share": 2}}}, "between 0 and 1"),
-    ({"columns": {"nunber": {"bloom": True}}}, 'did you mean "number"'),
-    ({"sorting": [["x", False, False]]}, "not written"),
-    ({"codec": "zstd", "level": 99}, "levels"),
-    ({"codec": "snappy", "level": 3}, "no levels"),
-])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"columns": {"flag": {"bloom": True}}}, "bools"),
+        ({"columns": {"number": {"bloom": True, "bloom_share": 2}}}, "between 0 and 1"),
+        ({"columns": {"nunber": {"bloom": True}}}, 'did you mean "number"'),
+        ({"sorting": [["x", False, False]]}, "not written"),
+        ({"codec": "zstd", "level": 99}, "levels"),
+        ({"codec": "snappy", "level": 3}, "no levels"),
+    ],
+)
 def test_options_that_cannot_be(tmp_path: pathlib.Path, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parquet.write(pa.table({"flag": [True], "number": [1]}), tmp_path / "t", **options)
@@ -393,9 +588,18 @@ def test_options_that_cannot_be(tmp_path: pathlib.Path, options: dict[str, Any],
 
 def test_what_the_footer_tells(tmp_path: pathlib.Path) -> None:
     table = pa.table({"a": pa.array([3, 1, None]), "s": pa.array([{"x": 1}] * 3)}, metadata={"mine": "kept"})
-    parquet.write(table, tmp_path / "t", sorting=[["a", True, True], ["s.x", False, False]], created_by="maker version 3", columns={"s": {"codec": "snappy", "codec_set": True}})
+    parquet.write(
+        table,
+        tmp_path / "t",
+        sorting=[["a", True, True], ["s.x", False, False]],
+        created_by="maker version 3",
+        columns={"s": {"codec": "snappy", "codec_set": True}},
+    )
     meta = pq.ParquetFile(tmp_path / "t").metadata
-    assert [(s.column_index, s.descending, s.nulls_first) for s in meta.row_group(0).sorting_columns] == [(0, True, True), (1, False, False)]
+    assert [(s.column_index, s.descending, s.nulls_first) for s in meta.row_group(0).sorting_columns] == [
+        (0, True, True),
+        (1, False, False),
+    ]
     assert meta.created_by == "maker version 3"
     assert meta.metadata[b"mine"] == b"kept" and meta.metadata[b"key"] == b"value" and b"ARROW:schema" in meta.metadata
     assert [meta.row_group(0).column(i).compression for i in range(2)] == ["UNCOMPRESSED", "SNAPPY"]
@@ -408,7 +612,14 @@ def test_what_the_footer_tells(tmp_path: pathlib.Path) -> None:
 
 def test_row_groups_by_bytes_and_pages_by_rows(tmp_path: pathlib.Path) -> None:
     table = pa.table({"i": list(range(100_000)), "t": ["x" * 100] * 100_000})
-    data = written(tmp_path, table, row_group_bytes=1 << 20, page_bytes=1 << 14, no_dictionary=True, columns={"t": {"encoding": "plain"}})
+    data = written(
+        tmp_path,
+        table,
+        row_group_bytes=1 << 20,
+        page_bytes=1 << 14,
+        no_dictionary=True,
+        columns={"t": {"encoding": "plain"}},
+    )
     found = parquet.footer(data)
     assert 8 <= len(found[4]) <= 14 and sum(g[3] for g in found[4]) == 100_000
     for page in parquet.pages(data, found[4][0][1][1]):
@@ -417,10 +628,20 @@ def test_row_groups_by_bytes_and_pages_by_rows(tmp_path: pathlib.Path) -> None:
 
 def mixed(rows: int) -> Any:
     rng = random.Random(3)
-    return pa.table({"id": range(rows), "r": [rng.random() for _ in range(rows)], "price": [round(rng.gammavariate(2, 30), 2) if rng.random() > 0.1 else None for _ in range(rows)],
-                     "cat": [f"category {min(int(rng.paretovariate(1)), 20)}" for _ in range(rows)], "hex": [rng.randbytes(8).hex() for _ in range(rows)],
-                     "ts": pa.array([1_700_000_000_000_000 + i * 250_000 + rng.randrange(200_000) for i in range(rows)], pa.timestamp("us")),
-                     "tags": [[rng.randrange(50_000) for _ in range(rng.randrange(7))] for _ in range(rows)], "flag": [rng.random() < 0.3 for _ in range(rows)]})
+    return pa.table(
+        {
+            "id": range(rows),
+            "r": [rng.random() for _ in range(rows)],
+            "price": [round(rng.gammavariate(2, 30), 2) if rng.random() > 0.1 else None for _ in range(rows)],
+            "cat": [f"category {min(int(rng.paretovariate(1)), 20)}" for _ in range(rows)],
+            "hex": [rng.randbytes(8).hex() for _ in range(rows)],
+            "ts": pa.array(
+                [1_700_000_000_000_000 + i * 250_000 + rng.randrange(200_000) for i in range(rows)], pa.timestamp("us")
+            ),
+            "tags": [[rng.randrange(50_000) for _ in range(rng.randrange(7))] for _ in range(rows)],
+            "flag": [rng.random() < 0.3 for _ in range(rows)],
+        }
+    )
 
 
 @pytest.mark.parametrize("codec", CODECS)
