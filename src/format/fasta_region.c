@@ -181,6 +181,8 @@ typedef struct planning {
   size_t n_hits;
   size_t group;
   mst_row last; /* row, to see that rows rise */
+  mst_hole *holes; /* of a recovered index */
+  size_t n_holes;
   mst_row end;
   size_t verified; /* of the region's hits: number of those that were looked at */
   mst_fasta_header header;
@@ -192,9 +194,16 @@ static uint64_t wanted_first(const planning *p, const hit *h) {
 
 static uint64_t wanted_end(const planning *p, const hit *h) { return p->regions[h->region].readings[h->reading].to; }
 
+/* A record begins there in any case. */
+static bool behind_hole(const planning *p, const mst_row *r) {
+  for (size_t i = 0; i < p->n_holes; i++)
+    if (p->holes[i].end == r->plain) return true;
+  return false;
+}
+
 /* A row behind the one in which the hit's record begins. */
 static void see_row(const planning *p, hit *h, const mst_row *r, uint64_t residue) {
-  const bool inside = r->record == h->record + 1;
+  const bool inside = r->record == h->record + 1 && !behind_hole(p, r);
   if (!h->has_head_end) h->head_end = *r;
   h->has_head_end = true;
   if (h->has_end) return;
@@ -268,10 +277,23 @@ done:
 
 /* ---- giving parts ---------------------------------------------------------------------------------------------- */
 
+/* What lies behind damage is no more of the record. */
+static void cut_at_hole(const planning *p, const mst_row *begin, mst_row *end) {
+  for (size_t i = 0; i < p->n_holes; i++)
+    if (p->holes[i].begin >= begin->plain && p->holes[i].end <= end->plain) {
+      const mst_row behind = {.plain = p->holes[i].end, .at = end->at};
+      *end = behind;
+      mst_end_at_hole(p->job, &p->holes[i], 1, begin, end);
+      return;
+    }
+}
+
 static void end_hit(const planning *p, hit *h) {
   if (!h->has_head_end) h->head_end = p->end;
   if (!h->has_end) h->end = p->end;
   h->has_head_end = h->has_end = true;
+  cut_at_hole(p, &h->head, &h->head_end);
+  cut_at_hole(p, &h->head, &h->end);
 }
 
 /* The header, and all up to the region's end when that is as near. */
@@ -417,6 +439,7 @@ static void planning_close(mst_machine *m) {
   mst_free(p->job->mem, p->text);
   mst_free(p->job->mem, p->regions);
   mst_free(p->job->mem, p->hits);
+  mst_free(p->job->mem, p->holes);
   mst_free(p->job->mem, p);
 }
 
@@ -443,6 +466,7 @@ mst_status mst_fasta_plan(const mst_job *job, const mst_plan_query *query, mst_m
   p->setting = setting;
   mst_buf_init(&p->header.line, job->mem, SIZE_MAX / 4);
   MST_TRY(mst_rows_end(job, &p->end, err));
+  MST_TRY(mst_holes_get(job, p->end.plain, &p->holes, &p->n_holes, err));
   MST_TRY_ALLOC(p->text = mst_text_copy(job->mem, query->region));
   MST_TRY(mst_fasta_regions_parse(job->mem, p->text, &p->regions, &p->n_regions, err));
   if (query->slices > 0 && p->n_regions > query->slices)

@@ -4,7 +4,7 @@
  *
  * Owns: the rows at hand. May call: base, column, codec's CRC. */
 #include "codec/codec.h"
-#include "format/records_part.h"
+#include "format/records_rows.h"
 
 enum {
   GROUPS_HELD = 4,
@@ -32,12 +32,6 @@ typedef struct group {
   size_t n;
 } group;
 
-/* Damaged bytes that no slice goes over; what is whole goes on with record `record`. */
-typedef struct hole {
-  uint64_t record, begin, end;
-  uint32_t crc; /* of the whole bytes in front of it */
-} hole;
-
 /* Where one slice ends and the next begins. */
 typedef struct place {
   uint64_t value; /* record number, or plain offset                          */
@@ -60,7 +54,7 @@ typedef struct plan {
   place begin;       /* of the next slice */
   json_t *begin_own; /* begin.in_front.own, kept */
   bool have_begin, ended;
-  hole *holes; /* of a recovered index, in order */
+  mst_hole *holes; /* of a recovered index, in order */
   size_t n_holes, next_hole;
   bool damaged; /* a recovered index of an object that was not whole */
   group groups[GROUPS_HELD];
@@ -296,12 +290,12 @@ static bool next_border(plan *p, place *out, bool *end) {
 
 /* The slice ends at damage when that comes first. */
 static bool stop_at_hole(plan *p, place *end) {
-  const hole *h;
+  const mst_hole *h;
   while (p->next_hole < p->n_holes && p->holes[p->next_hole].end <= p->begin.in_front.plain) p->next_hole++;
   if (p->next_hole == p->n_holes) return false;
   h = &p->holes[p->next_hole];
-  if (h->record > end->value) return false;
-  *end = (place){.value = h->record, .exact = true};
+  if ((p->unit == NULL ? h->record : h->begin) > end->value) return false;
+  *end = (place){.value = p->unit == NULL ? h->record : h->begin, .exact = true};
   end->in_front = end->behind = (row){.record = h->record, .plain = h->begin, .at = p->size - 1, .crc = h->crc};
   if (h->end < p->bytes) {
     /* About as many of the object's bytes as lie in front of it. */
@@ -378,7 +372,7 @@ static mst_status begin_slice(plan *p, bool *found, mst_error *err) {
   if (!*found) return MST_OK;
   if (p->begin.in_front.plain != plain && !(p->n_holes > 0 && p->holes[0].begin == 0))
     return bad_index(p, "no row where records begin", err);
-  p->begin.value = p->begin.in_front.record;
+  p->begin.value = p->unit == NULL ? p->begin.in_front.record : p->begin.in_front.plain;
   p->begin.guess = p->begin.in_front.plain;
   p->begin.exact = p->have_begin = true;
   return MST_OK;
@@ -433,33 +427,6 @@ static void plan_close(mst_machine *m) {
   mst_free(p->job->mem, p);
 }
 
-static mst_status get_holes(plan *p, mst_error *err) {
-  mst_status status = MST_OK;
-  json_t *holes = NULL;
-  uint64_t before = 0;
-  p->damaged = json_array_size(json_object_get(p->job->facts, "damage")) > 0;
-  MST_TRY(mst_json_get_array(p->job->facts, "holes", "facts", &holes, err));
-  if (json_array_size(holes) == 0) return MST_OK;
-  if (p->unit != NULL)
-    return mst_fail(err, MST_E_UNSUPPORTED, "the strategy \"%s\" does not know damaged objects", p->unit);
-  MST_TRY_ALLOC(p->holes = mst_alloc_array(p->job->mem, json_array_size(holes), sizeof *p->holes));
-  for (; p->n_holes < json_array_size(holes); p->n_holes++) {
-    const json_t *numbers = json_array_get(holes, p->n_holes);
-    json_int_t n[4];
-    for (size_t i = 0; i < 4; i++) {
-      n[i] = json_integer_value(json_array_get(numbers, i));
-      if (n[i] < 0 || json_array_size(numbers) != 4) return bad_index(p, "a damaged place that is none", err);
-    }
-    p->holes[p->n_holes] =
-        (hole){.record = (uint64_t)n[0], .begin = (uint64_t)n[1], .crc = (uint32_t)n[2], .end = (uint64_t)n[3]};
-    if ((uint64_t)n[1] < before || n[3] <= n[1] || (uint64_t)n[3] > p->bytes)
-      return bad_index(p, "damaged places out of order", err);
-    before = (uint64_t)n[3];
-  }
-done:
-  return status;
-}
-
 static mst_status get_totals(plan *p, mst_error *err) {
   const json_t *facts = p->job->facts;
   mst_status status = MST_OK;
@@ -482,7 +449,8 @@ static mst_status get_totals(plan *p, mst_error *err) {
         (g > 0 && p->job->group_first_row[g] <= p->job->group_first_row[g - 1]))
       return bad_index(p, "its row groups are out of order", err);
   p->crc = (uint32_t)crc;
-  MST_TRY(get_holes(p, err));
+  p->damaged = json_array_size(json_object_get(facts, "damage")) > 0;
+  MST_TRY(mst_holes_get(p->job, p->bytes, &p->holes, &p->n_holes, err));
 done:
   return status;
 }

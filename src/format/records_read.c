@@ -114,7 +114,7 @@ static mst_status open_header(reading *r, mst_error *err) {
 static mst_status open_body(reading *r, mst_error *err) {
   const mst_part *p = &r->part;
   const mst_restart from = {.at = p->at, .plain = p->plain - p->skip, .bits = p->bits, .window = r->window};
-  const bool to_end = p->to.at >= r->size || p->kind == MST_PART_CUT;
+  const bool to_end = p->to.at >= r->size || (p->kind == MST_PART_CUT && p->search_last);
   const mst_container_open options = {.mem = r->job->mem,
                                       .name = r->job->name,
                                       .end = r->size,

@@ -56,10 +56,49 @@ mst_status mst_rows_get(const mst_rows *rows, int64_t i, mst_row *out, mst_error
   return MST_OK;
 }
 
+mst_status mst_holes_get(const mst_job *job, uint64_t bytes, mst_hole **out, size_t *n, mst_error *err) {
+  mst_status status = MST_OK;
+  json_t *list = NULL;
+  mst_hole *holes = NULL;
+  uint64_t before = 0;
+  MST_TRY(mst_json_get_array(job->facts, "holes", "facts", &list, err));
+  *n = 0;
+  if (json_array_size(list) == 0) goto done;
+  MST_TRY_ALLOC(holes = mst_alloc_array(job->mem, json_array_size(list), sizeof *holes));
+  for (; *n < json_array_size(list); ++*n) {
+    const json_t *numbers = json_array_get(list, *n);
+    uint64_t v[4];
+    for (size_t i = 0; i < 4; i++) {
+      const json_int_t number = json_integer_value(json_array_get(numbers, i));
+      if (number < 0 || json_array_size(numbers) != 4) MST_TRY(bad_index(job, "a damaged place that is none", err));
+      v[i] = (uint64_t)number;
+    }
+    if (v[1] < before || v[3] <= v[1] || v[3] > bytes) MST_TRY(bad_index(job, "damaged places out of order", err));
+    holes[*n] = (mst_hole){.record = v[0], .begin = v[1], .crc = (uint32_t)v[2], .end = v[3]};
+    before = v[3];
+  }
+  *out = holes;
+  holes = NULL;
+done:
+  mst_free(job->mem, holes);
+  return status;
+}
+
+void mst_end_at_hole(const mst_job *job, const mst_hole *holes, size_t n, const mst_row *in_front, mst_row *behind) {
+  for (size_t i = 0; i < n; i++)
+    if (holes[i].begin >= in_front->plain && holes[i].end == behind->plain)
+      *behind = (mst_row){.record = holes[i].record,
+                          .plain = holes[i].begin,
+                          .at = mst_min_u64(behind->at, job->members[0].size - 1),
+                          .crc = holes[i].crc};
+}
+
 mst_status mst_rows_end(const mst_job *job, mst_row *out, mst_error *err) {
   mst_status status = MST_OK;
   uint64_t crc = 0;
   mst_row r = {.at = job->members[0].size};
+  /* What follows the last whole byte is nobody's. */
+  if (json_array_size(json_object_get(job->facts, "damage")) > 0 && r.at > 0) r.at--;
   if (json_object_get(job->facts, "records") == NULL || json_object_get(job->facts, "plain_bytes") == NULL)
     return mst_fail(err, MST_E_NOT_FOUND, "%s has no index; make one with: meseta index %s", job->name, job->name);
   MST_TRY(mst_json_get_u64(job->facts, "records", "facts", &r.record, err));

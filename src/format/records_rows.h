@@ -24,7 +24,18 @@ typedef struct mst_rows {
 mst_status mst_rows_open(const mst_job *job, const mst_setting *setting, const mst_given *given, mst_rows *out, mst_error *err);
 /* An index is input like any other: MST_E_CORRUPT for a row that cannot be. */
 mst_status mst_rows_get(const mst_rows *rows, int64_t i, mst_row *out, mst_error *err);
-/* The object's end, as a row. MST_E_NOT_FOUND when the job has no index. */
+/* Damaged bytes, which no slice goes over, of a recovered index; in order. What is whole goes on with record `record` at
+ * plain offset `end`. */
+typedef struct mst_hole {
+  uint64_t record, begin, end;
+  uint32_t crc; /* of the whole bytes in front of it */
+} mst_hole;
+/* `*out` is NULL when there are none; freed with mst_free. Inside plain bytes [0, bytes). */
+mst_status mst_holes_get(const mst_job *job, uint64_t bytes, mst_hole **out, size_t *n, mst_error *err);
+/* The span between two neighbouring rows ends where damage begins. */
+void mst_end_at_hole(const mst_job *job, const mst_hole *holes, size_t n, const mst_row *in_front, mst_row *behind);
+
+/* The object's end, as a row; of a damaged object that of its last whole byte. MST_E_NOT_FOUND when the job has no index. */
 mst_status mst_rows_end(const mst_job *job, mst_row *out, mst_error *err);
 
 /* The records part from checkpoint `from` to checkpoint `to`; a caller may set search_first. */

@@ -5,7 +5,7 @@
 #include <limits.h>
 
 #include "codec/codec.h"
-#include "format/records_part.h"
+#include "format/records_rows.h"
 #include "format/vcf_region.h"
 
 enum {
@@ -49,6 +49,8 @@ typedef struct planning {
   bool asked;
   hit *hits;
   size_t n_hits, hit_room;
+  mst_hole *holes; /* of a recovered index */
+  size_t n_holes;
   bool open, past; /* the last hit has no end yet; no further row can hold lines of the region */
   /* A companion. */
   uint32_t member;
@@ -192,6 +194,26 @@ static mst_status runs_of_hits(const planning *p, uint64_t first, uint64_t last,
   return MST_OK;
 }
 
+static bool over_hole(const planning *p, const mst_tabix_chunk *a, const mst_tabix_chunk *b) {
+  const uint64_t from = p->hits[a->end - 1].end.plain, to = p->hits[b->begin].begin.plain;
+  for (size_t i = 0; i < p->n_holes; i++)
+    if (p->holes[i].begin < to && p->holes[i].end > from) return true;
+  return false;
+}
+
+/* Joins the two neighbours with the least gap; damage between them stays between them. */
+static mst_status join_hits(const planning *p, mst_tabix_chunk *runs, size_t *n, mst_error *err) {
+  size_t best = 0;
+  for (size_t i = 1; i < *n; i++)
+    if (!over_hole(p, &runs[i - 1], &runs[i]) &&
+        (best == 0 || runs[i].begin - runs[i - 1].end < runs[best].begin - runs[best - 1].end))
+      best = i;
+  if (best == 0)
+    return mst_fail(err, MST_E_LIMIT, "too many damaged places for one slice of %s: ask for a smaller region", p->job->name);
+  join_run(runs, n, best);
+  return MST_OK;
+}
+
 static mst_status give_indexed(planning *p, uint64_t first, uint64_t last, bool inner, mst_error *err) {
   mst_status status = MST_OK;
   mst_tabix_chunk *runs = NULL;
@@ -199,7 +221,7 @@ static mst_status give_indexed(planning *p, uint64_t first, uint64_t last, bool 
   size_t n = 0;
   bool fits = false;
   MST_TRY(runs_of_hits(p, first, last, &runs, &n, err));
-  while (n > RUNS_MAX) join_run(runs, &n, least_gap(runs, n));
+  while (n > RUNS_MAX) MST_TRY(join_hits(p, runs, &n, err));
   while (n > 0 && !fits) {
     json_decref(part);
     part = NULL;
@@ -210,7 +232,7 @@ static mst_status give_indexed(planning *p, uint64_t first, uint64_t last, bool 
       MST_TRY(add_records(p, &p->hits[runs[i].begin].begin, &p->hits[runs[i].end - 1].end, list, err));
     MST_TRY(part_fits(p, part, &fits, err));
     if (n == 1) break;
-    if (!fits) join_run(runs, &n, least_gap(runs, n));
+    if (!fits) MST_TRY(join_hits(p, runs, &n, err));
   }
   if (part != NULL && json_array_append(p->ready, part) != 0) status = mst_fail_memory(err);
 done:
@@ -419,10 +441,20 @@ static mst_status open_hit(planning *p, const hit *h, mst_error *err) {
   return MST_OK;
 }
 
+/* The last span ends at the next row, or where damage begins in front of that; nothing may be left of it. */
 static mst_status close_hit(planning *p, const row *r, mst_error *err) {
-  if (p->open && r->plain <= p->hits[p->n_hits - 1].begin.plain) return bad_index(p, "rows out of order", err);
-  if (p->open) p->hits[p->n_hits - 1].end = *r;
+  hit *h = p->open ? &p->hits[p->n_hits - 1] : NULL;
   p->open = false;
+  if (h == NULL) return MST_OK;
+  if (r->plain <= h->begin.plain) return bad_index(p, "rows out of order", err);
+  h->end = *r;
+  for (size_t i = 0; i < p->n_holes; i++) {
+    const mst_hole *hole = &p->holes[i];
+    if (hole->begin < h->begin.plain || hole->end != r->plain) continue;
+    h->end = (row){.record = hole->record, .plain = hole->begin, .at = mst_min_u64(r->at, p->job->members[0].size - 1), .crc = hole->crc};
+    p->n_hits -= hole->begin == h->begin.plain;
+    break;
+  }
   return MST_OK;
 }
 
@@ -458,12 +490,9 @@ done:
 /* The end of the object closes the last span. */
 static mst_status close_last(planning *p, mst_error *err) {
   mst_status status = MST_OK;
-  row end = {.at = p->job->members[0].size};
-  uint64_t crc = 0;
-  MST_TRY(mst_json_get_u64(p->job->facts, "records", "facts", &end.record, err));
-  MST_TRY(mst_json_get_u64(p->job->facts, "plain_bytes", "facts", &end.plain, err));
-  MST_TRY(mst_json_get_u64(p->job->facts, "plain_crc", "facts", &crc, err));
-  end.crc = (uint32_t)crc;
+  mst_row last;
+  MST_TRY(mst_rows_end(p->job, &last, err));
+  const row end = {.record = last.record, .plain = last.plain, .at = last.at, .crc = last.crc};
   MST_TRY(close_hit(p, &end, err));
 done:
   return status;
@@ -610,6 +639,7 @@ static void planning_close(mst_machine *m) {
   mst_vcf_regions_free(p->job->mem, p->regions, p->n_regions);
   json_decref(p->ready);
   mst_free(p->job->mem, p->hits);
+  mst_free(p->job->mem, p->holes);
   if (p->container != NULL) mst_container_bgzf.close(p->container);
   mst_tabix_close(p->tabix);
   mst_buf_free(&p->companion);
@@ -666,6 +696,9 @@ mst_status mst_vcf_plan(const mst_job *job, const mst_plan_query *query, mst_mac
       goto done;
     }
   } else {
+    mst_row end;
+    MST_TRY(mst_rows_end(job, &end, err));
+    MST_TRY(mst_holes_get(job, end.plain, &p->holes, &p->n_holes, err));
     MST_TRY(parse_regions(p, query->region, err));
   }
   *out = &p->machine;

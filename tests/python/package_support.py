@@ -13,11 +13,13 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,6 +60,17 @@ def write_fastq(path: pathlib.Path, reads: int) -> bytes:
 
 
 # ---- what workers do -------------------------------------------------------------------------------------------------
+
+
+def bgzf(data: bytes, block: int = 60_000) -> bytes:
+    """Blocks of BGZF, with the end block."""
+    out = []
+    for part in [data[i : i + block] for i in range(0, len(data), block)] + [b""]:
+        packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+        packed = packer.compress(part) + packer.flush()
+        head = struct.pack("<4BI2BH2BHH", 31, 139, 8, 4, 0, 0, 255, 6, 66, 67, 2, len(packed) + 25)
+        out.append(head + packed + struct.pack("<II", zlib.crc32(part), len(part)))
+    return b"".join(out)
 
 
 def read(piece: Any) -> bytes:

@@ -341,3 +341,54 @@ def test_recover_gives_what_is_whole(tmp_path: pathlib.Path) -> None:
     data = b"".join(s.read(recover=True) for s in source.slices(4))
     assert text.startswith(data)
     assert data.count(b"\n") == 4 * report["records"]
+
+
+def break_block(path: pathlib.Path, number: int) -> None:
+    """Spoils one block of BGZF in its middle."""
+    data = bytearray(path.read_bytes())
+    at = 0
+    for _ in range(number):
+        at += int.from_bytes(data[at + 16 : at + 18], "little") + 1
+    data[at + 40] ^= 0xFF
+    path.write_bytes(data)
+
+
+def test_regions_and_words_of_a_recovered_index(tmp_path: pathlib.Path) -> None:
+    lines = [f"1\t{i}\tid{i}\tA\tT\t.\t.\tX={i * 7919 % 1000}\n" for i in range(1, 20_001)]
+    text = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + "".join(lines)
+    path = tmp_path / "v.vcf.gz"
+    path.write_bytes(support.bgzf(text.encode(), 20_000))
+    break_block(path, 10)
+    source = meseta.open(path)
+    source.index(recover=True, spacing="32Ki")
+    whole = b"".join(s.read() for s in source.slices(7)).decode()
+    assert text.startswith(whole[:180_000])
+    kept = [line for line in whole.splitlines(keepends=True) if line[0] != "#"]
+    assert 18_000 < len(kept) < 20_000
+    for n in (1, 3):
+        got = "".join(s.read().decode() for s in source.slices(n, region="1:1-20000"))
+        assert got == "".join(kept)
+    records = [f">g{i}\n{'ACGT' * (i % 50 + 1)}\n" for i in range(3000)]
+    path = tmp_path / "g.fa.gz"
+    path.write_bytes(support.bgzf("".join(records).encode(), 20_000))
+    break_block(path, 5)
+    source = meseta.open(path)
+    source.index(recover=True, spacing="16Ki")
+    whole = b"".join(s.read() for s in source.slices(5)).decode()
+    names = [line[1:] for line in whole.splitlines() if line.startswith(">")]
+    assert 2500 < len(names) < 3000
+    for name in [*names[:3], *names[-3:], *names[900:1200:10]]:
+        sequence = "".join(source.slices(region=name)[0].read().decode().splitlines()[1:])
+        assert sequence == "ACGT" * (int(name[1:]) % 50 + 1), name
+    lost = sorted({f"g{i}" for i in range(3000)} - set(names))
+    with pytest.raises(meseta.NotFoundError):
+        source.slices(region=lost[0])
+    words = b" ".join(b"w%d" % i + b"\n" * (i % 10 == 0) for i in range(50_000))
+    path = tmp_path / "w.txt.gz"
+    path.write_bytes(support.bgzf(words, 20_000))
+    break_block(path, 4)
+    source = meseta.open(path)
+    source.index(recover=True, spacing="16Ki")
+    whole = b"".join(s.read() for s in source.slices(5))
+    for n in (1, 2, 9):
+        assert b"".join(s.read() for s in source.slices(n, strategy="words")) == whole

@@ -7,9 +7,7 @@ import hashlib
 import os
 import pathlib
 import random
-import struct
 import threading
-import zlib
 
 import package_support as support
 import pytest
@@ -531,17 +529,6 @@ def test_repr_tells_no_secret(genes: pathlib.Path) -> None:
     assert "hush" not in repr(source) + str(source.show())
 
 
-def bgzf(data: bytes, block: int = 60_000) -> bytes:
-    """Blocks of BGZF, with the end block."""
-    out = []
-    for part in [data[i : i + block] for i in range(0, len(data), block)] + [b""]:
-        packer = zlib.compressobj(6, zlib.DEFLATED, -15)
-        packed = packer.compress(part) + packer.flush()
-        head = struct.pack("<4BI2BH2BHH", 31, 139, 8, 4, 0, 0, 255, 6, 66, 67, 2, len(packed) + 25)
-        out.append(head + packed + struct.pack("<II", zlib.crc32(part), len(part)))
-    return b"".join(out)
-
-
 @pytest.mark.parametrize("front", [500, 900_000])
 @pytest.mark.parametrize("behind", [0, 300_000])
 def test_gzip_behind_bgzf_is_gzip(tmp_path: pathlib.Path, front: int, behind: int) -> None:
@@ -550,7 +537,7 @@ def test_gzip_behind_bgzf_is_gzip(tmp_path: pathlib.Path, front: int, behind: in
     text = b"".join(text[i : i + i % 97] + b"\n" for i in range(0, len(text), 50))
     middle = len(text) - behind
     path = tmp_path / "mixed.txt.gz"
-    path.write_bytes(bgzf(text[:front]) + gzip.compress(text[front:middle]) + (bgzf(text[middle:]) if behind else b""))
+    path.write_bytes(support.bgzf(text[:front]) + gzip.compress(text[front:middle]) + (support.bgzf(text[middle:]) if behind else b""))
     for parallel in (None, {"backend": "threading", "n_jobs": 2}):
         source = meseta.open(path)
         report = source.index(force=True, parallel=parallel, chunk_size="64KiB") if parallel else source.index(force=True)
@@ -558,6 +545,6 @@ def test_gzip_behind_bgzf_is_gzip(tmp_path: pathlib.Path, front: int, behind: in
         assert report["records"] == text.count(b"\n")
         assert b"".join(s.read() for s in source.slices(7)) == text
         assert meseta.open(path).verify()["records"] == report["records"]
-    path.write_bytes(bgzf(text[:front]) + gzip.compress(text[front:])[:-5])
+    path.write_bytes(support.bgzf(text[:front]) + gzip.compress(text[front:])[:-5])
     with pytest.raises(meseta.CorruptError):
         meseta.open(path).index()
