@@ -1,5 +1,5 @@
-/* fuzz/fuzz_where.c - conditions from outside, as text and as lists: what is taken prints to text that is taken again and
- * prints the same, and what binds to a schema evaluates. */
+/* fuzz/fuzz_where.c - conditions from outside, as text and as lists: what is taken prints to text that is taken again
+ * and prints the same, and what binds to a schema evaluates. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,9 +9,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const mst_field inner_fields[] = {{"d", "g", true, NULL, 0}};
 static const mst_field fields[] = {
-    {"i", "l", true, NULL, 0},   {"c", "c", true, NULL, 0},      {"f", "f", true, NULL, 0},       {"t", "u", true, NULL, 0},
-    {"b", "z", true, NULL, 0},   {"day", "tdD", true, NULL, 0},  {"at", "tsu:UTC", true, NULL, 0}, {"n", "d:9,2", true, NULL, 0},
-    {"flag", "b", true, NULL, 0}, {"s", "+s", true, inner_fields, 1}, {"q", "tDs", true, NULL, 0},   {"h", "e", true, NULL, 0},
+    {"i", "l", true, NULL, 0},          {"c", "c", true, NULL, 0},     {"f", "f", true, NULL, 0},
+    {"t", "u", true, NULL, 0},          {"b", "z", true, NULL, 0},     {"day", "tdD", true, NULL, 0},
+    {"at", "tsu:UTC", true, NULL, 0},   {"n", "d:9,2", true, NULL, 0}, {"flag", "b", true, NULL, 0},
+    {"s", "+s", true, inner_fields, 1}, {"q", "tDs", true, NULL, 0},   {"h", "e", true, NULL, 0},
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0], ROWS = 70 };

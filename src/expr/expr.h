@@ -57,7 +57,8 @@ mst_status mst_where_parse(const mst_allocator *mem, const char *text, size_t si
 /* plateau's list form as JSON: [[[column, operator, value], …], …], an "or" of "and"s. Operators: == = != <> < <= > >=
  * in, not in, is distinct from, like, not like. Values: JSON scalars, lists for `in`, and {"type": T, "value": text}
  * where JSON has no such value; T: date timestamp timestamptz time duration decimal binary (hexadecimal) float ("nan",
- * "inf", "-inf"). Here == and `in` with NaN ask for missing values: null, or NaN. JSON text ("…") is read as the other form.
+ * "inf", "-inf"). Here == and `in` with NaN ask for missing values: null, or NaN. JSON text ("…") is read as the other
+ * form.
  */
 mst_status mst_where_parse_json(const mst_allocator *mem, const char *json, size_t size, mst_where **out,
                                 mst_error *err);

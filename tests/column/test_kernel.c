@@ -157,6 +157,27 @@ static void filter_keeps_rows(void **state) {
   }
 }
 
+static void gather_takes_rows(void **state) {
+  (void)state;
+  for (int round = 0; round < 3000; round++) {
+    column c = {.style = cell_below(2) == 0 ? CELLS_PLAIN : CELLS_CODED};
+    int64_t rows[ROWS_MAX];
+    cell want[ROWS_MAX];
+    struct ArrowArray out;
+    const size_t n = any_length();
+    const bool gaps = cell_below(2) == 0;
+    make_column(&c, formats[cell_below(FORMATS)], any_length());
+    for (size_t i = 0; i < n; i++) {
+      rows[i] = c.n == 0 || (gaps && cell_below(5) == 0) ? -1 : (int64_t)cell_below(c.n);
+      want[i] = rows[i] < 0 ? (cell){.null = true} : c.cells[rows[i]];
+    }
+    assert_int_equal(mst_array_gather(NULL, &c.schema, &c.array, rows, (int64_t)n, &out, NULL), MST_OK);
+    check_cells(&c, &out, want, n);
+    mst_array_release(&out);
+    free_column(&c);
+  }
+}
+
 static void concat_keeps_order(void **state) {
   enum { PARTS = 4 };
   (void)state;
@@ -532,17 +553,12 @@ static void every_allocation_fails(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(bits_in_and_out),
-      cmocka_unit_test(compare_sets_agree),
-      cmocka_unit_test(filter_keeps_rows),
-      cmocka_unit_test(concat_keeps_order),
-      cmocka_unit_test(nested_columns),
-      cmocka_unit_test(sorted_rows),
-      cmocka_unit_test(sort_refuses),
-      cmocka_unit_test(groups_and_hashes),
-      cmocka_unit_test(hashes_stay),
-      cmocka_unit_test(dictionaries),
-      cmocka_unit_test(every_allocation_fails),
+      cmocka_unit_test(bits_in_and_out),    cmocka_unit_test(compare_sets_agree),
+      cmocka_unit_test(filter_keeps_rows),  cmocka_unit_test(gather_takes_rows),
+      cmocka_unit_test(concat_keeps_order), cmocka_unit_test(nested_columns),
+      cmocka_unit_test(sorted_rows),        cmocka_unit_test(sort_refuses),
+      cmocka_unit_test(groups_and_hashes),  cmocka_unit_test(hashes_stay),
+      cmocka_unit_test(dictionaries),       cmocka_unit_test(every_allocation_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
