@@ -186,7 +186,7 @@ static void check_slices(const char *name, mst_dataset *d, uint64_t n, uint64_t 
 /* ---- all of them ---- */
 
 static void check_dataset(const char *folder, const char *name) {
-  char path[PATH_MAX];
+  char path[PATH_MAX + 1024];
   mst_error err;
   mst_store *store = NULL;
   mst_dataset *d = NULL;
@@ -195,7 +195,7 @@ static void check_dataset(const char *folder, const char *name) {
   json_t *e = golden_load(path), *q;
   size_t i;
   snprintf(path, sizeof path, "%s/%s/store", folder, name);
-  if (mst_store_open(NULL, path, NULL, 0, &store, &err) != MST_OK) fail_msg("%s: %s", name, err.message);
+  if (mst_store_open_url(NULL, path, NULL, 0, &store, &err) != MST_OK) fail_msg("%s: %s", name, err.message);
   if (mst_ds_open(store, json_string_value(json_object_get(e, "dataset_uuid")), &options, &d, NULL, &err) != MST_OK) fail_msg("%s: %s", name, err.message);
   check_rows(name, d, e);
   json_array_foreach(json_object_get(e, "predicates"), i, q) check_predicate(name, d, q);
@@ -236,7 +236,7 @@ static void check_table(const char *folder, const char *uuid, const json_t *e) {
   json_t *rows = NULL;
   const mst_dataset_options options = MST_DATASET_OPTIONS_INIT;
   const json_t *ids = json_object_get(e, "rows_by_id"), *columns = json_object_get(e, "columns");
-  if (mst_store_open(NULL, folder, NULL, 0, &store, &err) != MST_OK) fail_msg("%s", err.message);
+  if (mst_store_open_url(NULL, folder, NULL, 0, &store, &err) != MST_OK) fail_msg("%s", err.message);
   if (mst_ds_open(store, uuid, &options, &d, NULL, &err) != MST_OK) fail_msg("%s: %s", uuid, err.message);
   if (read_where(d, NULL, false, &rows, &err) != MST_OK) fail_msg("%s: %s", uuid, err.message);
   assert_int_equal(json_array_size(rows), json_integer_value(json_object_get(e, "rows")));
