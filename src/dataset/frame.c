@@ -84,8 +84,10 @@ done:
   return status;
 }
 
+/* Data files have `pandas` metadata, too: plateau cannot read some columns of a file without. */
 static mst_status make_file_schema(mst_frame *f, const int64_t *columns, size_t n, mst_error *err) {
   mst_status status = MST_OK;
+  json_t *pandas = NULL;
   MST_TRY(mst_schema_node(f->mem, "+s", "", 0, n, &f->file, err));
   for (size_t i = 0; i < n; i++) {
     const struct ArrowSchema *in = f->in.children[columns[i]];
@@ -93,7 +95,10 @@ static mst_status make_file_schema(mst_frame *f, const int64_t *columns, size_t 
     if (at < 0) MST_TRY(mst_fail(err, MST_E_INTERNAL, "column \"%.60s\" is not in its own schema", in->name));
     MST_TRY(file_field(f, in, f->table.children[at], f->file.children[i], err));
   }
+  MST_TRY(mst_pandas_of(&f->in, &pandas, err));
+  MST_TRY(mst_pandas_set(&f->file, pandas, false, err));
 done:
+  json_decref(pandas);
   return status;
 }
 

@@ -37,10 +37,26 @@ size_t mst_pandas_index_levels(const json_t *pandas) { return json_array_size(js
 
 /* ---- names of types ------------------------------------------------------------------------------------------- */
 
+/* Widths that data files may have beside those of the normal form. */
+static const char *narrow_number(const mst_type *t) {
+  switch (t->kind) {
+  case MST_KIND_INT8: return "int8";
+  case MST_KIND_INT16: return "int16";
+  case MST_KIND_INT32: return "int32";
+  case MST_KIND_UINT8: return "uint8";
+  case MST_KIND_UINT16: return "uint16";
+  case MST_KIND_UINT32: return "uint32";
+  case MST_KIND_HALF: return "float16";
+  case MST_KIND_FLOAT: return "float32";
+  default: return NULL;
+  }
+}
+
 static mst_status put_pandas_type(const struct ArrowSchema *field, mst_buf *out, mst_error *err) {
   mst_type t;
   mst_status status = mst_type_parse(field->format, &t, err);
   if (status != MST_OK) return status;
+  if (narrow_number(&t) != NULL) return mst_buf_put_text(out, narrow_number(&t), err);
   switch (t.kind) {
   case MST_KIND_NULL: return mst_buf_put_text(out, "empty", err);
   case MST_KIND_BOOL: return mst_buf_put_text(out, "bool", err);
@@ -62,6 +78,7 @@ static mst_status put_pandas_type(const struct ArrowSchema *field, mst_buf *out,
 }
 
 static const char *numpy_type(const mst_type *t, const char *format) {
+  if (narrow_number(t) != NULL) return narrow_number(t);
   switch (t->kind) {
   case MST_KIND_BOOL: return "bool";
   case MST_KIND_INT64: return "int64";
