@@ -45,7 +45,8 @@ static int run_formats(cli *c) {
   json_array_foreach(all, i, f) {
     join_texts(json_object_get(f, "names"), names, sizeof names);
     join_texts(json_object_get(f, "strategies"), strategies, sizeof strategies);
-    cli_table_row(&t, (const char *const[]){json_string_value(json_object_get(f, "name")), json_string_value(json_object_get(f, "title")), names, strategies});
+    cli_table_row(&t, (const char *const[]){json_string_value(json_object_get(f, "name")),
+                                            json_string_value(json_object_get(f, "title")), names, strategies});
   }
   code = cli_table_print(&t);
   cli_table_free(&t);
@@ -53,9 +54,14 @@ static int run_formats(cli *c) {
   return code;
 }
 
-const cli_command cli_command_formats = {.name = "formats", .title = "the formats that this build knows", .usage = "[--json]",
-                                         .text = "Lists formats with the names by which they are recognised and their strategies. Text-like ones are read also inside gzip, BGZF and zstd.\n",
-                                         .options = no_options, .run = run_formats};
+const cli_command cli_command_formats = {.name = "formats",
+                                         .title = "the formats that this build knows",
+                                         .usage = "[--json]",
+                                         .text =
+                                             "Lists formats with the names by which they are recognised and their "
+                                             "strategies. Text-like ones are read also inside gzip, BGZF and zstd.\n",
+                                         .options = no_options,
+                                         .run = run_formats};
 
 static int run_version(cli *c) {
   if (cli_has(c, "json")) return describe(c, "build", NULL);
@@ -63,12 +69,17 @@ static int run_version(cli *c) {
   return CLI_DONE;
 }
 
-const cli_command cli_command_version = {.name = "version", .title = "the version of this build", .usage = "[--json]", .text = "Prints the version; with --json also compiler and SIMD level.\n",
-                                         .options = no_options, .run = run_version};
+const cli_command cli_command_version = {.name = "version",
+                                         .title = "the version of this build",
+                                         .usage = "[--json]",
+                                         .text = "Prints the version; with --json also compiler and SIMD level.\n",
+                                         .options = no_options,
+                                         .run = run_version};
 
-static const cli_option help_options[] = {{"man", 0, CLI_FLAG, NULL, "print the man page's source (troff)"},
-                                          {"completion", 0, CLI_TEXT, "SHELL", "print the completion script for bash, zsh or fish"},
-                                          {NULL, 0, CLI_FLAG, NULL, NULL}};
+static const cli_option help_options[] = {
+    {"man", 0, CLI_FLAG, NULL, "print the man page's source (troff)"},
+    {"completion", 0, CLI_TEXT, "SHELL", "print the completion script for bash, zsh or fish"},
+    {NULL, 0, CLI_FLAG, NULL, NULL}};
 
 static int run_help(cli *c) {
   const char *name = c->n_args > 0 ? c->args[0] : NULL;
@@ -89,5 +100,9 @@ static int run_help(cli *c) {
   return CLI_DONE;
 }
 
-const cli_command cli_command_help = {.name = "help", .title = "how a command is used", .usage = "[COMMAND]", .text = "Shows the commands, or one command's options and examples.\n",
-                                      .options = help_options, .run = run_help};
+const cli_command cli_command_help = {.name = "help",
+                                      .title = "how a command is used",
+                                      .usage = "[COMMAND]",
+                                      .text = "Shows the commands, or one command's options and examples.\n",
+                                      .options = help_options,
+                                      .run = run_help};

@@ -10,12 +10,29 @@
 
 /* ---- exit codes ---- */
 
-enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_NOT_FOUND = 3, CLI_CHANGED = 4, CLI_CONFLICT = 5, CLI_CORRUPT = 6, CLI_INTERRUPTED = 130 };
+enum {
+  CLI_DONE = 0,
+  CLI_FAILED = 1,
+  CLI_USAGE = 2,
+  CLI_NOT_FOUND = 3,
+  CLI_CHANGED = 4,
+  CLI_CONFLICT = 5,
+  CLI_CORRUPT = 6,
+  CLI_INTERRUPTED = 130
+};
 int cli_exit_code(mst_status status);
 
 /* ---- options: one table for parsing, --help, man pages and completion ---- */
 
-typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_NUMBER, CLI_COUNT /* a number from 0 */, CLI_SIZE, CLI_PAIRS, CLI_LIST /* text; several are joined by blanks */ } cli_type;
+typedef enum cli_type {
+  CLI_FLAG,
+  CLI_TEXT,
+  CLI_NUMBER,
+  CLI_COUNT /* a number from 0 */,
+  CLI_SIZE,
+  CLI_PAIRS,
+  CLI_LIST /* text; several are joined by blanks */
+} cli_type;
 
 typedef struct cli_option {
   const char *name; /* "index-at"                                   */
@@ -29,10 +46,10 @@ struct cli;
 
 typedef struct cli_command {
   const char *name;
-  const char *title; /* one line                                                     */
-  const char *usage; /* what stands behind the name                                   */
-  const char *text;  /* the description in the man page; paragraphs end with a newline */
-  const char *examples; /* lines "command\tmeaning"                                   */
+  const char *title;         /* one line                                                     */
+  const char *usage;         /* what stands behind the name                                   */
+  const char *text;          /* the description in the man page; paragraphs end with a newline */
+  const char *examples;      /* lines "command\tmeaning"                                   */
   const cli_option *options; /* ended by an empty name                                 */
   int (*run)(struct cli *c);
   bool rest_is_command; /* "--" begins a command to run                               */
@@ -53,8 +70,8 @@ typedef struct cli {
   size_t n_values;
   mst_pair storage[CLI_PAIRS_MAX]; /* --storage K=V */
   size_t n_storage;
-  json_t *dialect;                 /* --option K=V, --set K=V; NULL when none was given */
-  char **args;                     /* positional */
+  json_t *dialect; /* --option K=V, --set K=V; NULL when none was given */
+  char **args;     /* positional */
   int n_args;
   char **rest; /* behind "--" */
   int n_rest;
@@ -62,9 +79,9 @@ typedef struct cli {
   mst_cancel *cancel;
 } cli;
 
-extern const cli_command *const cli_commands[]; /* NULL-ended */
+extern const cli_command *const cli_commands[];         /* NULL-ended */
 extern const cli_command *const cli_dataset_commands[]; /* "dataset create" …; NULL-ended */
-extern const cli_option cli_common_options[];   /* every command has them */
+extern const cli_option cli_common_options[];           /* every command has them */
 const cli_command *cli_find_command(const char *name);
 /* Parses everything behind the command's name. 0, or an exit code after saying what is wrong. */
 int cli_parse(cli *c, int argc, char **argv);
@@ -73,8 +90,8 @@ bool cli_has(const cli *c, const char *option);
 const char *cli_text(const cli *c, const char *option); /* NULL when not given */
 uint64_t cli_number(const cli *c, const char *option);  /* 0 when not given    */
 void cli_print_help(const cli_command *command, FILE *to);
-void cli_print_usage(FILE *to); /* of the whole program */
-int cli_print_man(const char *command);        /* troff; NULL: meseta(1) */
+void cli_print_usage(FILE *to);         /* of the whole program */
+int cli_print_man(const char *command); /* troff; NULL: meseta(1) */
 int cli_print_completion(const char *shell);
 
 /* ---- talk ---- */
@@ -127,7 +144,8 @@ typedef struct cli_output {
 } cli_output;
 int cli_output_open(cli_output *o, const char *path); /* NULL or "-": standard output */
 int cli_output_write(cli_output *o, const void *data, size_t n);
-int cli_output_close(cli_output *o, int code); /* a code other than CLI_DONE: the file is dropped; gives the code of it all */
+int cli_output_close(cli_output *o,
+                     int code); /* a code other than CLI_DONE: the file is dropped; gives the code of it all */
 /* All rows of a stream, which is released, as "arrow", "parquet", "jsonl" or "csv". */
 int cli_export(cli *c, struct ArrowArrayStream *stream, const char *as, const char *path);
 
@@ -155,7 +173,8 @@ mst_status cli_open_source(cli *c, const char *url, mst_source **out, mst_error 
 bool cli_is_folder(const char *url);
 bool cli_is_file(const char *url); /* a local one, whatever characters its name holds */
 char *cli_as_prefix(const char *url);
-/* Runs `each` for every object that the arguments name (objects, prefixes, globs). The first failure's exit code, 0 when none. */
+/* Runs `each` for every object that the arguments name (objects, prefixes, globs). The first failure's exit code, 0
+ * when none. */
 int cli_each_source(cli *c, int (*each)(cli *c, const char *url));
 /* The command's query: -n, --size, --records, --strategy, --region, --where, --plan. */
 mst_status cli_query(cli *c, mst_query *out, mst_error *err);
@@ -165,22 +184,26 @@ int cli_index_one(cli *c, mst_source *s, json_t **report);
 
 /* ---- commands ---- */
 
-extern const cli_command cli_command_index, cli_command_slices, cli_command_get, cli_command_map, cli_command_verify, cli_command_show,
-    cli_command_ls, cli_command_cat, cli_command_cp, cli_command_rm, cli_command_dataset, cli_command_formats, cli_command_version, cli_command_help;
+extern const cli_command cli_command_index, cli_command_slices, cli_command_get, cli_command_map, cli_command_verify,
+    cli_command_show, cli_command_ls, cli_command_cat, cli_command_cp, cli_command_rm, cli_command_dataset,
+    cli_command_formats, cli_command_version, cli_command_help;
 
 /* The options that choose slices, for the tables of slices and map. */
-#define CLI_SOURCE_OPTIONS                                                                                                  \
-  {"format", 'f', CLI_TEXT, "FORMAT", "how records are found (see: meseta formats); found by name and first bytes"},        \
-  {"index-at", 0, CLI_TEXT, "URL", "keep indexes below URL instead of beside the source"},                                  \
-  {"option", 'O', CLI_PAIRS, "KEY=VALUE", "an option of the format, such as delimiter=; or header=false; may be repeated"}
-#define CLI_QUERY_OPTIONS                                                                                                   \
-  {"slices", 'n', CLI_NUMBER, "N", "at most N slices, balanced by plain bytes"},                                            \
-  {"size", 0, CLI_SIZE, "SIZE", "slices of about SIZE plain bytes (k M G Ki Mi Gi)"},                                       \
-  {"records", 0, CLI_NUMBER, "N", "slices of N records each"},                                                              \
-  {"strategy", 's', CLI_TEXT, "NAME", "how records are shared out: words, residues …"},                                     \
-  {"region", 'r', CLI_LIST, "NAME:FROM-TO", "only what lies there; 1-based, both ends included; may be repeated"},                           \
-  {"where", 'w', CLI_TEXT, "CONDITION", "only what matches"},                                                               \
-  {"plan", 0, CLI_TEXT, "JSON", "what a strategy needs further, as a JSON object"},                                         \
-  {"index", 'i', CLI_FLAG, NULL, "make the index first where there is none"}
+#define CLI_SOURCE_OPTIONS                                                                                           \
+  {"format", 'f', CLI_TEXT, "FORMAT", "how records are found (see: meseta formats); found by name and first bytes"}, \
+      {"index-at", 0, CLI_TEXT, "URL", "keep indexes below URL instead of beside the source"}, {                     \
+    "option", 'O', CLI_PAIRS, "KEY=VALUE",                                                                           \
+        "an option of the format, such as delimiter=; or header=false; may be repeated"                              \
+  }
+#define CLI_QUERY_OPTIONS                                                                                              \
+  {"slices", 'n', CLI_NUMBER, "N", "at most N slices, balanced by plain bytes"},                                       \
+      {"size", 0, CLI_SIZE, "SIZE", "slices of about SIZE plain bytes (k M G Ki Mi Gi)"},                              \
+      {"records", 0, CLI_NUMBER, "N", "slices of N records each"},                                                     \
+      {"strategy", 's', CLI_TEXT, "NAME", "how records are shared out: words, residues …"},                            \
+      {"region", 'r', CLI_LIST, "NAME:FROM-TO", "only what lies there; 1-based, both ends included; may be repeated"}, \
+      {"where", 'w', CLI_TEXT, "CONDITION", "only what matches"},                                                      \
+      {"plan", 0, CLI_TEXT, "JSON", "what a strategy needs further, as a JSON object"}, {                              \
+    "index", 'i', CLI_FLAG, NULL, "make the index first where there is none"                                           \
+  }
 
 #endif

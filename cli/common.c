@@ -43,7 +43,8 @@ static int each_of_many(cli *c, const char *argument, int (*each)(cli *c, const 
   mst_error err;
   url_list l = {0};
   int code = CLI_DONE;
-  const mst_status status = mst_find(c->ctx, argument, c->storage, c->n_storage, MST_FIND_RECURSIVE | MST_FIND_SOURCES, keep_url, &l, c->cancel, &err);
+  const mst_status status = mst_find(c->ctx, argument, c->storage, c->n_storage, MST_FIND_RECURSIVE | MST_FIND_SOURCES,
+                                     keep_url, &l, c->cancel, &err);
   if (status != MST_OK) code = cli_fail(status, &err);
   else if (l.n == 0) {
     cli_note("nothing matches %s", argument);

@@ -1,4 +1,5 @@
-/* cli/dataset.c - `meseta dataset …`: the commands that read and look into tables. Those that change them are dataset_change.c's. */
+/* cli/dataset.c - `meseta dataset …`: the commands that read and look into tables. Those that change them are
+ * dataset_change.c's. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -32,7 +33,10 @@ int cli_dataset_open(cli *c, const char *url, mst_dataset **out) {
 
 /* Seconds of "30s", "15m", "24h", "7d" or a plain number. */
 int cli_age(const cli *c, const char *option, uint64_t otherwise, uint64_t *out) {
-  static const struct { char unit; uint64_t seconds; } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'\0', 1}};
+  static const struct {
+    char unit;
+    uint64_t seconds;
+  } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'\0', 1}};
   const char *text = cli_text(c, option);
   *out = otherwise;
   if (text == NULL) return CLI_DONE;
@@ -46,7 +50,8 @@ int cli_age(const cli *c, const char *option, uint64_t otherwise, uint64_t *out)
   return cli_usage(c->command, "--%s takes an age such as 30s, 15m, 24h or 7d, not \"%s\"", option, text);
 }
 
-/* Prints a JSON text of the library: as it is with --json or `each` == NULL, else each member of the array by `each`. */
+/* Prints a JSON text of the library: as it is with --json or `each` == NULL, else each member of the array by `each`.
+ */
 int cli_print_members(cli *c, mst_bytes *text, int (*each)(cli *c, const json_t *member)) {
   int code = CLI_DONE;
   size_t i;
@@ -99,7 +104,8 @@ static int run_read(cli *c) {
   o.has_limit = cli_has(c, "limit");
   o.limit = cli_number(c, "limit");
   if (status == MST_OK) status = mst_dataset_read(d, &o, &stream, c->cancel, &err);
-  code = status == MST_OK ? cli_export(c, &stream, as == NULL ? "jsonl" : as, cli_text(c, "output")) : cli_fail(status, &err);
+  code = status == MST_OK ? cli_export(c, &stream, as == NULL ? "jsonl" : as, cli_text(c, "output"))
+                          : cli_fail(status, &err);
   cli_names_free(&columns);
   mst_dataset_unref(d);
   return code;
@@ -117,7 +123,8 @@ static int run_count(cli *c) {
   const mst_status status = mst_dataset_count(d, cli_text(c, "where"), &rows, c->cancel, &err);
   mst_dataset_unref(d);
   if (status != MST_OK) return cli_fail(status, &err);
-  const int n = snprintf(text, sizeof text, cli_has(c, "json") ? "{\"rows\":%llu}\n" : "%llu\n", (unsigned long long)rows);
+  const int n =
+      snprintf(text, sizeof text, cli_has(c, "json") ? "{\"rows\":%llu}\n" : "%llu\n", (unsigned long long)rows);
   return cli_write(text, (size_t)n);
 }
 
@@ -129,9 +136,10 @@ static void add_line(cli_table *t, const char *name, const json_t *value) {
   json_t *one;
   text[0] = '\0';
   if (json_is_array(value)) {
-    json_array_foreach(value, i, one)
-      if (at < sizeof text) at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", i == 0 ? "" : ", ", json_string_value(one));
-  } else if (json_is_integer(value)) snprintf(text, sizeof text, "%s", cli_count((uint64_t)json_integer_value(value), count));
+    json_array_foreach(value, i, one) if (at < sizeof text) at +=
+        (size_t)snprintf(text + at, sizeof text - at, "%s%s", i == 0 ? "" : ", ", json_string_value(one));
+  } else if (json_is_integer(value))
+    snprintf(text, sizeof text, "%s", cli_count((uint64_t)json_integer_value(value), count));
   else if (json_is_string(value)) snprintf(text, sizeof text, "%s", json_string_value(value));
   else if (json_is_null(value)) snprintf(text, sizeof text, "not counted");
   else if (json_is_object(value)) {
@@ -143,9 +151,12 @@ static void add_line(cli_table *t, const char *name, const json_t *value) {
 }
 
 static int print_facts(const json_t *facts) {
-  static const struct { const char *name, *title; } lines[] = {{"uuid", "name"}, {"version", "version"}, {"table", "table"},
-      {"partition_keys", "partition keys"}, {"indices", "indices"}, {"partitions", "partitions"}, {"rows", "rows"},
-      {"history", "history"}, {"created", "created"}, {"metadata", "metadata"}};
+  static const struct {
+    const char *name, *title;
+  } lines[] = {
+      {"uuid", "name"},       {"version", "version"},       {"table", "table"}, {"partition_keys", "partition keys"},
+      {"indices", "indices"}, {"partitions", "partitions"}, {"rows", "rows"},   {"history", "history"},
+      {"created", "created"}, {"metadata", "metadata"}};
   cli_table t;
   cli_table_init(&t, 2, 0);
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
@@ -195,9 +206,11 @@ static int print_log(const json_t *all) {
   cli_table_row(&t, (const char *[]){"VERSION", "TIME", "OPERATION", "ADDED", "REMOVED"});
   json_array_foreach(all, i, one) {
     char version[32], added[32], removed[32];
-    const char *time = json_string_value(json_object_get(one, "time")), *operation = json_string_value(json_object_get(one, "operation"));
-    cli_table_row(&t, (const char *[]){counted(one, "version", version), time == NULL ? "" : time, operation == NULL ? "" : operation,
-                                       counted(one, "rows_added", added), counted(one, "rows_removed", removed)});
+    const char *time = json_string_value(json_object_get(one, "time")),
+               *operation = json_string_value(json_object_get(one, "operation"));
+    cli_table_row(&t, (const char *[]){counted(one, "version", version), time == NULL ? "" : time,
+                                       operation == NULL ? "" : operation, counted(one, "rows_added", added),
+                                       counted(one, "rows_removed", removed)});
   }
   const int code = cli_table_print(&t);
   cli_table_free(&t);
@@ -277,37 +290,81 @@ static const cli_option read_options[] = {
     {"as", 0, CLI_TEXT, "FORMAT", "jsonl (default), csv, parquet or arrow"},
     {"output", 'o', CLI_TEXT, "FILE", "write to FILE instead of standard output"},
     {NULL, 0, CLI_FLAG, NULL, NULL}};
-const cli_command cli_dataset_read = {"dataset read", "the rows of a table", "URL [--columns A,B] [--where CONDITION]",
-    "Rows come in partition order, in bounded memory; partitions, row groups and pages that cannot match are not fetched.\n",
-    "meseta dataset read s3://lake/sales --where \"qty > 3\" --columns day,qty\trows as JSON Lines\n", read_options, run_read, false};
+const cli_command cli_dataset_read = {
+    "dataset read",
+    "the rows of a table",
+    "URL [--columns A,B] [--where CONDITION]",
+    "Rows come in partition order, in bounded memory; partitions, row groups and pages that cannot match are not "
+    "fetched.\n",
+    "meseta dataset read s3://lake/sales --where \"qty > 3\" --columns day,qty\trows as JSON Lines\n",
+    read_options,
+    run_read,
+    false};
 
 static const cli_option count_options[] = {{"where", 'w', CLI_TEXT, "CONDITION", "only rows that meet a condition"},
-    {"at", 0, CLI_NUMBER, "VERSION", "the table as it was at a version"}, {NULL, 0, CLI_FLAG, NULL, NULL}};
-const cli_command cli_dataset_count = {"dataset count", "the number of rows of a table", "URL [--where CONDITION]",
-    "Data are read only where metadata does not suffice.\n", NULL, count_options, run_count, false};
+                                           {"at", 0, CLI_NUMBER, "VERSION", "the table as it was at a version"},
+                                           {NULL, 0, CLI_FLAG, NULL, NULL}};
+const cli_command cli_dataset_count = {"dataset count",
+                                       "the number of rows of a table",
+                                       "URL [--where CONDITION]",
+                                       "Data are read only where metadata does not suffice.\n",
+                                       NULL,
+                                       count_options,
+                                       run_count,
+                                       false};
 
 static const cli_option show_options[] = {{"at", 0, CLI_NUMBER, "VERSION", "the table as it was at a version"},
-    {NULL, 0, CLI_FLAG, NULL, NULL}};
-const cli_command cli_dataset_show_command = {"dataset show", "facts of a table", "URL",
-    "Name, version, partition keys, indices, number of partitions and rows, metadata.\n", NULL, show_options, run_show, false};
+                                          {NULL, 0, CLI_FLAG, NULL, NULL}};
+const cli_command cli_dataset_show_command = {
+    "dataset show", "facts of a table",
+    "URL",          "Name, version, partition keys, indices, number of partitions and rows, metadata.\n",
+    NULL,           show_options,
+    run_show,       false};
 
 static const cli_option no_options[] = {{NULL, 0, CLI_FLAG, NULL, NULL}};
-const cli_command cli_dataset_log = {"dataset log", "the commits that the history keeps, newest first", "URL",
-    "With --json one object a line.\n", NULL, no_options, run_log, false};
+const cli_command cli_dataset_log = {"dataset log", "the commits that the history keeps, newest first",
+                                     "URL",         "With --json one object a line.\n",
+                                     NULL,          no_options,
+                                     run_log,       false};
 
 static const cli_option gc_options[] = {
     {"older-than", 0, CLI_TEXT, "AGE", "only what is older (30s 15m 24h 7d; default 24h; 0: all)"},
-    {"dry-run", 0, CLI_FLAG, NULL, "only print the keys"}, {NULL, 0, CLI_FLAG, NULL, NULL}};
-const cli_command cli_dataset_gc = {"dataset gc", "remove files that no kept version names", "URL [--older-than AGE] [--dry-run]",
-    "Prints the keys that it removes. Files of versions that the history keeps stay, and so do those of writers at work that are younger "
-    "than the age.\n", NULL, gc_options, run_gc, false};
+    {"dry-run", 0, CLI_FLAG, NULL, "only print the keys"},
+    {NULL, 0, CLI_FLAG, NULL, NULL}};
+const cli_command cli_dataset_gc = {"dataset gc",
+                                    "remove files that no kept version names",
+                                    "URL [--older-than AGE] [--dry-run]",
+                                    "Prints the keys that it removes. Files of versions that the history keeps stay, "
+                                    "and so do those of writers at work that are younger "
+                                    "than the age.\n",
+                                    NULL,
+                                    gc_options,
+                                    run_gc,
+                                    false};
 
-static const cli_option expire_options[] = {{"keep", 0, CLI_NUMBER, "N", "keep the newest N versions"},
-    {"older-than", 0, CLI_TEXT, "AGE", "forget versions that were superseded longer ago"}, {NULL, 0, CLI_FLAG, NULL, NULL}};
-const cli_command cli_dataset_expire = {"dataset expire", "forget old versions", "URL (--keep N | --older-than AGE)",
-    "Their files are removed by the next gc.\n", NULL, expire_options, run_expire, false};
+static const cli_option expire_options[] = {
+    {"keep", 0, CLI_NUMBER, "N", "keep the newest N versions"},
+    {"older-than", 0, CLI_TEXT, "AGE", "forget versions that were superseded longer ago"},
+    {NULL, 0, CLI_FLAG, NULL, NULL}};
+const cli_command cli_dataset_expire = {"dataset expire",
+                                        "forget old versions",
+                                        "URL (--keep N | --older-than AGE)",
+                                        "Their files are removed by the next gc.\n",
+                                        NULL,
+                                        expire_options,
+                                        run_expire,
+                                        false};
 
-static const cli_option drop_options[] = {{"dry-run", 0, CLI_FLAG, NULL, "only print the keys"},
-    {"lock", 0, CLI_TEXT, "NAME", "a lock object, for stores that honour no conditional writes"}, {NULL, 0, CLI_FLAG, NULL, NULL}};
-const cli_command cli_dataset_drop = {"dataset drop", "remove a table and all its files", "URL [--dry-run]",
-    "Prints the keys that it removes. A drop that was cut short is finished by dropping again.\n", NULL, drop_options, run_drop, false};
+static const cli_option drop_options[] = {
+    {"dry-run", 0, CLI_FLAG, NULL, "only print the keys"},
+    {"lock", 0, CLI_TEXT, "NAME", "a lock object, for stores that honour no conditional writes"},
+    {NULL, 0, CLI_FLAG, NULL, NULL}};
+const cli_command cli_dataset_drop = {
+    "dataset drop",
+    "remove a table and all its files",
+    "URL [--dry-run]",
+    "Prints the keys that it removes. A drop that was cut short is finished by dropping again.\n",
+    NULL,
+    drop_options,
+    run_drop,
+    false};

@@ -15,8 +15,9 @@ int cli_print_key(cli *c, const json_t *key);
 /* What a change did: {"version": N, …} with --json, else a line for people. `report` is released; NULL: none. */
 int cli_dataset_done(cli *c, mst_dataset *d, mst_bytes *report);
 
-extern const cli_command cli_dataset_read, cli_dataset_count, cli_dataset_show_command, cli_dataset_log, cli_dataset_gc, cli_dataset_expire,
-    cli_dataset_drop, cli_dataset_create, cli_dataset_append, cli_dataset_upsert, cli_dataset_update, cli_dataset_delete, cli_dataset_index,
-    cli_dataset_compact, cli_dataset_restore, cli_dataset_write, cli_dataset_commit;
+extern const cli_command cli_dataset_read, cli_dataset_count, cli_dataset_show_command, cli_dataset_log, cli_dataset_gc,
+    cli_dataset_expire, cli_dataset_drop, cli_dataset_create, cli_dataset_append, cli_dataset_upsert,
+    cli_dataset_update, cli_dataset_delete, cli_dataset_index, cli_dataset_compact, cli_dataset_restore,
+    cli_dataset_write, cli_dataset_commit;
 
 #endif

@@ -5,7 +5,8 @@
 #include "dataset.h"
 
 int cli_dataset_done(cli *c, mst_dataset *d, mst_bytes *report) {
-  json_t *said = report == NULL || report->size == 0 ? NULL : json_loadb((const char *)report->data, report->size, 0, NULL);
+  json_t *said =
+      report == NULL || report->size == 0 ? NULL : json_loadb((const char *)report->data, report->size, 0, NULL);
   int code = CLI_DONE;
   if (report != NULL) mst_bytes_release(report);
   if (said == NULL) said = json_object();
@@ -16,8 +17,12 @@ int cli_dataset_done(cli *c, mst_dataset *d, mst_bytes *report) {
     char text[160], a[32], r[32];
     const int n = snprintf(text, sizeof text, "version %llu", (unsigned long long)mst_dataset_get_version(d));
     int m = n;
-    if (json_is_integer(added)) m += snprintf(text + m, sizeof text - (size_t)m, ", %s rows added", cli_count((uint64_t)json_integer_value(added), a));
-    if (json_is_integer(removed)) m += snprintf(text + m, sizeof text - (size_t)m, ", %s rows removed", cli_count((uint64_t)json_integer_value(removed), r));
+    if (json_is_integer(added))
+      m += snprintf(text + m, sizeof text - (size_t)m, ", %s rows added",
+                    cli_count((uint64_t)json_integer_value(added), a));
+    if (json_is_integer(removed))
+      m += snprintf(text + m, sizeof text - (size_t)m, ", %s rows removed",
+                    cli_count((uint64_t)json_integer_value(removed), r));
     cli_note("%s", text);
   }
   json_decref(said);
@@ -26,7 +31,8 @@ int cli_dataset_done(cli *c, mst_dataset *d, mst_bytes *report) {
 
 /* ---- rows from files ---- */
 
-static mst_status open_rows(cli *c, const char *path, const struct ArrowSchema *wanted, struct ArrowArrayStream *out, mst_error *err) {
+static mst_status open_rows(cli *c, const char *path, const struct ArrowSchema *wanted, struct ArrowArrayStream *out,
+                            mst_error *err) {
   mst_import_options o = MST_IMPORT_OPTIONS_INIT;
   o.config = c->storage;
   o.n_config = c->n_storage;
@@ -122,7 +128,8 @@ static mst_status fill_delete(cli *c, mst_dataset *d, mst_change *change, mst_er
 }
 
 static int run_delete(cli *c) {
-  if (!cli_has(c, "where")) return cli_usage(c->command, "which rows? --where CONDITION (meseta dataset drop removes all)");
+  if (!cli_has(c, "where"))
+    return cli_usage(c->command, "which rows? --where CONDITION (meseta dataset drop removes all)");
   return changed(c, 0, fill_delete);
 }
 
@@ -133,7 +140,8 @@ static mst_status fill_update(cli *c, mst_dataset *d, mst_change *change, mst_er
     status = set == NULL ? MST_E_NO_MEMORY : mst_change_update(change, cli_text(c, "where"), set, c->cancel, err);
     free(set);
   }
-  if (status == MST_OK && cli_has(c, "delete-scope")) status = mst_change_remove(change, cli_text(c, "delete-scope"), c->cancel, err);
+  if (status == MST_OK && cli_has(c, "delete-scope"))
+    status = mst_change_remove(change, cli_text(c, "delete-scope"), c->cancel, err);
   if (status == MST_OK) status = each_file(c, d, change, step_append, err);
   if (status == MST_OK && cli_has(c, "metadata")) status = mst_change_metadata(change, cli_text(c, "metadata"), err);
   return status;
@@ -145,7 +153,8 @@ static int run_update(cli *c) {
   if (rows && parts) return cli_usage(c->command, "give --where and --set, or files and --delete-scope, not both");
   if (rows && !cli_has(c, "where")) return cli_usage(c->command, "which rows? --where CONDITION");
   if (rows && c->dialect == NULL) return cli_usage(c->command, "what is to be set? --set COLUMN=VALUE");
-  if (!rows && !parts && !cli_has(c, "metadata")) return cli_usage(c->command, "nothing to do: give files, --delete-scope, --where and --set, or --metadata");
+  if (!rows && !parts && !cli_has(c, "metadata"))
+    return cli_usage(c->command, "nothing to do: give files, --delete-scope, --where and --set, or --metadata");
   return changed(c, -1, fill_update);
 }
 
@@ -165,7 +174,8 @@ static mst_status fill_compact(cli *c, mst_dataset *d, mst_change *change, mst_e
   (void)d;
   mst_status status = cli_names_split(cli_text(c, "sort-by"), &by);
   const uint64_t target = cli_has(c, "target") ? cli_number(c, "target") : (uint64_t)128 << 20;
-  if (status == MST_OK) status = mst_change_compact(change, cli_text(c, "where"), target, by.names, by.n, c->cancel, err);
+  if (status == MST_OK)
+    status = mst_change_compact(change, cli_text(c, "where"), target, by.names, by.n, c->cancel, err);
   cli_names_free(&by);
   return status;
 }
@@ -236,7 +246,8 @@ static int run_commit(cli *c) {
 
 /* ---- create ---- */
 
-static mst_status create(cli *c, const char *url, mst_dataset_create_options *o, mst_dataset **out, mst_bytes *report, mst_error *err) {
+static mst_status create(cli *c, const char *url, mst_dataset_create_options *o, mst_dataset **out, mst_bytes *report,
+                         mst_error *err) {
   const mst_dataset_options how = cli_dataset_options(c);
   const size_t n = (size_t)(c->n_args - 1);
   struct ArrowArrayStream *rows = calloc(n + 1, sizeof *rows);
@@ -289,9 +300,12 @@ static int run_create(cli *c) {
 
 /* ---- tables ---- */
 
-#define LOCK {"lock", 0, CLI_TEXT, "NAME", "a lock object, for stores that honour no conditional writes"}
-#define FORMAT {"format", 'f', CLI_TEXT, "FORMAT", "of the files: parquet, arrow, csv or jsonl; by their names' endings"}
-#define END {NULL, 0, CLI_FLAG, NULL, NULL}
+#define LOCK \
+  { "lock", 0, CLI_TEXT, "NAME", "a lock object, for stores that honour no conditional writes" }
+#define FORMAT \
+  { "format", 'f', CLI_TEXT, "FORMAT", "of the files: parquet, arrow, csv or jsonl; by their names' endings" }
+#define END \
+  { NULL, 0, CLI_FLAG, NULL, NULL }
 
 static const cli_option create_options[] = {
     {"partition-on", 0, CLI_TEXT, "A,B", "partition keys: rows of equal values lie together"},
@@ -302,52 +316,128 @@ static const cli_option create_options[] = {
     {"metadata", 0, CLI_TEXT, "JSON", "the user's own metadata, an object"},
     {"codec", 0, CLI_TEXT, "CODEC", "none snappy gzip zstd lz4 brotli; default zstd"},
     {"overwrite", 0, CLI_FLAG, NULL, "replace a table of this name"},
-    {"history", 0, CLI_TEXT, "AGE|N", "versions (a number) or age (7d) that are kept; default 7d; 0: none"}, FORMAT, LOCK, END};
-const cli_command cli_dataset_create = {"dataset create", "make a table of files", "URL FILE... [--partition-on A,B] [--index A,B]",
+    {"history", 0, CLI_TEXT, "AGE|N", "versions (a number) or age (7d) that are kept; default 7d; 0: none"},
+    FORMAT,
+    LOCK,
+    END};
+const cli_command cli_dataset_create = {
+    "dataset create",
+    "make a table of files",
+    "URL FILE... [--partition-on A,B] [--index A,B]",
     "Each file becomes its own partition file(s). The table appears in one commit, or not at all.\n",
-    "meseta dataset create s3://lake/sales day1.parquet day2.parquet --partition-on day\tpartitioned by day\n", create_options, run_create, false};
+    "meseta dataset create s3://lake/sales day1.parquet day2.parquet --partition-on day\tpartitioned by day\n",
+    create_options,
+    run_create,
+    false};
 
 static const cli_option append_options[] = {FORMAT, LOCK, END};
-const cli_command cli_dataset_append = {"dataset append", "add the rows of files to a table", "URL FILE...",
-    "One commit; other writers at the same time do no harm.\n", NULL, append_options, run_append, false};
+const cli_command cli_dataset_append = {"dataset append",
+                                        "add the rows of files to a table",
+                                        "URL FILE...",
+                                        "One commit; other writers at the same time do no harm.\n",
+                                        NULL,
+                                        append_options,
+                                        run_append,
+                                        false};
 
-static const cli_option upsert_options[] = {{"on", 0, CLI_TEXT, "A,B", "rows that equal a new one in these columns go"}, FORMAT, LOCK, END};
-const cli_command cli_dataset_upsert = {"dataset upsert", "add rows in place of those with the same key", "URL FILE... --on A,B",
-    "Only files that hold such rows are rewritten. A key that is twice in the new rows is refused.\n", NULL, upsert_options, run_upsert, false};
+static const cli_option upsert_options[] = {
+    {"on", 0, CLI_TEXT, "A,B", "rows that equal a new one in these columns go"}, FORMAT, LOCK, END};
+const cli_command cli_dataset_upsert = {
+    "dataset upsert",
+    "add rows in place of those with the same key",
+    "URL FILE... --on A,B",
+    "Only files that hold such rows are rewritten. A key that is twice in the new rows is refused.\n",
+    NULL,
+    upsert_options,
+    run_upsert,
+    false};
 
 static const cli_option update_options[] = {
-    {"delete-scope", 0, CLI_TEXT, "JSON", "remove partitions that hold a match of any [{column: value}, …]; partition keys and indices only"},
+    {"delete-scope", 0, CLI_TEXT, "JSON",
+     "remove partitions that hold a match of any [{column: value}, …]; partition keys and indices only"},
     {"where", 'w', CLI_TEXT, "CONDITION", "with --set: the rows to change"},
     {"set", 0, CLI_PAIRS, "COLUMN=VALUE", "a new value: JSON where it parses as JSON, else text; may be repeated"},
-    {"metadata", 0, CLI_TEXT, "JSON", "members of the user's metadata to add or replace"}, FORMAT, LOCK, END};
-const cli_command cli_dataset_update = {"dataset update", "replace partitions, or values of rows",
-    "URL [FILE...] [--delete-scope JSON] | URL --where CONDITION --set COLUMN=VALUE...", "One commit.\n",
-    "meseta dataset update s3://lake/sales --where \"qty < 0\" --set qty=0\tno negative quantities\n", update_options, run_update, false};
+    {"metadata", 0, CLI_TEXT, "JSON", "members of the user's metadata to add or replace"},
+    FORMAT,
+    LOCK,
+    END};
+const cli_command cli_dataset_update = {
+    "dataset update",
+    "replace partitions, or values of rows",
+    "URL [FILE...] [--delete-scope JSON] | URL --where CONDITION --set COLUMN=VALUE...",
+    "One commit.\n",
+    "meseta dataset update s3://lake/sales --where \"qty < 0\" --set qty=0\tno negative quantities\n",
+    update_options,
+    run_update,
+    false};
 
 static const cli_option delete_options[] = {{"where", 'w', CLI_TEXT, "CONDITION", "the rows to remove"}, LOCK, END};
-const cli_command cli_dataset_delete = {"dataset delete", "remove rows", "URL --where CONDITION",
-    "Only files that hold such rows are rewritten.\n", NULL, delete_options, run_delete, false};
+const cli_command cli_dataset_delete = {"dataset delete",
+                                        "remove rows",
+                                        "URL --where CONDITION",
+                                        "Only files that hold such rows are rewritten.\n",
+                                        NULL,
+                                        delete_options,
+                                        run_delete,
+                                        false};
 
-static const cli_option index_options[] = {{"on", 0, CLI_TEXT, "COLUMN", "build a secondary index, anew where there is one"},
-    {"drop", 0, CLI_TEXT, "COLUMN", "drop it"}, LOCK, END};
-const cli_command cli_dataset_index = {"dataset index", "build or drop a secondary index", "URL (--on COLUMN | --drop COLUMN)",
-    "Changes keep indices up to date by themselves.\n", NULL, index_options, run_index, false};
+static const cli_option index_options[] = {
+    {"on", 0, CLI_TEXT, "COLUMN", "build a secondary index, anew where there is one"},
+    {"drop", 0, CLI_TEXT, "COLUMN", "drop it"},
+    LOCK,
+    END};
+const cli_command cli_dataset_index = {"dataset index",
+                                       "build or drop a secondary index",
+                                       "URL (--on COLUMN | --drop COLUMN)",
+                                       "Changes keep indices up to date by themselves.\n",
+                                       NULL,
+                                       index_options,
+                                       run_index,
+                                       false};
 
-static const cli_option compact_options[] = {{"target", 0, CLI_SIZE, "SIZE", "size of the new files; default 128MiB"},
+static const cli_option compact_options[] = {
+    {"target", 0, CLI_SIZE, "SIZE", "size of the new files; default 128MiB"},
     {"sort-by", 0, CLI_TEXT, "A,B", "sort the rows of the new files"},
-    {"where", 'w', CLI_TEXT, "CONDITION", "only partitions that may hold such rows"}, LOCK, END};
-const cli_command cli_dataset_compact = {"dataset compact", "join small files", "URL [--target SIZE] [--sort-by A,B]",
-    "Rows stay what they are; writers of other partitions are not disturbed.\n", NULL, compact_options, run_compact, false};
+    {"where", 'w', CLI_TEXT, "CONDITION", "only partitions that may hold such rows"},
+    LOCK,
+    END};
+const cli_command cli_dataset_compact = {"dataset compact",
+                                         "join small files",
+                                         "URL [--target SIZE] [--sort-by A,B]",
+                                         "Rows stay what they are; writers of other partitions are not disturbed.\n",
+                                         NULL,
+                                         compact_options,
+                                         run_compact,
+                                         false};
 
 static const cli_option restore_options[] = {{"version", 0, CLI_NUMBER, "N", "the version to go back to"}, LOCK, END};
-const cli_command cli_dataset_restore = {"dataset restore", "make a table what it was", "URL --version N",
-    "A new commit; nothing of the history is lost.\n", NULL, restore_options, run_restore, false};
+const cli_command cli_dataset_restore = {"dataset restore",
+                                         "make a table what it was",
+                                         "URL --version N",
+                                         "A new commit; nothing of the history is lost.\n",
+                                         NULL,
+                                         restore_options,
+                                         run_restore,
+                                         false};
 
 static const cli_option write_options[] = {FORMAT, END};
-const cli_command cli_dataset_write = {"dataset write", "write files on any worker, without a commit", "URL FILE...",
-    "Prints a fragment, a small JSON text, for each file; meseta dataset commit takes fragments in.\n", NULL, write_options, run_write, false};
+const cli_command cli_dataset_write = {
+    "dataset write",
+    "write files on any worker, without a commit",
+    "URL FILE...",
+    "Prints a fragment, a small JSON text, for each file; meseta dataset commit takes fragments in.\n",
+    NULL,
+    write_options,
+    run_write,
+    false};
 
 static const cli_option commit_options[] = {LOCK, END};
-const cli_command cli_dataset_commit = {"dataset commit", "take in what workers wrote", "URL FRAGMENT...",
-    "A FRAGMENT is its JSON text, a file with one on each line, or - for standard input. One commit for all.\n", NULL, commit_options,
-    run_commit, false};
+const cli_command cli_dataset_commit = {
+    "dataset commit",
+    "take in what workers wrote",
+    "URL FRAGMENT...",
+    "A FRAGMENT is its JSON text, a file with one on each line, or - for standard input. One commit for all.\n",
+    NULL,
+    commit_options,
+    run_commit,
+    false};

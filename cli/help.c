@@ -5,14 +5,17 @@
 
 #include "dataset.h"
 
-const cli_command *const cli_commands[] = {&cli_command_index, &cli_command_slices, &cli_command_get, &cli_command_map, &cli_command_verify,
-                                           &cli_command_show, &cli_command_ls, &cli_command_cat, &cli_command_cp, &cli_command_rm,
-                                           &cli_command_dataset, &cli_command_formats, &cli_command_version, &cli_command_help, NULL};
+const cli_command *const cli_commands[] = {
+    &cli_command_index,   &cli_command_slices,  &cli_command_get,     &cli_command_map,  &cli_command_verify,
+    &cli_command_show,    &cli_command_ls,      &cli_command_cat,     &cli_command_cp,   &cli_command_rm,
+    &cli_command_dataset, &cli_command_formats, &cli_command_version, &cli_command_help, NULL};
 
-const cli_command *const cli_dataset_commands[] = {
-    &cli_dataset_create, &cli_dataset_append, &cli_dataset_read, &cli_dataset_count, &cli_dataset_update, &cli_dataset_delete,
-    &cli_dataset_upsert, &cli_dataset_index, &cli_dataset_gc, &cli_dataset_compact, &cli_dataset_log, &cli_dataset_restore,
-    &cli_dataset_expire, &cli_dataset_drop, &cli_dataset_show_command, &cli_dataset_write, &cli_dataset_commit, NULL};
+const cli_command *const cli_dataset_commands[] = {&cli_dataset_create,  &cli_dataset_append, &cli_dataset_read,
+                                                   &cli_dataset_count,   &cli_dataset_update, &cli_dataset_delete,
+                                                   &cli_dataset_upsert,  &cli_dataset_index,  &cli_dataset_gc,
+                                                   &cli_dataset_compact, &cli_dataset_log,    &cli_dataset_restore,
+                                                   &cli_dataset_expire,  &cli_dataset_drop,   &cli_dataset_show_command,
+                                                   &cli_dataset_write,   &cli_dataset_commit, NULL};
 
 static const cli_command *find_in(const cli_command *const *commands, const char *name) {
   for (; *commands != NULL; commands++)
@@ -39,16 +42,26 @@ static int run_dataset(cli *c) {
 }
 
 static const cli_option dataset_options[] = {{NULL, 0, CLI_FLAG, NULL, NULL}};
-const cli_command cli_command_dataset = {"dataset", "tables of many Parquet files: create, read, change, keep", "COMMAND URL …",
-    "A table's URL is its store's URL, \"/\" and its name. Each command that changes it makes one commit: it is done, or nothing has "
+const cli_command cli_command_dataset = {
+    "dataset",
+    "tables of many Parquet files: create, read, change, keep",
+    "COMMAND URL …",
+    "A table's URL is its store's URL, \"/\" and its name. Each command that changes it makes one commit: it is done, "
+    "or nothing has "
     "changed. Several writers at once never lose each other's work; those that collide get exit code 5.\n",
     "meseta dataset create s3://lake/sales sales.parquet --partition-on day\ta table partitioned by day\n"
-    "meseta dataset read s3://lake/sales --where \"qty > 3\"\tits rows as JSON Lines\n", dataset_options, run_dataset, false};
+    "meseta dataset read s3://lake/sales --where \"qty > 3\"\tits rows as JSON Lines\n",
+    dataset_options,
+    run_dataset,
+    false};
 
 static void print_option(const cli_option *o, FILE *to) {
   char left[64];
-  if (o->letter != 0) snprintf(left, sizeof left, "-%c, --%s%s%s", o->letter, o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
-  else snprintf(left, sizeof left, "    --%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
+  if (o->letter != 0)
+    snprintf(left, sizeof left, "-%c, --%s%s%s", o->letter, o->name, o->value != NULL ? " " : "",
+             o->value != NULL ? o->value : "");
+  else
+    snprintf(left, sizeof left, "    --%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
   fprintf(to, "  %-28s %s%s\n", left, strlen(left) > 28 ? "\n                               " : "", o->help);
 }
 
@@ -68,7 +81,8 @@ static void print_examples(const char *text, FILE *to, const char *command_forma
 }
 
 void cli_print_help(const cli_command *command, FILE *to) {
-  fprintf(to, "meseta %s - %s\n\nUsage: meseta %s %s\n\n%s\n", command->name, command->title, command->name, command->usage, command->text);
+  fprintf(to, "meseta %s - %s\n\nUsage: meseta %s %s\n\n%s\n", command->name, command->title, command->name,
+          command->usage, command->text);
   if (command == &cli_command_dataset) {
     fputs("Commands (meseta help dataset COMMAND tells more):\n", to);
     for (size_t i = 0; cli_dataset_commands[i] != NULL; i++)
@@ -89,10 +103,13 @@ void cli_print_help(const cli_command *command, FILE *to) {
 }
 
 void cli_print_usage(FILE *to) {
-  fputs("meseta - cut raw files in object stores into lazy slices, without copying them\n\nUsage: meseta COMMAND …\n\n", to);
-  for (size_t i = 0; cli_commands[i] != NULL; i++) fprintf(to, "  %-9s %s\n", cli_commands[i]->name, cli_commands[i]->title);
+  fputs("meseta - cut raw files in object stores into lazy slices, without copying them\n\nUsage: meseta COMMAND …\n\n",
+        to);
+  for (size_t i = 0; cli_commands[i] != NULL; i++)
+    fprintf(to, "  %-9s %s\n", cli_commands[i]->name, cli_commands[i]->title);
   fputs("\nURLs: a path, file:///path, s3://bucket/key, http(s)://host/path, memory://name/key.\n"
-        "More: meseta help COMMAND, man meseta-COMMAND.\n", to);
+        "More: meseta help COMMAND, man meseta-COMMAND.\n",
+        to);
 }
 
 /* ---- man pages ---- */
@@ -134,18 +151,24 @@ static void man_head(const char *name, const char *title) {
 }
 
 static void man_tail(void) {
-  fputs(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 not found, 4 changed source or stale index, 5 conflict, 6 corrupt input, "
+  fputs(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 not found, 4 changed source or stale index, 5 conflict, 6 "
+        "corrupt input, "
         "130 interrupted.\n.SH ENVIRONMENT\n"
         "\\fBMESETA_THREADS\\fR, \\fBMESETA_MEMORY\\fR: defaults of \\-\\-jobs and \\-\\-memory. "
-        "\\fBAWS_ENDPOINT_URL_S3\\fR, \\fBAWS_ACCESS_KEY_ID\\fR, \\fBAWS_SECRET_ACCESS_KEY\\fR, \\fBAWS_SESSION_TOKEN\\fR, "
-        "\\fBAWS_REGION\\fR, \\fBAWS_PROFILE\\fR and the rest of the usual AWS chain. \\fBNO_COLOR\\fR is honoured.\n", stdout);
+        "\\fBAWS_ENDPOINT_URL_S3\\fR, \\fBAWS_ACCESS_KEY_ID\\fR, \\fBAWS_SECRET_ACCESS_KEY\\fR, "
+        "\\fBAWS_SESSION_TOKEN\\fR, "
+        "\\fBAWS_REGION\\fR, \\fBAWS_PROFILE\\fR and the rest of the usual AWS chain. \\fBNO_COLOR\\fR is honoured.\n",
+        stdout);
 }
 
 static int man_of_program(void) {
   man_head("meseta", "cut raw files in object stores into lazy slices, without copying them");
-  fputs(".B meseta\n.I COMMAND\n…\n.SH DESCRIPTION\nA raw file (FASTQ, FASTA, VCF, CSV, text; plain, gzip, BGZF or zstd) is indexed once, "
-        "read\\-only, with the index beside it; then it is cut again and again, at no cost, into slices that any worker reads with a few "
-        "range requests.\n.SH COMMANDS\n", stdout);
+  fputs(".B meseta\n.I COMMAND\n…\n.SH DESCRIPTION\nA raw file (FASTQ, FASTA, VCF, CSV, text; plain, gzip, BGZF or "
+        "zstd) is indexed once, "
+        "read\\-only, with the index beside it; then it is cut again and again, at no cost, into slices that any "
+        "worker reads with a few "
+        "range requests.\n.SH COMMANDS\n",
+        stdout);
   for (size_t i = 0; cli_commands[i] != NULL; i++) {
     printf(".TP\n\\fBmeseta\\-%s\\fR(1)\n", cli_commands[i]->name);
     roff_text(cli_commands[i]->title);
@@ -206,7 +229,8 @@ static void long_names(const cli_option *options, const char *separator) {
 static int complete_bash(void) {
   fputs("# bash completion for meseta; generated from the command table\n_meseta() {\n"
         "  local cur=\"${COMP_WORDS[COMP_CWORD]}\" options=\"\"\n"
-        "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W \"", stdout);
+        "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W \"",
+        stdout);
   for (size_t i = 0; cli_commands[i] != NULL; i++) printf("%s ", cli_commands[i]->name);
   fputs("\" -- \"$cur\"))\n    return\n  fi\n  case \"${COMP_WORDS[1]}\" in\n", stdout);
   for (size_t i = 0; cli_commands[i] != NULL; i++) {
@@ -226,7 +250,9 @@ static int complete_bash(void) {
   fputs("      esac ;;\n", stdout);
   fputs("  esac\n  case \"$cur\" in\n    -*) COMPREPLY=($(compgen -W \"$options ", stdout);
   long_names(cli_common_options, " ");
-  fputs("\" -- \"$cur\")) ;;\n    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\ncomplete -o filenames -F _meseta meseta\n", stdout);
+  fputs("\" -- \"$cur\")) ;;\n    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\ncomplete -o filenames -F "
+        "_meseta meseta\n",
+        stdout);
   return cli_flush();
 }
 
@@ -254,7 +280,9 @@ static void zsh_options(const cli_option *options) {
 }
 
 static int complete_zsh(void) {
-  fputs("#compdef meseta\n# generated from the command table\n_meseta() {\n  if (( CURRENT == 2 )); then\n    local -a commands=(", stdout);
+  fputs("#compdef meseta\n# generated from the command table\n_meseta() {\n  if (( CURRENT == 2 )); then\n    local -a "
+        "commands=(",
+        stdout);
   for (size_t i = 0; cli_commands[i] != NULL; i++) {
     printf("\n      '%s:", cli_commands[i]->name);
     zsh_text(cli_commands[i]->title);

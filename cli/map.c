@@ -1,8 +1,8 @@
 /* cli/map.c - meseta map: a command for each slice, several at a time, their output in the order of the slices.
  *
- * Each running command has a thread that feeds it its slice. The main thread collects output: that of the first unfinished slice goes
- * straight to standard output; that of later ones waits in memory, up to a bound, behind which such a command has to wait. No
- * temporary file, and the first one never waits, so all come to an end. */
+ * Each running command has a thread that feeds it its slice. The main thread collects output: that of the first
+ * unfinished slice goes straight to standard output; that of later ones waits in memory, up to a bound, behind which
+ * such a command has to wait. No temporary file, and the first one never waits, so all come to an end. */
 #include "cli.h"
 
 #include <errno.h>
@@ -214,8 +214,11 @@ static int judge(const map *m, const job *j) {
   if (WIFEXITED(j->wait_status) && WEXITSTATUS(j->wait_status) == 0) return CLI_DONE;
   if (cli_interrupted()) return CLI_INTERRUPTED;
   if (WIFSIGNALED(j->wait_status))
-    cli_note("slice %zu of %zu of %s: the command was ended by signal %d", j->number + 1, m->n, m->url, WTERMSIG(j->wait_status));
-  else cli_note("slice %zu of %zu of %s: the command exited with %d", j->number + 1, m->n, m->url, WEXITSTATUS(j->wait_status));
+    cli_note("slice %zu of %zu of %s: the command was ended by signal %d", j->number + 1, m->n, m->url,
+             WTERMSIG(j->wait_status));
+  else
+    cli_note("slice %zu of %zu of %s: the command exited with %d", j->number + 1, m->n, m->url,
+             WEXITSTATUS(j->wait_status));
   return CLI_FAILED;
 }
 
@@ -333,17 +336,25 @@ static int run_map(cli *c) {
   return cli_each_source(c, map_one);
 }
 
-static const cli_option map_options[] = {CLI_QUERY_OPTIONS,
-                                         CLI_SOURCE_OPTIONS,
-                                         {"header", 0, CLI_FLAG, NULL, "give every slice the source's header in front"},
-                                         {"keep-going", 'k', CLI_FLAG, NULL, "go on when a command fails, and say so at the end"},
-                                         {NULL, 0, CLI_FLAG, NULL, NULL}};
+static const cli_option map_options[] = {
+    CLI_QUERY_OPTIONS,
+    CLI_SOURCE_OPTIONS,
+    {"header", 0, CLI_FLAG, NULL, "give every slice the source's header in front"},
+    {"keep-going", 'k', CLI_FLAG, NULL, "go on when a command fails, and say so at the end"},
+    {NULL, 0, CLI_FLAG, NULL, NULL}};
 
 const cli_command cli_command_map = {
-    .name = "map", .title = "run a command for each slice, several at a time", .usage = "[options] URL… -- COMMAND…",
-    .text = "COMMAND gets a slice's content on standard input, and in its environment MESETA_SLICE (its number, from 1), MESETA_SLICES (how many there are), MESETA_SLICE_JSON "
-            "and MESETA_URL. As many commands run at once as --jobs says (default: the cores). Output comes in the order of the slices.\n"
+    .name = "map",
+    .title = "run a command for each slice, several at a time",
+    .usage = "[options] URL… -- COMMAND…",
+    .text = "COMMAND gets a slice's content on standard input, and in its environment MESETA_SLICE (its number, from "
+            "1), MESETA_SLICES (how many there are), MESETA_SLICE_JSON "
+            "and MESETA_URL. As many commands run at once as --jobs says (default: the cores). Output comes in the "
+            "order of the slices.\n"
             "The first command that fails stops the others, unless --keep-going is given.\n",
     .examples = "meseta map reads.fastq.gz -n 16 -j 8 -- sh -c 'wc -l'\tlines of each slice\n"
-                "meseta map calls.vcf.gz -n 4 --header -- sh -c 'bcftools view -O b -o part-$MESETA_SLICE.bcf'\tfour valid files\n",
-    .options = map_options, .run = run_map, .rest_is_command = true};
+                "meseta map calls.vcf.gz -n 4 --header -- sh -c 'bcftools view -O b -o part-$MESETA_SLICE.bcf'\tfour "
+                "valid files\n",
+    .options = map_options,
+    .run = run_map,
+    .rest_is_command = true};

@@ -20,7 +20,8 @@ typedef struct lister {
 
 static int list_json(const char *url, const char *below, const mst_object_info *info) {
   json_t *o = json_pack("{s:s, s:s, s:b}", "key", below, "url", url, "folder", info->is_prefix);
-  if (o == NULL) return cli_fail(MST_E_ARGUMENT, &(mst_error){.message = "a key is not valid UTF-8: use ls without --json"});
+  if (o == NULL)
+    return cli_fail(MST_E_ARGUMENT, &(mst_error){.message = "a key is not valid UTF-8: use ls without --json"});
   if (!info->is_prefix) {
     json_object_set_new(o, "size", json_integer((json_int_t)info->size));
     json_object_set_new(o, "modified_us", json_integer(info->modified_us));
@@ -37,7 +38,8 @@ static void long_part(const cli *c, const mst_object_info *info, char *out, size
   char size[24], stamp[32] = "-";
   const time_t seconds = (time_t)(info->modified_us / 1000000);
   struct tm tm;
-  if (info->modified_us != 0 && gmtime_r(&seconds, &tm) != NULL) strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
+  if (info->modified_us != 0 && gmtime_r(&seconds, &tm) != NULL)
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
   if (info->is_prefix) snprintf(size, sizeof size, "-");
   else if (cli_has(c, "bytes")) snprintf(size, sizeof size, "%llu", (unsigned long long)info->size);
   else cli_size(info->size, size);
@@ -67,16 +69,22 @@ static int run_ls(cli *c) {
     lister l = {.cli = c};
     char *folder = cli_is_folder(c->args[i]) ? cli_as_prefix(c->args[i]) : NULL;
     const char *url = folder != NULL ? folder : c->args[i];
-    const mst_status status = mst_find(c->ctx, url, c->storage, c->n_storage, cli_has(c, "recursive") ? MST_FIND_RECURSIVE : 0, list_one, &l, c->cancel, &err);
+    const mst_status status = mst_find(c->ctx, url, c->storage, c->n_storage,
+                                       cli_has(c, "recursive") ? MST_FIND_RECURSIVE : 0, list_one, &l, c->cancel, &err);
     code = l.code != CLI_DONE ? l.code : status != MST_OK ? cli_fail(status, &err) : CLI_DONE;
     free(folder);
   }
   return code;
 }
 
-const cli_command cli_command_ls = {.name = "ls", .title = "list objects", .usage = "[options] URL…",
-                                    .text = "Lists what lies below a URL that ends with '/', what matches a glob, or one object; one key a line, in the order of the keys' bytes.\n",
-                                    .examples = "meseta ls -r -l s3://bucket/runs/\teverything below, with sizes\n", .options = ls_options, .run = run_ls};
+const cli_command cli_command_ls = {.name = "ls",
+                                    .title = "list objects",
+                                    .usage = "[options] URL…",
+                                    .text = "Lists what lies below a URL that ends with '/', what matches a glob, or "
+                                            "one object; one key a line, in the order of the keys' bytes.\n",
+                                    .examples = "meseta ls -r -l s3://bucket/runs/\teverything below, with sizes\n",
+                                    .options = ls_options,
+                                    .run = run_ls};
 
 /* ---- cat ---- */
 
@@ -106,7 +114,8 @@ static int cat_bytes(cli *c) {
   int code = cli_output_open(&t.out, cli_text(c, "output"));
   if (code != CLI_DONE) return code;
   for (int i = 0; i < c->n_args && code == CLI_DONE; i++) {
-    const mst_status status = mst_object_cat(c->ctx, c->args[i], c->storage, c->n_storage, cat_write, &t, c->cancel, &err);
+    const mst_status status =
+        mst_object_cat(c->ctx, c->args[i], c->storage, c->n_storage, cat_write, &t, c->cancel, &err);
     code = t.code != CLI_DONE ? t.code : status != MST_OK ? cli_fail(status, &err) : CLI_DONE;
   }
   return cli_output_close(&t.out, code);
@@ -126,12 +135,17 @@ static int run_cat(cli *c) {
 }
 
 const cli_command cli_command_cat = {
-    .name = "cat", .title = "give an object's bytes as they are, or a Parquet file's rows", .usage = "[options] URL…",
+    .name = "cat",
+    .title = "give an object's bytes as they are, or a Parquet file's rows",
+    .usage = "[options] URL…",
     .text = "Writes the raw bytes of objects to standard output, in order, all of one version of each.\n"
-            "With --as, the rows of one Parquet file: only the columns, row groups and pages that may hold what is wanted are fetched.\n",
-    .examples = "meseta cat s3://bucket/x.parquet --as jsonl --limit 10\tthe first ten rows\n"
-                "meseta cat x.parquet --as csv --columns day,n --where \"day >= '2026-01-01'\"\tsome columns of some rows\n",
-    .options = cat_options, .run = run_cat};
+            "With --as, the rows of one Parquet file: only the columns, row groups and pages that may hold what is "
+            "wanted are fetched.\n",
+    .examples =
+        "meseta cat s3://bucket/x.parquet --as jsonl --limit 10\tthe first ten rows\n"
+        "meseta cat x.parquet --as csv --columns day,n --where \"day >= '2026-01-01'\"\tsome columns of some rows\n",
+    .options = cat_options,
+    .run = run_cat};
 
 /* ---- cp ---- */
 
@@ -145,7 +159,8 @@ typedef struct names {
   size_t n;
 } names;
 
-static mst_status keep_name(void *arg, const char *url, const char *below, const mst_object_info *info, mst_error *err) {
+static mst_status keep_name(void *arg, const char *url, const char *below, const mst_object_info *info,
+                            mst_error *err) {
   names *l = arg;
   (void)err;
   if (info->is_prefix) return MST_OK;
@@ -174,7 +189,8 @@ static bool ends_with_slash(const char *url) { return *url != '\0' && url[strlen
 static int copy_one(cli *c, const char *from, const char *to) {
   mst_error err;
   const mst_put_mode mode = cli_has(c, "no-clobber") ? MST_PUT_CREATE : MST_PUT_REPLACE;
-  const mst_status status = mst_object_copy(c->ctx, from, c->storage, c->n_storage, to, c->storage, c->n_storage, mode, c->cancel, &err);
+  const mst_status status =
+      mst_object_copy(c->ctx, from, c->storage, c->n_storage, to, c->storage, c->n_storage, mode, c->cancel, &err);
   return status == MST_OK ? CLI_DONE : cli_fail(status, &err);
 }
 
@@ -194,22 +210,29 @@ static int run_cp(cli *c) {
   if (c->n_args != 2) return cli_usage(c->command, "SRC and DST are needed");
   const char *from = c->args[0], *to = c->args[1];
   const bool many = ends_with_slash(from) || (strpbrk(from, "*[") != NULL && !cli_is_file(from));
-  if (many && ends_with_slash(from) && !cli_has(c, "recursive")) return cli_usage(c->command, "%s is a prefix: add --recursive", from);
+  if (many && ends_with_slash(from) && !cli_has(c, "recursive"))
+    return cli_usage(c->command, "%s is a prefix: add --recursive", from);
   if (!many) {
     const char *slash = strrchr(from, '/');
     return ends_with_slash(to) ? copy_into(c, from, slash == NULL ? from : slash + 1, to) : copy_one(c, from, to);
   }
-  const mst_status status = mst_find(c->ctx, from, c->storage, c->n_storage, MST_FIND_RECURSIVE, keep_name, &l, c->cancel, &err);
+  const mst_status status =
+      mst_find(c->ctx, from, c->storage, c->n_storage, MST_FIND_RECURSIVE, keep_name, &l, c->cancel, &err);
   int code = status == MST_OK ? CLI_DONE : cli_fail(status, &err);
   for (size_t i = 0; i < l.n && code == CLI_DONE; i++) code = copy_into(c, l.each[i], l.below[i], to);
   names_free(&l);
   return code;
 }
 
-const cli_command cli_command_cp = {.name = "cp", .title = "copy objects, also between two stores", .usage = "[-r] SRC DST",
-                                    .text = "Copies one object, or with -r everything below SRC/ to below DST/. Nothing is visible at the target before it is whole.\n",
-                                    .examples = "meseta cp x.fa s3://bucket/genomes/\tinto a bucket\nmeseta cp -r s3://a/runs/ ./runs/\tout of one\n",
-                                    .options = cp_options, .run = run_cp};
+const cli_command cli_command_cp = {
+    .name = "cp",
+    .title = "copy objects, also between two stores",
+    .usage = "[-r] SRC DST",
+    .text = "Copies one object, or with -r everything below SRC/ to below DST/. Nothing is visible at the target "
+            "before it is whole.\n",
+    .examples = "meseta cp x.fa s3://bucket/genomes/\tinto a bucket\nmeseta cp -r s3://a/runs/ ./runs/\tout of one\n",
+    .options = cp_options,
+    .run = run_cp};
 
 /* ---- rm ---- */
 
@@ -239,6 +262,10 @@ static int run_rm(cli *c) {
   return code;
 }
 
-const cli_command cli_command_rm = {.name = "rm", .title = "remove objects", .usage = "[-r] [--dry-run] URL…",
-                                    .text = "Removes objects, what matches a glob, or with -r everything below URL/. --dry-run only says what.\n",
-                                    .options = rm_options, .run = run_rm};
+const cli_command cli_command_rm = {
+    .name = "rm",
+    .title = "remove objects",
+    .usage = "[-r] [--dry-run] URL…",
+    .text = "Removes objects, what matches a glob, or with -r everything below URL/. --dry-run only says what.\n",
+    .options = rm_options,
+    .run = run_rm};

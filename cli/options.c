@@ -10,7 +10,8 @@ const cli_option cli_common_options[] = {
     {"json", 0, CLI_FLAG, NULL, "machine-readable output"},
     {"jobs", 'j', CLI_NUMBER, "N", "work on N things at once; default: the cores of this process (MESETA_THREADS)"},
     {"memory", 0, CLI_SIZE, "SIZE", "memory budget for buffers and caches; default 64 MiB (MESETA_MEMORY)"},
-    {"storage", 0, CLI_PAIRS, "KEY=VALUE", "a storage option such as endpoint_url=http://… or anon=true; may be repeated"},
+    {"storage", 0, CLI_PAIRS, "KEY=VALUE",
+     "a storage option such as endpoint_url=http://… or anon=true; may be repeated"},
     {"quiet", 'q', CLI_FLAG, NULL, "no progress bar, no notes"},
     {"help", 'h', CLI_FLAG, NULL, "show this help"},
     {NULL, 0, CLI_FLAG, NULL, NULL},
@@ -39,9 +40,20 @@ static bool parse_number(const char *text, uint64_t *out) {
 }
 
 static bool parse_size(const char *text, uint64_t *out) {
-  static const struct { const char *name; double factor; } units[] = {
-      {"", 1}, {"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12},
-      {"Ki", 1024.0}, {"ki", 1024.0}, {"Mi", 1048576.0}, {"Gi", 1073741824.0}, {"Ti", 1099511627776.0}};
+  static const struct {
+    const char *name;
+    double factor;
+  } units[] = {{"", 1},
+               {"k", 1e3},
+               {"K", 1e3},
+               {"M", 1e6},
+               {"G", 1e9},
+               {"T", 1e12},
+               {"Ki", 1024.0},
+               {"ki", 1024.0},
+               {"Mi", 1048576.0},
+               {"Gi", 1073741824.0},
+               {"Ti", 1099511627776.0}};
   char *end = NULL;
   if (*text < '0' || *text > '9') return false;
   const double v = strtod(text, &end);
@@ -59,7 +71,8 @@ static bool parse_size(const char *text, uint64_t *out) {
 /* A value that reads as true, false, null or a number is one; anything else is text. */
 static json_t *guess_json(const char *text) {
   json_t *v = NULL;
-  if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0 || strcmp(text, "null") == 0) v = json_loads(text, JSON_DECODE_ANY, NULL);
+  if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0 || strcmp(text, "null") == 0)
+    v = json_loads(text, JSON_DECODE_ANY, NULL);
   return v != NULL ? v : json_string(text);
 }
 
@@ -87,7 +100,8 @@ static int put_pair(cli *c, const cli_option *o, char *text) {
 
 static int join_value(cli *c, cli_value *v, const char *text) {
   char *joined = NULL;
-  if (asprintf(&joined, "%s %s", v->text, text) < 0) return cli_usage(c->command, "--%s: not enough memory", v->option->name);
+  if (asprintf(&joined, "%s %s", v->text, text) < 0)
+    return cli_usage(c->command, "--%s: not enough memory", v->option->name);
   free(v->joined);
   v->text = v->joined = joined;
   return 0;
@@ -117,16 +131,15 @@ static int put_value(cli *c, const cli_option *o, char *text) {
   return 0;
 }
 
-static int unknown(const cli *c, const char *what) {
-  return cli_usage(c->command, "there is no option %s", what);
-}
+static int unknown(const cli *c, const char *what) { return cli_usage(c->command, "there is no option %s", what); }
 
 static int parse_long(cli *c, int argc, char **argv, int *i) {
   char *name = argv[*i] + 2, *value = strchr(name, '=');
   const size_t n = value != NULL ? (size_t)(value - name) : strlen(name);
   const cli_option *o = find_option(c, name, n, 0);
   if (o == NULL) return unknown(c, argv[*i]);
-  if (o->type == CLI_FLAG) return value != NULL ? cli_usage(c->command, "--%s takes no value", o->name) : put_value(c, o, NULL);
+  if (o->type == CLI_FLAG)
+    return value != NULL ? cli_usage(c->command, "--%s takes no value", o->name) : put_value(c, o, NULL);
   if (value != NULL) return put_value(c, o, value + 1);
   if (*i + 1 >= argc) return cli_usage(c->command, "--%s needs %s", o->name, o->value);
   return put_value(c, o, argv[++*i]);

@@ -1,4 +1,5 @@
-/* cli/output.c - where a command's data goes: standard output, or a file that appears only when it is whole; and rows written there. */
+/* cli/output.c - where a command's data goes: standard output, or a file that appears only when it is whole; and rows
+ * written there. */
 #include "cli.h"
 
 #include <errno.h>
@@ -60,7 +61,8 @@ int cli_output_close(cli_output *o, int code) {
   }
   const mode_t mask = umask(0);
   umask(mask);
-  if (code == CLI_DONE && (fflush(o->file) != 0 || fchmod(fileno(o->file), 0666 & ~mask) != 0 || fsync(fileno(o->file)) != 0)) {
+  if (code == CLI_DONE &&
+      (fflush(o->file) != 0 || fchmod(fileno(o->file), 0666 & ~mask) != 0 || fsync(fileno(o->file)) != 0)) {
     cli_note("cannot write %s: %s", o->path, strerror(errno));
     code = CLI_FAILED;
   }

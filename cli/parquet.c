@@ -81,14 +81,17 @@ int cli_parquet_verify(cli *c, const char *url) {
   char rows[32], pages[32], size[24];
   mst_status status = open_file(c, url, &file, &err);
   if (status == MST_OK) status = mst_parquet_verify(file, &text, c->cancel, &err);
-  json_t *r = status == MST_OK ? json_loadb((const char *)text.data, text.size, 0, NULL) : json_pack("{s:s, s:s}", "url", url, "error", err.message);
+  json_t *r = status == MST_OK ? json_loadb((const char *)text.data, text.size, 0, NULL)
+                               : json_pack("{s:s, s:s}", "url", url, "error", err.message);
   int code = CLI_DONE;
   if (r != NULL && cli_has(c, "json")) {
     json_object_set_new(r, "ok", json_boolean(status == MST_OK));
     code = cli_print_json(r);
   } else if (r != NULL && status == MST_OK && !cli_has(c, "quiet")) {
-    printf("%s: undamaged, %s rows in %s pages and %s\n", url, cli_count((uint64_t)json_integer_value(json_object_get(r, "rows")), rows),
-           cli_count((uint64_t)json_integer_value(json_object_get(r, "pages")), pages), cli_size(mst_parquet_get_size(file), size));
+    printf("%s: undamaged, %s rows in %s pages and %s\n", url,
+           cli_count((uint64_t)json_integer_value(json_object_get(r, "rows")), rows),
+           cli_count((uint64_t)json_integer_value(json_object_get(r, "pages")), pages),
+           cli_size(mst_parquet_get_size(file), size));
   }
   if (status != MST_OK) code = cli_fail(status, &err);
   json_decref(r);
@@ -101,7 +104,9 @@ int cli_parquet_verify(cli *c, const char *url) {
 
 enum { GROUPS_SHOWN = 10, TEXT_SHOWN = 60 };
 
-static uint64_t number_of(const json_t *o, const char *key) { return (uint64_t)json_integer_value(json_object_get(o, key)); }
+static uint64_t number_of(const json_t *o, const char *key) {
+  return (uint64_t)json_integer_value(json_object_get(o, key));
+}
 
 static const char *text_of(const json_t *o, const char *key) {
   const char *t = json_string_value(json_object_get(o, key));
@@ -137,7 +142,9 @@ static void show_fields(const json_t *fields, int depth) {
 
 /* A statistic in one cell. */
 static char *cell_of(const json_t *value) {
-  char *text = value == NULL ? strdup("") : json_is_string(value) ? strdup(json_string_value(value)) : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+  char *text = value == NULL           ? strdup("")
+               : json_is_string(value) ? strdup(json_string_value(value))
+                                       : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
   if (text == NULL) return NULL;
   for (char *at = text; *at != '\0'; at++)
     if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = '?';
@@ -154,7 +161,8 @@ static char *encodings_of(const json_t *chunk) {
   size_t i, n = 0;
   json_t *name;
   json_array_foreach(json_object_get(chunk, "encodings"), i, name) {
-    const int wrote = snprintf(text + n, sizeof text - n, "%s%s", i > 0 ? " " : "", json_string_value(name) == NULL ? "?" : json_string_value(name));
+    const int wrote = snprintf(text + n, sizeof text - n, "%s%s", i > 0 ? " " : "",
+                               json_string_value(name) == NULL ? "?" : json_string_value(name));
     n += wrote > 0 && (size_t)wrote < sizeof text - n ? (size_t)wrote : 0;
   }
   return strdup(text);
@@ -165,17 +173,21 @@ static int show_group(const json_t *group, size_t number) {
   size_t i;
   json_t *chunk;
   char rows[32], packed[24], plain[24];
-  printf("\nrow group %zu: %s rows, %s, %s before compression\n", number, cli_count(number_of(group, "rows"), rows), cli_size(number_of(group, "bytes"), packed),
-         cli_size(number_of(group, "plain_bytes"), plain));
+  printf("\nrow group %zu: %s rows, %s, %s before compression\n", number, cli_count(number_of(group, "rows"), rows),
+         cli_size(number_of(group, "bytes"), packed), cli_size(number_of(group, "plain_bytes"), plain));
   cli_table_init(&t, 8, 2 | 4);
   cli_table_row(&t, (const char *const[]){"  column", "stored", "plain", "codec", "nulls", "min", "max", "encodings"});
   json_array_foreach(json_object_get(group, "columns"), i, chunk) {
-    char *name = cell_of(json_object_get(chunk, "name")), *min = cell_of(json_object_get(chunk, "min")), *max = cell_of(json_object_get(chunk, "max"));
-    char *nulls = cell_of(json_object_get(chunk, "nulls")), *encodings = encodings_of(chunk), *indented = name == NULL ? NULL : malloc(strlen(name) + 3);
+    char *name = cell_of(json_object_get(chunk, "name")), *min = cell_of(json_object_get(chunk, "min")),
+         *max = cell_of(json_object_get(chunk, "max"));
+    char *nulls = cell_of(json_object_get(chunk, "nulls")), *encodings = encodings_of(chunk),
+         *indented = name == NULL ? NULL : malloc(strlen(name) + 3);
     if (indented != NULL) snprintf(indented, strlen(name) + 3, "  %s", name);
-    cli_table_row(&t, (const char *const[]){indented == NULL ? "?" : indented, cli_size(number_of(chunk, "bytes"), packed), cli_size(number_of(chunk, "plain_bytes"), plain),
-                                            text_of(chunk, "codec"), nulls == NULL ? "" : nulls, min == NULL ? "" : min, max == NULL ? "" : max,
-                                            encodings == NULL ? "" : encodings});
+    cli_table_row(&t,
+                  (const char *const[]){indented == NULL ? "?" : indented, cli_size(number_of(chunk, "bytes"), packed),
+                                        cli_size(number_of(chunk, "plain_bytes"), plain), text_of(chunk, "codec"),
+                                        nulls == NULL ? "" : nulls, min == NULL ? "" : min, max == NULL ? "" : max,
+                                        encodings == NULL ? "" : encodings});
     free(name);
     free(min);
     free(max);
@@ -195,8 +207,9 @@ static int show_people(const json_t *r) {
   size_t i;
   int code = CLI_DONE;
   put_safe(text_of(r, "url"), SIZE_MAX);
-  printf(": Parquet, %s rows in %s row group%s, %s, written by ", cli_count(number_of(r, "rows"), rows), cli_count(number_of(r, "row_groups"), groups),
-         number_of(r, "row_groups") == 1 ? "" : "s", cli_size(number_of(r, "bytes"), size));
+  printf(": Parquet, %s rows in %s row group%s, %s, written by ", cli_count(number_of(r, "rows"), rows),
+         cli_count(number_of(r, "row_groups"), groups), number_of(r, "row_groups") == 1 ? "" : "s",
+         cli_size(number_of(r, "bytes"), size));
   put_safe(text_of(r, "created_by"), SIZE_MAX);
   printf("\n\ncolumns\n");
   show_fields(json_object_get(r, "schema"), 0);
@@ -213,9 +226,10 @@ static int show_people(const json_t *r) {
     put_safe(json_is_string(value) ? json_string_value(value) : "", TEXT_SHOWN);
     putchar('\n');
   }
-  json_array_foreach(json_object_get(r, "groups"), i, group)
-    if (code == CLI_DONE) code = show_group(group, i);
-  if (number_of(r, "row_groups") > GROUPS_SHOWN) printf("\n… and %s row groups more (--json shows all)\n", cli_count(number_of(r, "row_groups") - GROUPS_SHOWN, rows));
+  json_array_foreach(json_object_get(r, "groups"), i, group) if (code == CLI_DONE) code = show_group(group, i);
+  if (number_of(r, "row_groups") > GROUPS_SHOWN)
+    printf("\n… and %s row groups more (--json shows all)\n",
+           cli_count(number_of(r, "row_groups") - GROUPS_SHOWN, rows));
   return code;
 }
 

@@ -15,7 +15,9 @@ static const cli_option index_options[] = {
     {"companion", 0, CLI_TEXT, "KIND", "write a companion in the field's own format instead: fai, gzi"},
     {NULL, 0, CLI_FLAG, NULL, NULL}};
 
-static uint64_t number_of(const json_t *o, const char *key) { return (uint64_t)json_integer_value(json_object_get(o, key)); }
+static uint64_t number_of(const json_t *o, const char *key) {
+  return (uint64_t)json_integer_value(json_object_get(o, key));
+}
 static const char *text_of(const json_t *o, const char *key) {
   const char *t = json_string_value(json_object_get(o, key));
   return t == NULL ? "" : t;
@@ -29,13 +31,18 @@ static int say_report(cli *c, const json_t *r) {
   if (cli_has(c, "json")) return cli_print_json(r);
   if (cli_has(c, "quiet")) return CLI_DONE;
   if (strcmp(done, "indexed") == 0)
-    printf("%s: %s records in %s of plain text, %s checkpoints, index of %s at %s\n", text_of(r, "url"), cli_count(number_of(r, "records"), n),
-           cli_size(number_of(r, "plain_bytes"), a), cli_count(number_of(r, "checkpoints"), k), cli_size(number_of(r, "writes"), b), text_of(r, "index"));
-  else if (strcmp(done, "fresh") == 0) printf("%s: the index is fresh, nothing to do (%s records)\n", text_of(r, "url"), cli_count(number_of(r, "records"), n));
+    printf("%s: %s records in %s of plain text, %s checkpoints, index of %s at %s\n", text_of(r, "url"),
+           cli_count(number_of(r, "records"), n), cli_size(number_of(r, "plain_bytes"), a),
+           cli_count(number_of(r, "checkpoints"), k), cli_size(number_of(r, "writes"), b), text_of(r, "index"));
+  else if (strcmp(done, "fresh") == 0)
+    printf("%s: the index is fresh, nothing to do (%s records)\n", text_of(r, "url"),
+           cli_count(number_of(r, "records"), n));
   else if (strcmp(done, "dry-run") == 0)
-    printf("%s: would read %s and write about %s to %s\n", text_of(r, "url"), cli_size(number_of(r, "reads"), a), cli_size(number_of(r, "writes"), b), text_of(r, "index"));
+    printf("%s: would read %s and write about %s to %s\n", text_of(r, "url"), cli_size(number_of(r, "reads"), a),
+           cli_size(number_of(r, "writes"), b), text_of(r, "index"));
   else printf("%s: needs no index, %s files hold their own\n", text_of(r, "url"), text_of(r, "format"));
-  json_array_foreach(json_object_get(r, "notes"), i, note) cli_note("note: %s", json_string_value(note) == NULL ? "?" : json_string_value(note));
+  json_array_foreach(json_object_get(r, "notes"), i, note)
+      cli_note("note: %s", json_string_value(note) == NULL ? "?" : json_string_value(note));
   json_array_foreach(json_object_get(r, "damage"), i, note) cli_note("damaged: %s", text_of(note, "what"));
   return CLI_DONE;
 }
@@ -63,17 +70,26 @@ static int index_one(cli *c, const char *url) {
 static int run_index(cli *c) { return cli_each_source(c, index_one); }
 
 const cli_command cli_command_index = {
-    .name = "index", .title = "look at a source once and store where its records lie", .usage = "[options] URL…",
-    .text = "Reads each source once, from beginning to end, and writes one small Parquet file beside it (URL.meseta), or below --index-at. The source is "
-            "never changed. Checksums of compressed sources are verified on the way; damage is an error (exit 6) and leaves no index.\n"
-            "A source whose index is fresh is left alone. URL may be an object, a prefix that ends with '/', or a glob.\n",
-    .examples = "meseta index reads.fastq.gz\tindexes one file\nmeseta index 's3://bucket/runs/*.fastq.gz' -j 8\tindexes many\n"
-                "meseta index s3://public/x.vcf.gz --index-at ./indexes/\tkeeps the index of a read-only bucket at home\n",
-    .options = index_options, .run = run_index};
+    .name = "index",
+    .title = "look at a source once and store where its records lie",
+    .usage = "[options] URL…",
+    .text =
+        "Reads each source once, from beginning to end, and writes one small Parquet file beside it (URL.meseta), or "
+        "below --index-at. The source is "
+        "never changed. Checksums of compressed sources are verified on the way; damage is an error (exit 6) and "
+        "leaves no index.\n"
+        "A source whose index is fresh is left alone. URL may be an object, a prefix that ends with '/', or a glob.\n",
+    .examples =
+        "meseta index reads.fastq.gz\tindexes one file\nmeseta index 's3://bucket/runs/*.fastq.gz' -j 8\tindexes many\n"
+        "meseta index s3://public/x.vcf.gz --index-at ./indexes/\tkeeps the index of a read-only bucket at home\n",
+    .options = index_options,
+    .run = run_index};
 
 /* ---- slices ---- */
 
-static const cli_option slices_options[] = {CLI_QUERY_OPTIONS, CLI_SOURCE_OPTIONS, {"table", 't', CLI_FLAG, NULL, "a table for people instead of JSON lines"},
+static const cli_option slices_options[] = {CLI_QUERY_OPTIONS,
+                                            CLI_SOURCE_OPTIONS,
+                                            {"table", 't', CLI_FLAG, NULL, "a table for people instead of JSON lines"},
                                             {NULL, 0, CLI_FLAG, NULL, NULL}};
 
 static void add_table_row(cli_table *t, size_t i, const mst_slice *s) {
@@ -117,11 +133,17 @@ static int slices_one(cli *c, const char *url) {
 static int run_slices(cli *c) { return cli_each_source(c, slices_one); }
 
 const cli_command cli_command_slices = {
-    .name = "slices", .title = "cut an indexed source into slices, at no cost", .usage = "[options] URL…",
-    .text = "Prints one slice a line, as JSON: a small, self-sufficient value without secrets that meseta get, or Python's meseta.Slice.from_json, reads anywhere. Nothing of the "
-            "source's data is read. Read in order and joined, the slices of a plan give the plain (decompressed) object.\n",
-    .examples = "meseta slices reads.fastq.gz -n 50\tfifty slices, balanced\nmeseta slices genome.fa -r chr1:1000-2000 | meseta get -\tone region\n",
-    .options = slices_options, .run = run_slices};
+    .name = "slices",
+    .title = "cut an indexed source into slices, at no cost",
+    .usage = "[options] URL…",
+    .text =
+        "Prints one slice a line, as JSON: a small, self-sufficient value without secrets that meseta get, or Python's "
+        "meseta.Slice.from_json, reads anywhere. Nothing of the "
+        "source's data is read. Read in order and joined, the slices of a plan give the plain (decompressed) object.\n",
+    .examples = "meseta slices reads.fastq.gz -n 50\tfifty slices, balanced\nmeseta slices genome.fa -r chr1:1000-2000 "
+                "| meseta get -\tone region\n",
+    .options = slices_options,
+    .run = run_slices};
 
 /* ---- get ---- */
 
@@ -215,15 +237,22 @@ static int run_get(cli *c) {
 }
 
 const cli_command cli_command_get = {
-    .name = "get", .title = "give a slice's content", .usage = "[options] [SLICE|FILE|-]",
-    .text = "Reads one slice (its JSON, a file that holds it, or standard input) and writes its content: text-like slices give exactly their part of the plain object. A source that "
+    .name = "get",
+    .title = "give a slice's content",
+    .usage = "[options] [SLICE|FILE|-]",
+    .text = "Reads one slice (its JSON, a file that holds it, or standard input) and writes its content: text-like "
+            "slices give exactly their part of the plain object. A source that "
             "is no longer the version that was planned is refused (exit 4).\n",
-    .examples = "meseta slices x.csv -n 8 | sed -n 3p | meseta get - --header\tthe third of eight, with the header line\n",
-    .options = get_options, .run = run_get};
+    .examples =
+        "meseta slices x.csv -n 8 | sed -n 3p | meseta get - --header\tthe third of eight, with the header line\n",
+    .options = get_options,
+    .run = run_get};
 
 /* ---- verify, show ---- */
 
-static const cli_option verify_options[] = {CLI_SOURCE_OPTIONS, {"recover", 0, CLI_FLAG, NULL, "go on behind damage and count it all"}, {NULL, 0, CLI_FLAG, NULL, NULL}};
+static const cli_option verify_options[] = {CLI_SOURCE_OPTIONS,
+                                            {"recover", 0, CLI_FLAG, NULL, "go on behind damage and count it all"},
+                                            {NULL, 0, CLI_FLAG, NULL, NULL}};
 
 static int verify_one(cli *c, const char *url) {
   mst_error err;
@@ -250,7 +279,8 @@ static int verify_one(cli *c, const char *url) {
     code = cli_print_json(r);
   } else if (status == MST_OK) {
     const char *index = text_of(r, "index");
-    printf("%s: undamaged, %s records in %s of plain text; %s\n", url, cli_count(number_of(r, "records"), n), cli_size(number_of(r, "plain_bytes"), size),
+    printf("%s: undamaged, %s records in %s of plain text; %s\n", url, cli_count(number_of(r, "records"), n),
+           cli_size(number_of(r, "plain_bytes"), size),
            strcmp(index, "fresh") == 0 ? "the index is fresh and right" : "no index");
   }
   if (status != MST_OK) code = cli_fail(status, &err);
@@ -263,10 +293,15 @@ static int verify_one(cli *c, const char *url) {
 static int run_verify(cli *c) { return cli_each_source(c, verify_one); }
 
 const cli_command cli_command_verify = {
-    .name = "verify", .title = "is a source undamaged, its index fresh and right?", .usage = "[options] URL…",
-    .text = "Reads the whole source, with every checksum that it holds, and compares what it finds with the index where there is one. Exit 0: all is well; 4: the index is of another "
+    .name = "verify",
+    .title = "is a source undamaged, its index fresh and right?",
+    .usage = "[options] URL…",
+    .text = "Reads the whole source, with every checksum that it holds, and compares what it finds with the index "
+            "where there is one. Exit 0: all is well; 4: the index is of another "
             "version; 6: damage.\n",
-    .examples = "meseta verify reads.fastq.gz\tchecks file and index\n", .options = verify_options, .run = run_verify};
+    .examples = "meseta verify reads.fastq.gz\tchecks file and index\n",
+    .options = verify_options,
+    .run = run_verify};
 
 static const cli_option show_options[] = {CLI_SOURCE_OPTIONS, {NULL, 0, CLI_FLAG, NULL, NULL}};
 
@@ -325,7 +360,11 @@ static int show_one(cli *c, const char *url) {
 
 static int run_show(cli *c) { return cli_each_source(c, show_one); }
 
-const cli_command cli_command_show = {
-    .name = "show", .title = "what lies there: source, format, index", .usage = "[options] URL…",
-    .text = "Shows what is known of a source without reading it through: size and version, format and dialect, and the state of its index.\n",
-    .examples = "meseta show s3://bucket/reads.fastq.gz --json\tfor machines\n", .options = show_options, .run = run_show};
+const cli_command cli_command_show = {.name = "show",
+                                      .title = "what lies there: source, format, index",
+                                      .usage = "[options] URL…",
+                                      .text = "Shows what is known of a source without reading it through: size and "
+                                              "version, format and dialect, and the state of its index.\n",
+                                      .examples = "meseta show s3://bucket/reads.fastq.gz --json\tfor machines\n",
+                                      .options = show_options,
+                                      .run = run_show};

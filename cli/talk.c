@@ -1,4 +1,5 @@
-/* cli/talk.c - what a person sees: messages, progress, tables, sizes; and standard output, whose errors are not passed over. */
+/* cli/talk.c - what a person sees: messages, progress, tables, sizes; and standard output, whose errors are not passed
+ * over. */
 #include "cli.h"
 
 #include <errno.h>
@@ -10,15 +11,15 @@
 
 int cli_exit_code(mst_status status) {
   switch (status) {
-    case MST_OK: return CLI_DONE;
-    case MST_E_ARGUMENT: return CLI_USAGE;
-    case MST_E_NOT_FOUND: return CLI_NOT_FOUND;
-    case MST_E_CHANGED: return CLI_CHANGED;
-    case MST_E_CONFLICT:
-    case MST_E_EXISTS: return CLI_CONFLICT;
-    case MST_E_CORRUPT: return CLI_CORRUPT;
-    case MST_E_CANCELLED: return CLI_INTERRUPTED;
-    default: return CLI_FAILED;
+  case MST_OK: return CLI_DONE;
+  case MST_E_ARGUMENT: return CLI_USAGE;
+  case MST_E_NOT_FOUND: return CLI_NOT_FOUND;
+  case MST_E_CHANGED: return CLI_CHANGED;
+  case MST_E_CONFLICT:
+  case MST_E_EXISTS: return CLI_CONFLICT;
+  case MST_E_CORRUPT: return CLI_CORRUPT;
+  case MST_E_CANCELLED: return CLI_INTERRUPTED;
+  default: return CLI_FAILED;
   }
 }
 
@@ -83,7 +84,9 @@ static int64_t now_ms(void) {
 
 void cli_progress_begin(cli_progress *p, const char *label) {
   const char *term = getenv("TERM");
-  *p = (cli_progress){.label = label, .began_ms = now_ms(), .shown = isatty(STDERR_FILENO) && (term == NULL || strcmp(term, "dumb") != 0)};
+  *p = (cli_progress){.label = label,
+                      .began_ms = now_ms(),
+                      .shown = isatty(STDERR_FILENO) && (term == NULL || strcmp(term, "dumb") != 0)};
 }
 
 static void time_left(uint64_t done, uint64_t total, int64_t ms, char out[32]) {
@@ -92,7 +95,9 @@ static void time_left(uint64_t done, uint64_t total, int64_t ms, char out[32]) {
     return;
   }
   const uint64_t left = (uint64_t)((double)ms / 1000.0 * (double)(total - done) / (double)done + 0.5);
-  if (left >= 3600) snprintf(out, 32, "%llu:%02llu:%02llu", (unsigned long long)(left / 3600), (unsigned long long)(left / 60 % 60), (unsigned long long)(left % 60));
+  if (left >= 3600)
+    snprintf(out, 32, "%llu:%02llu:%02llu", (unsigned long long)(left / 3600), (unsigned long long)(left / 60 % 60),
+             (unsigned long long)(left % 60));
   else snprintf(out, 32, "%llu:%02llu", (unsigned long long)(left / 60), (unsigned long long)(left % 60));
 }
 
@@ -139,7 +144,9 @@ const char *cli_count(uint64_t n, char out[32]) {
 
 /* ---- tables ---- */
 
-void cli_table_init(cli_table *t, size_t columns, unsigned right) { *t = (cli_table){.columns = columns, .right = right}; }
+void cli_table_init(cli_table *t, size_t columns, unsigned right) {
+  *t = (cli_table){.columns = columns, .right = right};
+}
 
 void cli_table_row(cli_table *t, const char *const *cells) {
   char ***grown = realloc(t->rows, (t->n + 1) * sizeof *grown);

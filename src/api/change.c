@@ -24,7 +24,8 @@ mst_status mst_change_remove(mst_change *c, const char *scope_json, mst_cancel *
   return mst_ds_change_remove(c, scope_json, cancel, err);
 }
 
-mst_status mst_change_remove_labels(mst_change *c, const char *const *labels, size_t n, mst_cancel *cancel, mst_error *err) {
+mst_status mst_change_remove_labels(mst_change *c, const char *const *labels, size_t n, mst_cancel *cancel,
+                                    mst_error *err) {
   mst_error_clear(err);
   NEEDS(c != NULL && (labels != NULL || n == 0), "change and labels");
   return mst_ds_change_remove_labels(c, labels, n, cancel, err);
@@ -36,21 +37,22 @@ mst_status mst_change_delete(mst_change *c, const char *where, mst_cancel *cance
   return mst_ds_change_delete(c, where, cancel, err);
 }
 
-mst_status mst_change_update(mst_change *c, const char *where, const char *set_json, mst_cancel *cancel, mst_error *err) {
+mst_status mst_change_update(mst_change *c, const char *where, const char *set_json, mst_cancel *cancel,
+                             mst_error *err) {
   mst_error_clear(err);
   NEEDS(c != NULL && where != NULL && set_json != NULL, "change, where and set_json");
   return mst_ds_change_update(c, where, set_json, cancel, err);
 }
 
-mst_status mst_change_upsert(mst_change *c, struct ArrowArrayStream *stream, const char *const *on, size_t n, mst_cancel *cancel,
-                             mst_error *err) {
+mst_status mst_change_upsert(mst_change *c, struct ArrowArrayStream *stream, const char *const *on, size_t n,
+                             mst_cancel *cancel, mst_error *err) {
   mst_error_clear(err);
   NEEDS(c != NULL && stream != NULL && on != NULL, "change, stream and on");
   return mst_ds_change_upsert(c, stream, on, n, cancel, err);
 }
 
-mst_status mst_change_compact(mst_change *c, const char *where, uint64_t target_bytes, const char *const *sort_by, size_t n,
-                              mst_cancel *cancel, mst_error *err) {
+mst_status mst_change_compact(mst_change *c, const char *where, uint64_t target_bytes, const char *const *sort_by,
+                              size_t n, mst_cancel *cancel, mst_error *err) {
   mst_error_clear(err);
   NEEDS(c != NULL && (sort_by != NULL || n == 0), "change and sort_by");
   return mst_ds_change_compact(c, where, target_bytes, sort_by, n, cancel, err);
@@ -86,7 +88,8 @@ mst_status mst_change_schema(mst_change *c, const struct ArrowSchema *schema, ms
   return mst_ds_change_schema(c, schema, err);
 }
 
-mst_status mst_change_write(mst_change *c, struct ArrowArrayStream *stream, mst_bytes *fragment, mst_cancel *cancel, mst_error *err) {
+mst_status mst_change_write(mst_change *c, struct ArrowArrayStream *stream, mst_bytes *fragment, mst_cancel *cancel,
+                            mst_error *err) {
   json_t *value = NULL;
   mst_error_clear(err);
   NEEDS(c != NULL && stream != NULL && fragment != NULL, "change, stream and fragment");

@@ -29,8 +29,9 @@ static json_t *build_json(void) {
 static json_t *formats_json(void) {
   json_t *all = json_array();
   for (const mst_format *const *f = mst_formats(); all != NULL && *f != NULL; f++) {
-    json_t *o = json_pack("{s:s, s:s, s:i, s:b, s:b}", "name", (*f)->name, "title", (*f)->title, "version", (int)(*f)->version, "compressed",
-                          ((*f)->flags & MST_FORMAT_TEXT_LIKE) != 0, "needs_index", ((*f)->flags & MST_FORMAT_NO_INDEX) == 0);
+    json_t *o = json_pack("{s:s, s:s, s:i, s:b, s:b}", "name", (*f)->name, "title", (*f)->title, "version",
+                          (int)(*f)->version, "compressed", ((*f)->flags & MST_FORMAT_TEXT_LIKE) != 0, "needs_index",
+                          ((*f)->flags & MST_FORMAT_NO_INDEX) == 0);
     json_object_set_new(o, "names", texts((*f)->globs));
     json_object_set_new(o, "strategies", texts((*f)->strategies));
     json_object_set_new(o, "options", texts((*f)->options));
@@ -73,7 +74,8 @@ mst_status mst_describe(mst_context *ctx, const char *what, mst_bytes *out, mst_
   else if (mst_text_equal(what, "errors")) value = errors_json();
   else if (mst_text_equal(what, "options")) MST_TRY(mst_options_to_json(&value, err));
   else {
-    status = mst_fail(err, MST_E_ARGUMENT, "mst_describe knows build, formats, stores, options and errors, not \"%.40s\"", what);
+    status = mst_fail(err, MST_E_ARGUMENT,
+                      "mst_describe knows build, formats, stores, options and errors, not \"%.40s\"", what);
     goto done;
   }
   MST_TRY_ALLOC(value);

@@ -5,7 +5,7 @@
 #include "parquet/parquet.h"
 
 #define ROWS_AT_ONCE 1024
-#define PIECE_MAX ((size_t)1 << 30)
+#define PIECE_MAX    ((size_t)1 << 30)
 
 typedef struct exporter {
   const char *as;
@@ -38,7 +38,8 @@ static mst_status begin(exporter *e, const mst_allocator *mem, mst_error *err) {
   mst_status status = MST_OK;
   if (is(e, "arrow")) status = mst_ipc_put_schema(&e->schema, &e->text, err);
   else if (is(e, "csv")) status = mst_csv_put_header(&e->schema, &e->text, err);
-  else if (!is(e, "jsonl")) return mst_fail(err, MST_E_ARGUMENT, "rows are written as arrow, parquet, jsonl or csv, not as \"%.40s\"", e->as);
+  else if (!is(e, "jsonl"))
+    return mst_fail(err, MST_E_ARGUMENT, "rows are written as arrow, parquet, jsonl or csv, not as \"%.40s\"", e->as);
   return status == MST_OK ? flush_text(e, err) : status;
 }
 
@@ -46,7 +47,8 @@ static mst_status put_rows(exporter *e, const struct ArrowArray *batch, mst_erro
   mst_status status = MST_OK;
   for (int64_t at = 0; status == MST_OK && at < batch->length; at += ROWS_AT_ONCE) {
     const int64_t n = batch->length - at < ROWS_AT_ONCE ? batch->length - at : ROWS_AT_ONCE;
-    status = is(e, "csv") ? mst_csv_put_rows(&e->schema, batch, at, n, &e->text, err) : mst_jsonl_put_rows(&e->schema, batch, at, n, &e->text, err);
+    status = is(e, "csv") ? mst_csv_put_rows(&e->schema, batch, at, n, &e->text, err)
+                          : mst_jsonl_put_rows(&e->schema, batch, at, n, &e->text, err);
     if (status == MST_OK) status = flush_text(e, err);
   }
   return status;
@@ -82,8 +84,8 @@ static mst_status fail_stream(struct ArrowArrayStream *stream, mst_error *err) {
   return mst_fail(err, MST_E_IO, "the Arrow stream failed: %.400s", text == NULL ? "it does not say why" : text);
 }
 
-mst_status mst_stream_export(mst_context *ctx, struct ArrowArrayStream *stream, const char *as, mst_write_fn write, void *arg,
-                             mst_cancel *cancel, mst_error *err) {
+mst_status mst_stream_export(mst_context *ctx, struct ArrowArrayStream *stream, const char *as, mst_write_fn write,
+                             void *arg, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_error_clear(err);
   if (stream == NULL || stream->release == NULL || as == NULL || write == NULL)

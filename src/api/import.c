@@ -1,5 +1,6 @@
-/* api/import.c - files as Arrow streams: picks the reader by the file's name, brings columns to the types that are wanted. Text files are
- * read as the one slice of a source that is indexed in memory, so that whatever they are compressed with is understood once. */
+/* api/import.c - files as Arrow streams: picks the reader by the file's name, brings columns to the types that are
+ * wanted. Text files are read as the one slice of a source that is indexed in memory, so that whatever they are
+ * compressed with is understood once. */
 #include <meseta/export.h>
 #include <meseta/source.h>
 
@@ -10,7 +11,8 @@
 #define LINE_MAX_BYTES ((size_t)256 << 20)
 #define BATCH_ROWS     8192u
 
-/* ---- which reader ------------------------------------------------------------------------------------------------- */
+/* ---- which reader -------------------------------------------------------------------------------------------------
+ */
 
 static bool ends(const char *text, size_t n, const char *ending) {
   const size_t m = strlen(ending);
@@ -21,9 +23,9 @@ static const char *kind_of(const char *url) {
   static const char *const packed[] = {".gz", ".bgz", ".zst"};
   static const struct {
     const char *ending, *as;
-  } known[] = {{".parquet", "parquet"}, {".parq", "parquet"}, {".pq", "parquet"}, {".csv", "csv"},   {".tsv", "csv"},
-               {".jsonl", "jsonl"},     {".ndjson", "jsonl"}, {".json", "jsonl"}, {".arrow", "arrow"}, {".arrows", "arrow"},
-               {".feather", "arrow"}};
+  } known[] = {{".parquet", "parquet"}, {".parq", "parquet"}, {".pq", "parquet"},   {".csv", "csv"},
+               {".tsv", "csv"},         {".jsonl", "jsonl"},  {".ndjson", "jsonl"}, {".json", "jsonl"},
+               {".arrow", "arrow"},     {".arrows", "arrow"}, {".feather", "arrow"}};
   size_t n = strlen(url);
   for (size_t i = 0; i < sizeof packed / sizeof *packed; i++)
     if (ends(url, n, packed[i])) n -= strlen(packed[i]);
@@ -32,10 +34,11 @@ static const char *kind_of(const char *url) {
   return NULL;
 }
 
-/* ---- text files: one slice ------------------------------------------------------------------------------------------ */
+/* ---- text files: one slice ------------------------------------------------------------------------------------------
+ */
 
-static mst_status whole_slice(mst_context *ctx, const char *url, const char *format, const mst_import_options *o, mst_slice **out,
-                              mst_cancel *cancel, mst_error *err) {
+static mst_status whole_slice(mst_context *ctx, const char *url, const char *format, const mst_import_options *o,
+                              mst_slice **out, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_source *s = NULL;
   mst_plan *plan = NULL;
@@ -43,7 +46,8 @@ static mst_status whole_slice(mst_context *ctx, const char *url, const char *for
   const mst_env *env = mst_context_env(ctx);
   /* One place for each import: what lies there belongs to nobody else. */
   (void)snprintf(place, sizeof place, "memory://meseta-import-%llx/", (unsigned long long)env->random(env->self));
-  const mst_source_options how = {.struct_size = sizeof how, .format = format, .index_at = place, .config = o->config, .n_config = o->n_config};
+  const mst_source_options how = {
+      .struct_size = sizeof how, .format = format, .index_at = place, .config = o->config, .n_config = o->n_config};
   const mst_index_options indexing = MST_INDEX_OPTIONS_INIT;
   const mst_query query = {.struct_size = sizeof query, .slices = 1};
   MST_TRY(mst_source_open(ctx, url, &how, &s, cancel, err));
@@ -56,7 +60,8 @@ done:
   return status;
 }
 
-/* ---- JSON Lines ------------------------------------------------------------------------------------------------------ */
+/* ---- JSON Lines
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* Lines of a slice, one by one. */
 typedef struct lines {
@@ -141,7 +146,8 @@ done:
 
 static mst_status in_line(const lines *l, const char *url, mst_status status, mst_error *err) {
   char name[256];
-  return mst_while(err, status, "line %llu of %s", (unsigned long long)l->number, mst_url_redact(url, name, sizeof name));
+  return mst_while(err, status, "line %llu of %s", (unsigned long long)l->number,
+                   mst_url_redact(url, name, sizeof name));
 }
 
 typedef struct jsonl {
@@ -230,8 +236,8 @@ done:
   return status;
 }
 
-static mst_status open_jsonl(mst_context *ctx, const char *url, const mst_import_options *o, struct ArrowArrayStream *out,
-                             mst_cancel *cancel, mst_error *err) {
+static mst_status open_jsonl(mst_context *ctx, const char *url, const mst_import_options *o,
+                             struct ArrowArrayStream *out, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   const mst_allocator *mem = mst_context_mem(ctx);
   struct ArrowSchema copy = {0};
@@ -256,21 +262,23 @@ done:
   return status;
 }
 
-/* ---- CSV, Parquet ---------------------------------------------------------------------------------------------------- */
+/* ---- CSV, Parquet
+ * ---------------------------------------------------------------------------------------------------- */
 
 static mst_status open_csv(mst_context *ctx, const char *url, const mst_import_options *o, struct ArrowArrayStream *out,
                            mst_cancel *cancel, mst_error *err) {
   mst_slice *slice = NULL;
   const mst_read_options reading = {.struct_size = sizeof reading, .memory = o->memory};
   mst_status status = whole_slice(ctx, url, "csv", o, &slice, cancel, err);
-  if (status == MST_OK && slice == NULL) status = mst_fail(err, MST_E_CORRUPT, "%s holds no rows, not even names of columns", url);
+  if (status == MST_OK && slice == NULL)
+    status = mst_fail(err, MST_E_CORRUPT, "%s holds no rows, not even names of columns", url);
   if (status == MST_OK) status = mst_slice_stream(slice, &reading, out, cancel, err);
   mst_slice_unref(slice);
   return status;
 }
 
-static mst_status open_parquet(mst_context *ctx, const char *url, const mst_import_options *o, struct ArrowArrayStream *out,
-                               mst_cancel *cancel, mst_error *err) {
+static mst_status open_parquet(mst_context *ctx, const char *url, const mst_import_options *o,
+                               struct ArrowArrayStream *out, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_location at = {0};
   mst_table *table = NULL;
@@ -284,7 +292,8 @@ done:
   return status;
 }
 
-/* ---- the types that are wanted ---------------------------------------------------------------------------------------- */
+/* ---- the types that are wanted
+ * ---------------------------------------------------------------------------------------- */
 
 typedef struct casting {
   const mst_allocator *mem;
@@ -317,7 +326,9 @@ static mst_status aim(casting *c, const struct ArrowSchema *wanted, bool *differ
   for (int64_t i = 0; i < c->had.n_children; i++) {
     for (int64_t k = 0; k < wanted->n_children; k++) {
       const struct ArrowSchema *own = c->had.children[i], *want = wanted->children[k];
-      if (strcmp(own->name, want->name) != 0 || strcmp(own->format, want->format) == 0 || !mst_schema_can_cast(own, want)) continue;
+      if (strcmp(own->name, want->name) != 0 || strcmp(own->format, want->format) == 0 ||
+          !mst_schema_can_cast(own, want))
+        continue;
       mst_schema_release(c->gives.children[i]);
       MST_TRY(mst_schema_copy(c->mem, want, c->gives.children[i], err));
       *differs = true;
@@ -327,7 +338,8 @@ done:
   return status;
 }
 
-static mst_status cast_stream(const mst_allocator *mem, const struct ArrowSchema *wanted, struct ArrowArrayStream *stream, mst_error *err) {
+static mst_status cast_stream(const mst_allocator *mem, const struct ArrowSchema *wanted,
+                              struct ArrowArrayStream *stream, mst_error *err) {
   mst_status status = MST_OK;
   struct ArrowSchema copy = {0};
   bool differs = false;
@@ -348,8 +360,8 @@ done:
   return status;
 }
 
-mst_status mst_stream_import(mst_context *ctx, const char *url, const mst_import_options *options, struct ArrowArrayStream *out,
-                             mst_cancel *cancel, mst_error *err) {
+mst_status mst_stream_import(mst_context *ctx, const char *url, const mst_import_options *options,
+                             struct ArrowArrayStream *out, mst_cancel *cancel, mst_error *err) {
   mst_import_options o;
   mst_status status = MST_OK;
   struct ArrowArrayStream stream = {0};
@@ -362,7 +374,8 @@ mst_status mst_stream_import(mst_context *ctx, const char *url, const mst_import
   else if (as != NULL && strcmp(as, "csv") == 0) MST_TRY(open_csv(ctx, url, &o, &stream, cancel, err));
   else if (as != NULL && strcmp(as, "jsonl") == 0) MST_TRY(open_jsonl(ctx, url, &o, &stream, cancel, err));
   else if (as == NULL) {
-    status = mst_fail(err, MST_E_ARGUMENT, "%s: the name does not tell what it is (.parquet, .csv, .jsonl); say it (as)", url);
+    status = mst_fail(err, MST_E_ARGUMENT,
+                      "%s: the name does not tell what it is (.parquet, .csv, .jsonl); say it (as)", url);
     goto done;
   } else {
     status = mst_fail(err, MST_E_UNSUPPORTED, "files cannot be read as \"%s\": parquet, csv or jsonl can", as);

@@ -76,8 +76,8 @@ static bool is_literal(const finder *f, mst_cancel *cancel) {
   return mst_store_head(f->at->store, f->at->key, &info, etag, cancel, NULL) == MST_OK;
 }
 
-mst_status mst_find(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config, uint32_t flags, mst_find_fn each,
-                    void *arg, mst_cancel *cancel, mst_error *err) {
+mst_status mst_find(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config, uint32_t flags,
+                    mst_find_fn each, void *arg, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_location at = {0};
   mst_error_clear(err);
@@ -96,17 +96,21 @@ done:
 
 /* ---- reading and copying ---- */
 
-static mst_status open_object(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config, mst_object **out,
-                              mst_bytes *head, mst_cancel *cancel, mst_error *err) {
+static mst_status open_object(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config,
+                              mst_object **out, mst_bytes *head, mst_cancel *cancel, mst_error *err) {
   mst_location at = {0};
   mst_status status = mst_location_open(ctx, url, config, n_config, &at, err);
-  if (status == MST_OK && at.is_prefix) status = mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(url, (char[256]){0}, 256));
-  if (status == MST_OK) status = mst_object_open(at.store, at.key, NULL, MST_OBJECT_UNPINNED, (size_t)1 << 20, head, out, cancel, err);
+  if (status == MST_OK && at.is_prefix)
+    status =
+        mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(url, (char[256]){0}, 256));
+  if (status == MST_OK)
+    status = mst_object_open(at.store, at.key, NULL, MST_OBJECT_UNPINNED, (size_t)1 << 20, head, out, cancel, err);
   mst_location_close(&at);
   return status;
 }
 
-static mst_status pour(mst_object *o, mst_bytes *head, mst_write_fn write, void *arg, mst_cancel *cancel, mst_error *err) {
+static mst_status pour(mst_object *o, mst_bytes *head, mst_write_fn write, void *arg, mst_cancel *cancel,
+                       mst_error *err) {
   mst_status status = MST_OK;
   mst_readahead *ahead = NULL;
   mst_bytes chunk = {0};
@@ -125,8 +129,8 @@ done:
   return status;
 }
 
-mst_status mst_object_cat(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config, mst_write_fn write, void *arg,
-                          mst_cancel *cancel, mst_error *err) {
+mst_status mst_object_cat(mst_context *ctx, const char *url, const mst_pair *config, size_t n_config,
+                          mst_write_fn write, void *arg, mst_cancel *cancel, mst_error *err) {
   mst_object *o = NULL;
   mst_bytes head = {0};
   mst_error_clear(err);
@@ -140,10 +144,13 @@ mst_status mst_object_cat(mst_context *ctx, const char *url, const mst_pair *con
   return status;
 }
 
-static mst_status put_upload(void *arg, const void *data, size_t size, mst_error *err) { return mst_upload_put(arg, data, size, err); }
+static mst_status put_upload(void *arg, const void *data, size_t size, mst_error *err) {
+  return mst_upload_put(arg, data, size, err);
+}
 
-mst_status mst_object_copy(mst_context *ctx, const char *from, const mst_pair *from_config, size_t n_from, const char *to,
-                           const mst_pair *to_config, size_t n_to, mst_put_mode mode, mst_cancel *cancel, mst_error *err) {
+mst_status mst_object_copy(mst_context *ctx, const char *from, const mst_pair *from_config, size_t n_from,
+                           const char *to, const mst_pair *to_config, size_t n_to, mst_put_mode mode,
+                           mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_object *o = NULL;
   mst_bytes head = {0};
@@ -156,7 +163,8 @@ mst_status mst_object_copy(mst_context *ctx, const char *from, const mst_pair *f
   MST_TRY(open_object(ctx, from, from_config, n_from, &o, &head, cancel, err));
   MST_TRY(mst_location_open(ctx, to, to_config, n_to, &at, err));
   if (at.is_prefix) {
-    status = mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(to, (char[256]){0}, 256));
+    status =
+        mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(to, (char[256]){0}, 256));
     goto done;
   }
   MST_TRY(mst_upload_open(at.store, at.key, &upload, cancel, err));
@@ -175,8 +183,8 @@ done:
 /* ---- removing ---- */
 
 /* Neighbours in one store go together, as stores take them. */
-mst_status mst_object_remove(mst_context *ctx, const char *const *urls, size_t n, const mst_pair *config, size_t n_config,
-                             mst_cancel *cancel, mst_error *err) {
+mst_status mst_object_remove(mst_context *ctx, const char *const *urls, size_t n, const mst_pair *config,
+                             size_t n_config, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_location at[REMOVE_BATCH];
   const char *keys[REMOVE_BATCH];
@@ -187,7 +195,8 @@ mst_status mst_object_remove(mst_context *ctx, const char *const *urls, size_t n
   for (size_t i = 0; i <= n && status == MST_OK; i++) {
     mst_location next = {0};
     if (i < n) status = mst_location_open(ctx, urls[i], config, n_config, &next, err);
-    const bool same = held > 0 && next.store != NULL && mst_text_equal(mst_store_url(next.store), mst_store_url(at[0].store));
+    const bool same =
+        held > 0 && next.store != NULL && mst_text_equal(mst_store_url(next.store), mst_store_url(at[0].store));
     if (status == MST_OK && held > 0 && (!same || held == REMOVE_BATCH)) {
       status = mst_store_delete(at[0].store, keys, held, cancel, err);
       for (size_t k = 0; k < held; k++) mst_location_close(&at[k]);

@@ -1,21 +1,23 @@
-/* api/parquet.c - the public calls of meseta/parquet.h that open files, read and verify them: checks arguments, completes options,
- * calls down. Showing is parquet_show.c's, writing parquet_out.c's. */
+/* api/parquet.c - the public calls of meseta/parquet.h that open files, read and verify them: checks arguments,
+ * completes options, calls down. Showing is parquet_show.c's, writing parquet_out.c's. */
 #include <meseta/parquet.h>
 
 #include "api/give.h"
 #include "column/column.h"
 #include "source/source.h"
 
-/* ---- opening ------------------------------------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status take_open(const mst_parquet_open_options *given, mst_parquet_open_options *o, mst_error *err) {
   mst_status status = mst_options_take(o, sizeof *o, given, "mst_parquet_open_options", err);
-  if (status == MST_OK && o->config == NULL && o->n_config > 0) status = mst_fail(err, MST_E_ARGUMENT, "mst_parquet_open: config must not be NULL");
+  if (status == MST_OK && o->config == NULL && o->n_config > 0)
+    status = mst_fail(err, MST_E_ARGUMENT, "mst_parquet_open: config must not be NULL");
   return status;
 }
 
-mst_status mst_parquet_open(mst_context *ctx, const char *url, const mst_parquet_open_options *options, mst_parquet **out,
-                            mst_cancel *cancel, mst_error *err) {
+mst_status mst_parquet_open(mst_context *ctx, const char *url, const mst_parquet_open_options *options,
+                            mst_parquet **out, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_parquet_open_options o;
   mst_location at = {0};
@@ -26,7 +28,8 @@ mst_status mst_parquet_open(mst_context *ctx, const char *url, const mst_parquet
   MST_TRY(take_open(options, &o, err));
   MST_TRY(mst_location_open(ctx, url, o.config, o.n_config, &at, err));
   if (at.is_prefix) {
-    status = mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(url, shown, sizeof shown));
+    status =
+        mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(url, shown, sizeof shown));
     goto done;
   }
   const mst_table_open_options how = {.allow_unpinned = o.allow_unpinned};
@@ -36,8 +39,8 @@ done:
   return status;
 }
 
-mst_status mst_parquet_open_in(mst_store *store, const char *key, const mst_parquet_open_options *options, mst_parquet **out,
-                               mst_cancel *cancel, mst_error *err) {
+mst_status mst_parquet_open_in(mst_store *store, const char *key, const mst_parquet_open_options *options,
+                               mst_parquet **out, mst_cancel *cancel, mst_error *err) {
   mst_parquet_open_options o;
   mst_error_clear(err);
   NEEDS(store != NULL && key != NULL && out != NULL, "store, key and out");
@@ -63,8 +66,8 @@ static void give_back(mst_owner *self) {
   mst_free(own ? &mem : NULL, m);
 }
 
-mst_status mst_parquet_open_memory(mst_context *ctx, const void *data, size_t size, void (*release)(void *arg), void *arg,
-                                   const char *name, mst_parquet **out, mst_error *err) {
+mst_status mst_parquet_open_memory(mst_context *ctx, const void *data, size_t size, void (*release)(void *arg),
+                                   void *arg, const char *name, mst_parquet **out, mst_error *err) {
   mst_status status = MST_OK;
   lent_memory *m = NULL;
   mst_error_clear(err);
@@ -92,7 +95,8 @@ done:
 mst_parquet *mst_parquet_ref(mst_parquet *p) { return mst_table_ref(p); }
 void mst_parquet_unref(mst_parquet *p) { mst_table_unref(p); }
 
-/* ---- facts -------------------------------------------------------------------------------------------------------- */
+/* ---- facts --------------------------------------------------------------------------------------------------------
+ */
 
 const char *mst_parquet_get_url(const mst_parquet *p) { return mst_table_url(p); }
 const char *mst_parquet_get_created_by(const mst_parquet *p) { return mst_parquet_file_created_by(mst_table_file(p)); }
@@ -123,18 +127,22 @@ static mst_status print_json(const json_t *value, mst_bytes *out, mst_error *err
   return status;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status check_query(const mst_parquet_query *q, mst_error *err) {
-  if (q->columns == NULL && q->n_columns > 0) return mst_fail(err, MST_E_ARGUMENT, "mst_parquet_query: columns must not be NULL");
-  if (q->rows == NULL && q->n_rows > 0) return mst_fail(err, MST_E_ARGUMENT, "mst_parquet_query: rows must not be NULL");
+  if (q->columns == NULL && q->n_columns > 0)
+    return mst_fail(err, MST_E_ARGUMENT, "mst_parquet_query: columns must not be NULL");
+  if (q->rows == NULL && q->n_rows > 0)
+    return mst_fail(err, MST_E_ARGUMENT, "mst_parquet_query: rows must not be NULL");
   for (size_t i = 0; i < q->n_columns; i++)
-    if (q->columns[i] == NULL) return mst_fail(err, MST_E_ARGUMENT, "mst_parquet_query: column %zu must not be NULL", i);
+    if (q->columns[i] == NULL)
+      return mst_fail(err, MST_E_ARGUMENT, "mst_parquet_query: column %zu must not be NULL", i);
   return MST_OK;
 }
 
-mst_status mst_parquet_read(mst_parquet *p, const mst_parquet_query *query, struct ArrowArrayStream *out, mst_cancel *cancel,
-                            mst_error *err) {
+mst_status mst_parquet_read(mst_parquet *p, const mst_parquet_query *query, struct ArrowArrayStream *out,
+                            mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_parquet_query q;
   mst_where *where = NULL;

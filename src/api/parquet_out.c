@@ -1,19 +1,22 @@
-/* api/parquet_out.c - the public calls of meseta/parquet.h that write files: names become the writer's settings, then calls down. */
+/* api/parquet_out.c - the public calls of meseta/parquet.h that write files: names become the writer's settings, then
+ * calls down. */
 #include <meseta/parquet.h>
 
 #include "api/give.h"
 #include "column/column.h"
 #include "source/source.h"
 
-/* ---- names -------------------------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct named {
   const char *name;
   int value;
 } named;
 
-static const named codecs[] = {{"none", MST_PARQUET_NONE},       {"uncompressed", MST_PARQUET_NONE}, {"snappy", MST_PARQUET_SNAPPY},
-                               {"gzip", MST_PARQUET_GZIP},       {"zstd", MST_PARQUET_ZSTD},         {"lz4", MST_PARQUET_LZ4_RAW},
+static const named codecs[] = {{"none", MST_PARQUET_NONE},       {"uncompressed", MST_PARQUET_NONE},
+                               {"snappy", MST_PARQUET_SNAPPY},   {"gzip", MST_PARQUET_GZIP},
+                               {"zstd", MST_PARQUET_ZSTD},       {"lz4", MST_PARQUET_LZ4_RAW},
                                {"lz4_raw", MST_PARQUET_LZ4_RAW}, {"brotli", MST_PARQUET_BROTLI}};
 static const named encodings[] = {{"plain", MST_PARQUET_ENCODING_PLAIN},
                                   {"rle", MST_PARQUET_ENCODING_RLE},
@@ -25,7 +28,8 @@ static const named encodings[] = {{"plain", MST_PARQUET_ENCODING_PLAIN},
                                   {"delta_byte_array", MST_PARQUET_ENCODING_DELTA_BYTE_ARRAY},
                                   {"byte_stream_split", MST_PARQUET_ENCODING_BYTE_STREAM_SPLIT}};
 
-static mst_status find_name(const named *table, size_t n, const char *what, const char *name, int *out, mst_error *err) {
+static mst_status find_name(const named *table, size_t n, const char *what, const char *name, int *out,
+                            mst_error *err) {
   const char *names[16];
   for (size_t i = 0; i < n; i++) {
     names[i] = table[i].name;
@@ -34,8 +38,8 @@ static mst_status find_name(const named *table, size_t n, const char *what, cons
     return MST_OK;
   }
   const char *near = mst_text_nearest(name, names, n);
-  return mst_fail(err, MST_E_ARGUMENT, "Parquet has no %s \"%.60s\"%s%s%s", what, name, near == NULL ? "" : "; did you mean \"",
-                  near == NULL ? "" : near, near == NULL ? "" : "\"?");
+  return mst_fail(err, MST_E_ARGUMENT, "Parquet has no %s \"%.60s\"%s%s%s", what, name,
+                  near == NULL ? "" : "; did you mean \"", near == NULL ? "" : near, near == NULL ? "" : "\"?");
 }
 
 static mst_status find_codec(const char *name, mst_parquet_codec *out, mst_error *err) {
@@ -52,7 +56,8 @@ static mst_status find_encoding(const char *name, mst_parquet_encoding *out, mst
   return status;
 }
 
-/* ---- settings ----------------------------------------------------------------------------------------------------- */
+/* ---- settings -----------------------------------------------------------------------------------------------------
+ */
 
 /* The writer's settings and what they point to. */
 typedef struct settings {
@@ -93,15 +98,16 @@ static mst_status set_columns(settings *s, mst_error *err) {
   }
   for (size_t i = 0; i < g->n_sorting; i++) {
     NEEDS(g->sorting[i].name != NULL, "a sorting column's name");
-    s->sorting[i] = (mst_parquet_sorting){
-        .name = g->sorting[i].name, .descending = g->sorting[i].descending != 0, .nulls_first = g->sorting[i].nulls_first != 0};
+    s->sorting[i] = (mst_parquet_sorting){.name = g->sorting[i].name,
+                                          .descending = g->sorting[i].descending != 0,
+                                          .nulls_first = g->sorting[i].nulls_first != 0};
   }
 done:
   return status;
 }
 
-static mst_status settings_make(const mst_allocator *mem, const mst_parquet_out_options *options, const struct ArrowSchema *schema,
-                                settings *s, mst_error *err) {
+static mst_status settings_make(const mst_allocator *mem, const mst_parquet_out_options *options,
+                                const struct ArrowSchema *schema, settings *s, mst_error *err) {
   mst_status status = MST_OK;
   mst_parquet_out_options *g = &s->given;
   s->mem = mem;
@@ -110,7 +116,8 @@ static mst_status settings_make(const mst_allocator *mem, const mst_parquet_out_
             (g->metadata != NULL || g->n_metadata == 0) && (g->config != NULL || g->n_config == 0),
         "columns, sorting, metadata and config");
   if (schema->format == NULL || strcmp(schema->format, "+s") != 0)
-    return mst_fail(err, MST_E_ARGUMENT, "the schema is no struct (\"+s\") of columns but \"%.20s\"", schema->format == NULL ? "" : schema->format);
+    return mst_fail(err, MST_E_ARGUMENT, "the schema is no struct (\"+s\") of columns but \"%.20s\"",
+                    schema->format == NULL ? "" : schema->format);
   s->writer = (mst_parquet_writer_options){.codec = MST_PARQUET_ZSTD,
                                            .level = g->level,
                                            .row_group_rows = g->row_group_rows,
@@ -140,10 +147,11 @@ static mst_status put_metadata(const settings *s, mst_table_writer *w, mst_error
   return MST_OK;
 }
 
-/* ---- calls -------------------------------------------------------------------------------------------------------- */
+/* ---- calls --------------------------------------------------------------------------------------------------------
+ */
 
-static mst_status create(mst_store *store, const char *key, const struct ArrowSchema *schema, settings *s, mst_parquet_out **out,
-                         mst_cancel *cancel, mst_error *err) {
+static mst_status create(mst_store *store, const char *key, const struct ArrowSchema *schema, settings *s,
+                         mst_parquet_out **out, mst_cancel *cancel, mst_error *err) {
   mst_table_writer *w = NULL;
   mst_status status = mst_table_writer_open(store, key, schema, &s->writer, s->given.mode, &w, cancel, err);
   if (status == MST_OK) status = put_metadata(s, w, err);
@@ -153,7 +161,8 @@ static mst_status create(mst_store *store, const char *key, const struct ArrowSc
 }
 
 mst_status mst_parquet_create_in(mst_store *store, const char *key, const struct ArrowSchema *schema,
-                                 const mst_parquet_out_options *options, mst_parquet_out **out, mst_cancel *cancel, mst_error *err) {
+                                 const mst_parquet_out_options *options, mst_parquet_out **out, mst_cancel *cancel,
+                                 mst_error *err) {
   settings s = {0};
   mst_error_clear(err);
   NEEDS(store != NULL && key != NULL && schema != NULL && out != NULL, "store, key, schema and out");
@@ -163,8 +172,9 @@ mst_status mst_parquet_create_in(mst_store *store, const char *key, const struct
   return status;
 }
 
-mst_status mst_parquet_create(mst_context *ctx, const char *url, const struct ArrowSchema *schema, const mst_parquet_out_options *options,
-                              mst_parquet_out **out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_parquet_create(mst_context *ctx, const char *url, const struct ArrowSchema *schema,
+                              const mst_parquet_out_options *options, mst_parquet_out **out, mst_cancel *cancel,
+                              mst_error *err) {
   mst_status status = MST_OK;
   settings s = {0};
   mst_location at = {0};
@@ -175,7 +185,8 @@ mst_status mst_parquet_create(mst_context *ctx, const char *url, const struct Ar
   MST_TRY(settings_make(mst_context_mem(ctx), options, schema, &s, err));
   MST_TRY(mst_location_open(ctx, url, s.given.config, s.given.n_config, &at, err));
   if (at.is_prefix) {
-    status = mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(url, shown, sizeof shown));
+    status =
+        mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(url, shown, sizeof shown));
     goto done;
   }
   MST_TRY(create(at.store, at.key, schema, &s, out, cancel, err));

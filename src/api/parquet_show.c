@@ -55,14 +55,17 @@ static const char *plain_name(const mst_type *type) {
 static void type_text(const mst_type *type, char *out, size_t n) {
   const char *name = plain_name(type);
   switch (type->kind) {
-  case MST_KIND_DECIMAL: (void)snprintf(out, n, "decimal%u(%d, %d)", type->width * 8, type->precision, type->scale); break;
+  case MST_KIND_DECIMAL:
+    (void)snprintf(out, n, "decimal%u(%d, %d)", type->width * 8, type->precision, type->scale);
+    break;
   case MST_KIND_FIXED_BYTES: (void)snprintf(out, n, "%s[%u]", name, type->width); break;
   case MST_KIND_FIXED_LIST: (void)snprintf(out, n, "%s[%d]", name, type->size); break;
   case MST_KIND_TIME32:
   case MST_KIND_TIME64:
   case MST_KIND_DURATION: (void)snprintf(out, n, "%s[%s]", name, unit_name(type->unit)); break;
   case MST_KIND_TIMESTAMP:
-    (void)snprintf(out, n, type->zone[0] == '\0' ? "%s[%s]" : "%s[%s, tz=%.100s]", name, unit_name(type->unit), type->zone);
+    (void)snprintf(out, n, type->zone[0] == '\0' ? "%s[%s]" : "%s[%s, tz=%.100s]", name, unit_name(type->unit),
+                   type->zone);
     break;
   default: (void)snprintf(out, n, "%s", name); break;
   }
@@ -122,7 +125,8 @@ static mst_status put_schema(const mst_parquet *p, json_t *object, mst_error *er
   mst_error_clear(&why);
   mst_status status = mst_table_schema(p, &schema, &why);
   if (status == MST_E_NO_MEMORY) return mst_fail_memory(err);
-  status = status == MST_OK ? put_fields(&schema, object, "schema", err) : mst_json_set_text(object, "schema_error", why.message, err);
+  status = status == MST_OK ? put_fields(&schema, object, "schema", err)
+                            : mst_json_set_text(object, "schema_error", why.message, err);
   mst_schema_release(&schema);
   return status;
 }

@@ -9,8 +9,8 @@
 /* Of modules that make slices of their own. */
 static const mst_slice_provider *const providers[] = {&mst_dataset_slices, NULL};
 
-mst_status mst_slice_parse(mst_context *ctx, const void *text, size_t size, const mst_pair *config, size_t n_config, mst_slice **out,
-                           mst_error *err) {
+mst_status mst_slice_parse(mst_context *ctx, const void *text, size_t size, const mst_pair *config, size_t n_config,
+                           mst_slice **out, mst_error *err) {
   mst_error_clear(err);
   NEEDS(text != NULL && out != NULL && (config != NULL || n_config == 0), "text, config and out");
   ctx = mst_context_or_default(ctx);
@@ -32,7 +32,8 @@ mst_status mst_slice_describe(mst_slice *s, mst_bytes *out, mst_cancel *cancel, 
   return status;
 }
 
-mst_status mst_slice_read(mst_slice *s, const mst_read_options *options, mst_bytes *out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_slice_read(mst_slice *s, const mst_read_options *options, mst_bytes *out, mst_cancel *cancel,
+                          mst_error *err) {
   mst_read_options o;
   mst_error_clear(err);
   NEEDS(s != NULL && out != NULL, "slice and out");
@@ -40,7 +41,8 @@ mst_status mst_slice_read(mst_slice *s, const mst_read_options *options, mst_byt
   return status == MST_OK ? mst_slice_all(s, &o, out, cancel, err) : status;
 }
 
-mst_status mst_slice_open(mst_slice *s, const mst_read_options *options, mst_reader **out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_slice_open(mst_slice *s, const mst_read_options *options, mst_reader **out, mst_cancel *cancel,
+                          mst_error *err) {
   mst_read_options o;
   mst_error_clear(err);
   NEEDS(s != NULL && out != NULL, "slice and out");
@@ -48,8 +50,8 @@ mst_status mst_slice_open(mst_slice *s, const mst_read_options *options, mst_rea
   return status == MST_OK ? mst_slice_begin(s, &o, out, cancel, err) : status;
 }
 
-mst_status mst_slice_stream(mst_slice *s, const mst_read_options *options, struct ArrowArrayStream *out, mst_cancel *cancel,
-                            mst_error *err) {
+mst_status mst_slice_stream(mst_slice *s, const mst_read_options *options, struct ArrowArrayStream *out,
+                            mst_cancel *cancel, mst_error *err) {
   mst_read_options o;
   mst_error_clear(err);
   NEEDS(s != NULL && out != NULL, "slice and out");

@@ -33,7 +33,8 @@ mst_status mst_source_show(mst_source *s, mst_bytes *out, mst_cancel *cancel, ms
   return status;
 }
 
-mst_status mst_source_index(mst_source *s, const mst_index_options *options, mst_bytes *report, mst_cancel *cancel, mst_error *err) {
+mst_status mst_source_index(mst_source *s, const mst_index_options *options, mst_bytes *report, mst_cancel *cancel,
+                            mst_error *err) {
   mst_index_options o;
   json_t *value = NULL;
   mst_error_clear(err);
@@ -45,7 +46,8 @@ mst_status mst_source_index(mst_source *s, const mst_index_options *options, mst
   return status;
 }
 
-mst_status mst_source_pieces(mst_source *s, const mst_index_options *options, uint64_t *pieces, mst_cancel *cancel, mst_error *err) {
+mst_status mst_source_pieces(mst_source *s, const mst_index_options *options, uint64_t *pieces, mst_cancel *cancel,
+                             mst_error *err) {
   mst_index_options o;
   mst_error_clear(err);
   NEEDS(s != NULL && pieces != NULL, "source and pieces");
@@ -82,7 +84,8 @@ mst_status mst_source_export(mst_source *s, const char *kind, const char *to, ms
   return mst_companion_export(s, kind, to, cancel, err);
 }
 
-mst_status mst_source_verify(mst_source *s, const mst_verify_options *options, mst_bytes *report, mst_cancel *cancel, mst_error *err) {
+mst_status mst_source_verify(mst_source *s, const mst_verify_options *options, mst_bytes *report, mst_cancel *cancel,
+                             mst_error *err) {
   mst_verify_options o;
   json_t *value = NULL;
   mst_error_clear(err);

@@ -1,8 +1,8 @@
 /* base/budget.c - the memory budget: bytes in flight, handed out in the order of asking, so that a large request is not
  * starved by small ones. Owns nothing but its counter. Calls pthread, base/context.h, base/error.h.
  *
- * Threads that hold some and wait for more could all wait for each other. Whoever is first in the queue is therefore admitted
- * beyond the budget when nothing was given back for a while: slow and a little too large beats never. */
+ * Threads that hold some and wait for more could all wait for each other. Whoever is first in the queue is therefore
+ * admitted beyond the budget when nothing was given back for a while: slow and a little too large beats never. */
 #include "base/budget.h"
 
 #include <time.h>

@@ -1,6 +1,7 @@
-/* base/number.c - text to numbers. Up to 19 digits of a decimal are kept in a word and multiplied by a 128-bit power of five
- * (Lemire, "Number parsing at a gigabyte per second", 2021; Mushtak and Lemire, 2023, show that this always rounds right);
- * of more digits the rest decides only where the two neighbours of the word round differently, by exact big integers.
+/* base/number.c - text to numbers. Up to 19 digits of a decimal are kept in a word and multiplied by a 128-bit power of
+ * five (Lemire, "Number parsing at a gigabyte per second", 2021; Mushtak and Lemire, 2023, show that this always rounds
+ * right); of more digits the rest decides only where the two neighbours of the word round differently, by exact big
+ * integers.
  *
  * Owns: nothing. Calls libc only. */
 #include "base/number.h"
@@ -38,7 +39,7 @@ bool mst_number_i64(const char *text, size_t n, int64_t *out) {
 
 /* A decimal taken apart: word * 10**exponent, or a little more when digits were cut off. */
 typedef struct decimal {
-  uint64_t word;      /* the first 19 significant digits                       */
+  uint64_t word; /* the first 19 significant digits                       */
   int64_t exponent;
   bool negative, cut; /* `cut`: further digits, not all zero                   */
   const char *digits; /* from the first significant digit on, a point among them */
@@ -279,7 +280,8 @@ bool mst_number_f64(const char *text, size_t n, double *out) {
   decimal d;
   uint64_t bits;
   if (!take_simple(text, n, &d) && !take_apart(text, n, &d)) return named(text, n, out);
-  if (!d.cut && d.exponent >= -22 && d.exponent <= 22 && d.word <= UINT64_C(1) << 53) { /* both exact, so one rounding */
+  if (!d.cut && d.exponent >= -22 && d.exponent <= 22 &&
+      d.word <= UINT64_C(1) << 53) { /* both exact, so one rounding */
     const double word = (double)d.word, v = d.exponent < 0 ? word / tens[-d.exponent] : word * tens[d.exponent];
     *out = d.negative ? -v : v;
     return true;

@@ -34,7 +34,8 @@ mst_status mst_bgzf_parse(const uint8_t *data, size_t n, mst_bgzf_block *out, si
     const uint8_t *in = data;
     const mst_status status = mst_gzip_head_feed(&plain, &in, data + mst_min_size(n, 10), err);
     if (status != MST_OK) return status;
-    return mst_fail_at(err, MST_E_UNSUPPORTED, 0, "a gzip member that is no BGZF block (flags %02x)", n > 3 ? data[3] : 0);
+    return mst_fail_at(err, MST_E_UNSUPPORTED, 0, "a gzip member that is no BGZF block (flags %02x)",
+                       n > 3 ? data[3] : 0);
   }
   if (n < FIXED_HEAD) {
     *want = FIXED_HEAD;

@@ -1,9 +1,10 @@
 /* format/batches.c - see batches.h. */
 #include "format/batches.h"
 
-void mst_batches_init(mst_batches *b, const mst_allocator *mem, mst_builder *const *columns, size_t n_columns, uint64_t rows_max,
-                      size_t bytes_max) {
-  *b = (mst_batches){.mem = mem, .columns = columns, .n_columns = n_columns, .rows_max = rows_max, .bytes_max = bytes_max};
+void mst_batches_init(mst_batches *b, const mst_allocator *mem, mst_builder *const *columns, size_t n_columns,
+                      uint64_t rows_max, size_t bytes_max) {
+  *b = (mst_batches){
+      .mem = mem, .columns = columns, .n_columns = n_columns, .rows_max = rows_max, .bytes_max = bytes_max};
 }
 
 void mst_batches_free(mst_batches *b) {

@@ -11,14 +11,14 @@ typedef struct mst_batches {
   const mst_allocator *mem;
   mst_builder *const *columns; /* borrowed, in the batch's order            */
   size_t n_columns;
-  uint64_t rows_max;           /* rows of a batch at most                   */
-  size_t bytes_max;            /* a batch is complete with about as many bytes */
-  struct ArrowArray *ready;    /* [at, n) wait */
+  uint64_t rows_max;        /* rows of a batch at most                   */
+  size_t bytes_max;         /* a batch is complete with about as many bytes */
+  struct ArrowArray *ready; /* [at, n) wait */
   size_t at, n, room;
 } mst_batches;
 
-void mst_batches_init(mst_batches *b, const mst_allocator *mem, mst_builder *const *columns, size_t n_columns, uint64_t rows_max,
-                      size_t bytes_max);
+void mst_batches_init(mst_batches *b, const mst_allocator *mem, mst_builder *const *columns, size_t n_columns,
+                      uint64_t rows_max, size_t bytes_max);
 void mst_batches_free(mst_batches *b);
 /* Rows in the builders. */
 size_t mst_batches_rows(const mst_batches *b);

@@ -1,14 +1,14 @@
-/* format/csv.c - delimited text as RFC 4180 has it and Python's csv module reads it: the automaton that finds records, and the
- * dialect it needs. A quote opens only at a cell's beginning; a line end is CR, LF or both; a blank line is no record; the
- * header is no record.
+/* format/csv.c - delimited text as RFC 4180 has it and Python's csv module reads it: the automaton that finds records,
+ * and the dialect it needs. A quote opens only at a cell's beginning; a line end is CR, LF or both; a blank line is no
+ * record; the header is no record.
  *
  * Owns: the scanner. May call: base, csv_sniff.c, csv_rows.c. */
 #include "format/csv.h"
 
 /* Bytes that are looked at one by one before the kernels are tried again. */
 #define SLOW_BYTES 64
-/* Kernels run over this many bytes at once; where quotes are open at the end of the bytes given, the last such runs are walked
- * again for the place where they opened. */
+/* Kernels run over this many bytes at once; where quotes are open at the end of the bytes given, the last such runs are
+ * walked again for the place where they opened. */
 #define FAST_BYTES 4096
 #define TRAIL_MAX  256
 
@@ -21,8 +21,8 @@
 #define G MST_CSV_QUOTED_ESCAPE
 /* Columns: other, delimiter, quote, escape, line end. An escape directly behind a closing quote is text. */
 const uint8_t mst_csv_next[MST_CSV_STATES][MST_CSV_CLASSES] = {
-    [MST_CSV_RECORD] = {B, F, Q, E, R}, [MST_CSV_FIELD] = {B, F, Q, E, R},  [MST_CSV_BARE] = {B, F, B, E, R},
-    [MST_CSV_QUOTED] = {Q, Q, U, G, Q}, [MST_CSV_QUOTE] = {B, F, Q, B, R},  [MST_CSV_ESCAPE] = {B, B, B, B, B},
+    [MST_CSV_RECORD] = {B, F, Q, E, R},        [MST_CSV_FIELD] = {B, F, Q, E, R}, [MST_CSV_BARE] = {B, F, B, E, R},
+    [MST_CSV_QUOTED] = {Q, Q, U, G, Q},        [MST_CSV_QUOTE] = {B, F, Q, B, R}, [MST_CSV_ESCAPE] = {B, B, B, B, B},
     [MST_CSV_QUOTED_ESCAPE] = {Q, Q, Q, Q, Q},
 };
 #undef R
@@ -120,8 +120,8 @@ typedef struct csv_scanner {
   mst_csv_dialect d;
   uint8_t classes[256];
   mst_csv_state state;
-  bool opened_known;     /* the quote that is open now was seen                         */
-  uint64_t opened;       /* its place, from the scanner's opening                       */
+  bool opened_known; /* the quote that is open now was seen                         */
+  uint64_t opened;   /* its place, from the scanner's opening                       */
   uint64_t at, records;
 } csv_scanner;
 

@@ -1,4 +1,5 @@
-/* format/csv.h - delimited text: the dialect, the automaton's states, cells and their types; what the csv_*.c files share.
+/* format/csv.h - delimited text: the dialect, the automaton's states, cells and their types; what the csv_*.c files
+ * share.
  *
  * Owns: nothing by itself. May be included by: csv*.c and their tests. */
 #ifndef MST_FORMAT_CSV_H
@@ -92,8 +93,8 @@ bool mst_csv_read_date(const char *text, size_t n, int32_t *days); /* 2024-02-28
 bool mst_csv_read_timestamp(const char *text, size_t n, bool utc, int64_t *us);
 
 /* csv_sniff.c */
-mst_status mst_csv_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect, uint64_t *want,
-                         mst_error *err);
+mst_status mst_csv_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect,
+                         uint64_t *want, mst_error *err);
 
 /* csv_rows.c */
 mst_status mst_csv_rows_schema(const mst_allocator *mem, const json_t *dialect, const json_t *options,

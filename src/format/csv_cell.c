@@ -171,15 +171,15 @@ mst_status mst_csv_type_by_name(const char *name, mst_csv_type *out, mst_error *
     const char *name;
     mst_csv_type type;
   } names[] = {
-      {"int64", MST_CSV_INT64},         {"int", MST_CSV_INT64},
-      {"integer", MST_CSV_INT64},       {"double", MST_CSV_DOUBLE},
-      {"float64", MST_CSV_DOUBLE},      {"float", MST_CSV_DOUBLE},
-      {"number", MST_CSV_DOUBLE},       {"bool", MST_CSV_BOOL},
-      {"boolean", MST_CSV_BOOL},        {"date", MST_CSV_DATE},
-      {"date32", MST_CSV_DATE},         {"timestamp", MST_CSV_TIMESTAMP},
-      {"datetime", MST_CSV_TIMESTAMP},  {"timestamp_utc", MST_CSV_TIMESTAMP_UTC},
-      {"text", MST_CSV_TEXT},           {"string", MST_CSV_TEXT},
-      {"utf8", MST_CSV_TEXT},           {"bytes", MST_CSV_BYTES},
+      {"int64", MST_CSV_INT64},        {"int", MST_CSV_INT64},
+      {"integer", MST_CSV_INT64},      {"double", MST_CSV_DOUBLE},
+      {"float64", MST_CSV_DOUBLE},     {"float", MST_CSV_DOUBLE},
+      {"number", MST_CSV_DOUBLE},      {"bool", MST_CSV_BOOL},
+      {"boolean", MST_CSV_BOOL},       {"date", MST_CSV_DATE},
+      {"date32", MST_CSV_DATE},        {"timestamp", MST_CSV_TIMESTAMP},
+      {"datetime", MST_CSV_TIMESTAMP}, {"timestamp_utc", MST_CSV_TIMESTAMP_UTC},
+      {"text", MST_CSV_TEXT},          {"string", MST_CSV_TEXT},
+      {"utf8", MST_CSV_TEXT},          {"bytes", MST_CSV_BYTES},
       {"binary", MST_CSV_BYTES},
   };
   for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++) {

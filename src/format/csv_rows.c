@@ -1,13 +1,12 @@
-/* format/csv_rows.c - rows of delimited text as typed Arrow columns. Text is cut into cells by the kernels, a few hundred rows at
- * a time, and each column of them is then converted in one go.
+/* format/csv_rows.c - rows of delimited text as typed Arrow columns. Text is cut into cells by the kernels, a few
+ * hundred rows at a time, and each column of them is then converted in one go.
  *
  * Nulls: an empty cell without quotes is null in every column; in columns that are not text so are "" and the words of
- * mst_csv_null_word. A row with too few cells ends in nulls; one with too many is an error (unless the surplus is one empty
- * cell). A cell that does not fit its column's type is an error that names row, column and offset; options change that:
- *   schema   {"name": "int64" | "double" | "bool" | "date" | "timestamp" | "timestamp_utc" | "text" | "bytes"}, or "text" for all
- *   columns  ["name", …]: only these, in this order
- *   misfit   "error" (default) or "null"
- *   ragged   "error" (default) or "cut": surplus cells are dropped
+ * mst_csv_null_word. A row with too few cells ends in nulls; one with too many is an error (unless the surplus is one
+ * empty cell). A cell that does not fit its column's type is an error that names row, column and offset; options change
+ * that: schema   {"name": "int64" | "double" | "bool" | "date" | "timestamp" | "timestamp_utc" | "text" | "bytes"}, or
+ * "text" for all columns  ["name", …]: only these, in this order misfit   "error" (default) or "null" ragged   "error"
+ * (default) or "cut": surplus cells are dropped
  *
  * Owns: the reader. May call: base, column, csv_cell.c. */
 #include "base/base.h"
@@ -21,10 +20,10 @@
 #define COLUMNS_MAX    ((size_t)1 << 20)
 
 typedef struct csv_column {
-  const char *name;      /* borrowed from the dialect while opening; messages use `names` */
+  const char *name; /* borrowed from the dialect while opening; messages use `names` */
   mst_csv_type type;
-  size_t place;          /* in the batch; SIZE_MAX: not asked for */
-  mst_builder *builder;  /* NULL: not asked for                   */
+  size_t place;         /* in the batch; SIZE_MAX: not asked for */
+  mst_builder *builder; /* NULL: not asked for                   */
 } csv_column;
 
 typedef struct csv_rows {
@@ -46,9 +45,9 @@ typedef struct csv_rows {
   uint64_t *values;
   uint8_t *valid;
   mst_span *spans;
-  mst_buf scratch;     /* texts that had to be unquoted */
+  mst_buf scratch; /* texts that had to be unquoted */
 
-  mst_buf rest;        /* the row that the last bytes given did not finish */
+  mst_buf rest; /* the row that the last bytes given did not finish */
   mst_csv_state rest_state;
   uint64_t at;         /* offset of the bytes being read, from the opening */
   uint64_t rows;       /* rows in front of the chunk                       */
@@ -92,8 +91,8 @@ static mst_status known_letter(char letter, size_t column, mst_csv_type *out, ms
 }
 
 /* Names and types from the dialect. The columns borrow the names. */
-static mst_status take_columns(const mst_allocator *mem, const json_t *dialect, json_t **names, csv_column **out, size_t *n,
-                               mst_error *err) {
+static mst_status take_columns(const mst_allocator *mem, const json_t *dialect, json_t **names, csv_column **out,
+                               size_t *n, mst_error *err) {
   mst_status status = MST_OK;
   json_t *list = json_object_get(dialect, "names");
   const json_t *letters = json_object_get(dialect, "types");
@@ -142,7 +141,8 @@ static mst_status apply_schema(const json_t *schema, csv_column *columns, size_t
     return mst_fail(err, MST_E_ARGUMENT, "CSV option \"schema\" is no object of column names and types");
   json_object_foreach((json_t *)schema, name, value) {
     csv_column *column = find_column(columns, n, name);
-    if (column == NULL) return mst_fail(err, MST_E_ARGUMENT, "CSV option \"schema\" names column \"%s\", which is not there", name);
+    if (column == NULL)
+      return mst_fail(err, MST_E_ARGUMENT, "CSV option \"schema\" names column \"%s\", which is not there", name);
     MST_TRY(mst_csv_type_by_name(json_string_value(value), &column->type, err));
   }
 done:
@@ -150,7 +150,8 @@ done:
 }
 
 /* Gives the chosen columns their places; `*places` is how many there are. */
-static mst_status apply_projection(const json_t *wanted, csv_column *columns, size_t n, size_t *places, mst_error *err) {
+static mst_status apply_projection(const json_t *wanted, csv_column *columns, size_t n, size_t *places,
+                                   mst_error *err) {
   *places = n;
   if (wanted == NULL || json_is_null(wanted)) return MST_OK;
   if (!json_is_array(wanted)) return mst_fail(err, MST_E_ARGUMENT, "option \"columns\" is no list of names");
@@ -294,9 +295,10 @@ static const char *excerpt(mst_csv_cell cell, char out[48]) {
 
 static mst_status misfit(const csv_rows *r, const csv_column *c, size_t row, mst_csv_cell cell, mst_error *err) {
   char text[48];
-  return mst_fail_at(err, MST_E_CORRUPT, offset_of(r, cell.data),
-                     "row %llu, column \"%s\": \"%s\" is not %s (give the column another type by the option \"schema\")",
-                     (unsigned long long)(r->rows + row + 1), c->name, excerpt(cell, text), type_title(c->type));
+  return mst_fail_at(
+      err, MST_E_CORRUPT, offset_of(r, cell.data),
+      "row %llu, column \"%s\": \"%s\" is not %s (give the column another type by the option \"schema\")",
+      (unsigned long long)(r->rows + row + 1), c->name, excerpt(cell, text), type_title(c->type));
 }
 
 /* The cell's text, unquoted into scratch where it must be. Scratch may move: only valid until the next call. */
@@ -407,10 +409,11 @@ static mst_status check_text(const csv_rows *r, const csv_column *c, size_t row,
                              mst_error *err) {
   size_t bad = 0;
   if (r->utf8 || c->type == MST_CSV_BYTES || mst_utf8_valid(text.data, text.size, &bad)) return MST_OK;
-  return mst_fail_at(err, MST_E_CORRUPT, offset_of(r, cell.data),
-                     "row %llu, column \"%s\": byte %zu of the text, 0x%02x, is not UTF-8 (the option \"schema\" can make "
-                     "it a column of bytes)",
-                     (unsigned long long)(r->rows + row + 1), c->name, bad, text.data[bad]);
+  return mst_fail_at(
+      err, MST_E_CORRUPT, offset_of(r, cell.data),
+      "row %llu, column \"%s\": byte %zu of the text, 0x%02x, is not UTF-8 (the option \"schema\" can make "
+      "it a column of bytes)",
+      (unsigned long long)(r->rows + row + 1), c->name, bad, text.data[bad]);
 }
 
 static mst_status put_texts(csv_rows *r, csv_column *c, const mst_csv_cell *cells, mst_error *err) {
@@ -529,9 +532,10 @@ static size_t whole_characters(const uint8_t *data, size_t n) {
   return back <= 4 && back <= n && data[n - back] >= 0xc0 ? n - back : n;
 }
 
-/* Reads all rows that end within the bytes; `*rest` is where the first unfinished one begins, `*state` is the state behind
- * data[n - 1]. */
-static mst_status read_rows(csv_rows *r, const uint8_t *data, size_t n, mst_csv_state *state, size_t *rest, mst_error *err) {
+/* Reads all rows that end within the bytes; `*rest` is where the first unfinished one begins, `*state` is the state
+ * behind data[n - 1]. */
+static mst_status read_rows(csv_rows *r, const uint8_t *data, size_t n, mst_csv_state *state, size_t *rest,
+                            mst_error *err) {
   mst_status status = MST_OK;
   uint64_t ends[MST_SCAN_WORDS(MST_SCAN_BATCH)];
   const uint8_t *row = data;

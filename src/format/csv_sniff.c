@@ -1,6 +1,7 @@
-/* format/csv_sniff.c - the dialect of delimited text from its first bytes: byte order mark, "sep=" line, delimiter, quote and
- * escape, whether the first row is a header, the columns' names and types. What the user gave stands; the rest is judged by how
- * evenly and cleanly each candidate divides the sample. The same bytes always give the same answer.
+/* format/csv_sniff.c - the dialect of delimited text from its first bytes: byte order mark, "sep=" line, delimiter,
+ * quote and escape, whether the first row is a header, the columns' names and types. What the user gave stands; the
+ * rest is judged by how evenly and cleanly each candidate divides the sample. The same bytes always give the same
+ * answer.
  *
  * Owns: nothing. May call: base, csv_cell.c. */
 #include "format/csv.h"
@@ -10,8 +11,9 @@
 #define TYPE_BYTES  ((size_t)256 << 10)
 /* A header may be this long. A longer first row is a record, and what is seen of it decides the dialect. */
 #define HEADER_MAX ((uint64_t)64 << 20)
-/* No cell longer than this names a column, unless the user says that the first row is a header: then its name is cut. */
-#define NAME_MAX ((size_t)64 << 10)
+/* No cell longer than this names a column, unless the user says that the first row is a header: then its name is cut.
+ */
+#define NAME_MAX   ((size_t)64 << 10)
 #define SHAPES_MAX 32
 /* Names and types stay among the short keys while they take no more than this. */
 #define SHORT_MAX 110
@@ -22,10 +24,10 @@ typedef struct walker {
   const mst_csv_dialect *d;
   const uint8_t *data;
   size_t n, at;
-  bool whole;    /* data[n] is the object's end                                */
-  bool first;    /* the next cell is its row's first                           */
-  bool row_end;  /* the cell given last was its row's last                     */
-  bool strange;  /* text behind a closing quote, or a quote that never closes  */
+  bool whole;   /* data[n] is the object's end                                */
+  bool first;   /* the next cell is its row's first                           */
+  bool row_end; /* the cell given last was its row's last                     */
+  bool strange; /* text behind a closing quote, or a quote that never closes  */
   uint8_t classes[256];
 } walker;
 
@@ -80,7 +82,8 @@ static void count_row(shape *s, uint32_t cells) {
 
 static bool is_candidate(uint8_t c) { return c == ',' || c == ';' || c == '\t' || c == '|'; }
 
-/* A cell that holds what a table's cell holds: a value of some type, or text without what could be another delimiter. */
+/* A cell that holds what a table's cell holds: a value of some type, or text without what could be another delimiter.
+ */
 static bool known_cell(const mst_csv_dialect *d, mst_csv_cell cell, uint64_t *typed) {
   mst_csv_cell text;
   if (!mst_csv_plain_text(d, cell, &text)) return true;
@@ -127,8 +130,8 @@ static double evenness(const shape *s, uint32_t *cells) {
   return s->rows > 0 ? (double)most / (double)s->rows : 0;
 }
 
-/* Many rows of one width, more than one cell, known cells, no broken quotes (after van den Burg, Nazabal and Sutton, "Wrangling
- * messy CSV files by detecting row and type patterns", 2019). */
+/* Many rows of one width, more than one cell, known cells, no broken quotes (after van den Burg, Nazabal and Sutton,
+ * "Wrangling messy CSV files by detecting row and type patterns", 2019). */
 static double score(const shape *s) {
   double pattern = 0;
   if (s->rows == 0) return 0;
@@ -140,8 +143,8 @@ static double score(const shape *s) {
   return pattern * ((double)s->known + 0.01) / ((double)s->cells + 0.01) / (1.0 + (double)s->strange);
 }
 
-/* Blanks and colons also stand within single columns (names, times): they must divide several rows alike, and most of what they
- * divide must be values. */
+/* Blanks and colons also stand within single columns (names, times): they must divide several rows alike, and most of
+ * what they divide must be values. */
 static bool convincing(uint8_t delimiter, const shape *s) {
   uint32_t cells;
   if (is_candidate(delimiter)) return true;
@@ -456,13 +459,15 @@ static mst_status refuse_wide(const uint8_t *head, size_t n, mst_error *err) {
     *(i % 2 == 0 ? &even : &odd) += head[i] == 0;
   if (what == NULL && (even > 0) != (odd > 0) && even + odd >= mst_min_size(n, 256) / 2 - 1) what = "UTF-16";
   if (what == NULL) return MST_OK;
-  return mst_fail_at(err, MST_E_UNSUPPORTED, 0, "the text is %s; only UTF-8 and its like are read: convert it first", what);
+  return mst_fail_at(err, MST_E_UNSUPPORTED, 0, "the text is %s; only UTF-8 and its like are read: convert it first",
+                     what);
 }
 
 /* "sep=;" and a line end: spreadsheets write it. Returns its length, 0 when there is none. */
 static size_t sep_line(const uint8_t *data, size_t n, uint8_t *delimiter) {
   size_t i = 5;
-  if (n < 6 || (data[0] | 0x20) != 's' || (data[1] | 0x20) != 'e' || (data[2] | 0x20) != 'p' || data[3] != '=') return 0;
+  if (n < 6 || (data[0] | 0x20) != 's' || (data[1] | 0x20) != 'e' || (data[2] | 0x20) != 'p' || data[3] != '=')
+    return 0;
   if (data[4] < 1 || data[4] > 127 || data[4] == '\n' || data[4] == '\r') return 0;
   if (data[i] != '\n' && data[i] != '\r') return 0;
   *delimiter = data[4];
@@ -561,8 +566,8 @@ done:
   return status;
 }
 
-mst_status mst_csv_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect, uint64_t *want,
-                         mst_error *err) {
+mst_status mst_csv_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect,
+                         uint64_t *want, mst_error *err) {
   mst_status status = MST_OK;
   mst_csv_dialect d = {.delimiter = ','};
   wishes given = {0};
@@ -575,7 +580,11 @@ mst_status mst_csv_sniff(const mst_job *job, const uint8_t *head, size_t n, bool
   lead = read_lead(head, n, &d, &given);
   while (lead < n && (head[lead] == '\n' || head[lead] == '\r')) lead++;
   size = mst_min_size(n - lead, SHAPE_BYTES);
-  s = (search){.data = head + lead, .n = size, .whole = whole && size == n - lead, .name = job->members != NULL ? job->members[0].name : NULL, .given = given};
+  s = (search){.data = head + lead,
+               .n = size,
+               .whole = whole && size == n - lead,
+               .name = job->members != NULL ? job->members[0].name : NULL,
+               .given = given};
   search_dialect(&s, &d);
   d = s.best;
   if (!whole && n < TYPE_BYTES) { /* types are judged by more than a first look gives */

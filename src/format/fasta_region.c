@@ -180,7 +180,7 @@ typedef struct planning {
   hit *hits;
   size_t n_hits;
   size_t group;
-  mst_row last; /* row, to see that rows rise */
+  mst_row last;    /* row, to see that rows rise */
   mst_hole *holes; /* of a recovered index */
   size_t n_holes;
   mst_row end;

@@ -173,9 +173,9 @@ done:
 
 /* ---- index ---------------------------------------------------------------------------------------------------- */
 
-/* The record that is open right in front of the checkpoint: the plain offset of its '>', how many of its residues lie in front,
- * its name (null when it is long or no UTF-8). Then the hashes of the names of the records that begin from here to the next
- * checkpoint (null when there are too many). */
+/* The record that is open right in front of the checkpoint: the plain offset of its '>', how many of its residues lie
+ * in front, its name (null when it is long or no UTF-8). Then the hashes of the names of the records that begin from
+ * here to the next checkpoint (null when there are too many). */
 enum { HEADER, RESIDUE, NAME, NAMES, NAME_MAX_TOLD = 200 };
 const mst_field mst_fasta_columns[MST_FASTA_COLUMNS] = {
     {.name = "header", .format = "l", .nullable = true},
@@ -205,8 +205,7 @@ mst_status mst_fasta_put_columns(const mst_allocator *mem, const mst_bytes *befo
   }
   if (here.n_hashes == here.begun)
     MST_TRY(mst_builder_bytes(columns[NAMES], here.hashes, (size_t)here.n_hashes * 4, err));
-  else
-    MST_TRY(mst_builder_null(columns[NAMES], err));
+  else MST_TRY(mst_builder_null(columns[NAMES], err));
 done:
   return status;
 }

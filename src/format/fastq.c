@@ -2,8 +2,8 @@
  * and the table of what the other fastq_*.c files do.
  *
  * Owns: the tables. May call: base, fastq*.c, the generic machines. */
-#include "format/export.h"
 #include "format/fastq.h"
+#include "format/export.h"
 
 /* ---- detection ------------------------------------------------------------------------------------------------ */
 

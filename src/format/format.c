@@ -10,8 +10,13 @@
 static const mst_record_ops *const record_formats[] = {&mst_records_csv,  &mst_records_fasta, &mst_records_fastq,
                                                        &mst_records_text, &mst_records_vcf,   NULL};
 
-static const mst_format *const formats[] = {&mst_format_csv,     &mst_format_fasta, &mst_format_fastq,
-                                            &mst_format_parquet, &mst_format_text,  &mst_format_vcf, NULL};
+static const mst_format *const formats[] = {&mst_format_csv,
+                                            &mst_format_fasta,
+                                            &mst_format_fastq,
+                                            &mst_format_parquet,
+                                            &mst_format_text,
+                                            &mst_format_vcf,
+                                            NULL};
 
 mst_status mst_machine_step(mst_machine *m, const mst_given *given, mst_step *out, mst_error *err) {
   memset(out, 0, sizeof *out);

@@ -7,7 +7,7 @@
 #define MAGIC 0x5054534du /* "MSTP" */
 enum {
   LAYOUT = 1,
-  COVERED_FROM = 12, /* what the checksum at 8 covers: all behind it  */
+  COVERED_FROM = 12,    /* what the checksum at 8 covers: all behind it  */
   FACTS_MAX = 64 << 20, /* a wide table names many columns                */
   WHY_MAX = 1024,
   WINDOW_MAX = 64 << 10,

@@ -34,8 +34,9 @@ done:
 }
 
 mst_status mst_rows_get(const mst_rows *rows, int64_t i, mst_row *out, mst_error *err) {
-  const int64_t numbers[] = {mst_view_i64(&rows->record, i), mst_view_i64(&rows->plain, i), mst_view_i64(&rows->at, i),
-                             mst_view_i64(&rows->bits, i),   mst_view_i64(&rows->skip, i),  mst_view_i64(&rows->crc, i)};
+  const int64_t numbers[] = {mst_view_i64(&rows->record, i), mst_view_i64(&rows->plain, i),
+                             mst_view_i64(&rows->at, i),     mst_view_i64(&rows->bits, i),
+                             mst_view_i64(&rows->skip, i),   mst_view_i64(&rows->crc, i)};
   mst_row r;
   for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
     if (numbers[k] < 0) return bad_index(rows->job, "a negative number", err);
@@ -111,7 +112,8 @@ done:
   return status;
 }
 
-/* About how many of the object's bytes must be read to decode up to row r: its restart lies `skip` plain bytes in front of it. */
+/* About how many of the object's bytes must be read to decode up to row r: its restart lies `skip` plain bytes in front
+ * of it. */
 static uint64_t bytes_up_to(const mst_job *job, const mst_setting *setting, const mst_row *r) {
   const uint64_t size = job->members[0].size;
   uint64_t plain = 0, more;

@@ -1,5 +1,5 @@
-/* format/records_rows.h - index rows as plans of a record format's own read them, and parts that begin and end at checkpoints.
- * Private to src/format. */
+/* format/records_rows.h - index rows as plans of a record format's own read them, and parts that begin and end at
+ * checkpoints. Private to src/format. */
 #ifndef MST_FORMAT_RECORDS_ROWS_H
 #define MST_FORMAT_RECORDS_ROWS_H
 
@@ -21,11 +21,12 @@ typedef struct mst_rows {
   int64_t n;
   bool windows;
 } mst_rows;
-mst_status mst_rows_open(const mst_job *job, const mst_setting *setting, const mst_given *given, mst_rows *out, mst_error *err);
+mst_status mst_rows_open(const mst_job *job, const mst_setting *setting, const mst_given *given, mst_rows *out,
+                         mst_error *err);
 /* An index is input like any other: MST_E_CORRUPT for a row that cannot be. */
 mst_status mst_rows_get(const mst_rows *rows, int64_t i, mst_row *out, mst_error *err);
-/* Damaged bytes, which no slice goes over, of a recovered index; in order. What is whole goes on with record `record` at
- * plain offset `end`. */
+/* Damaged bytes, which no slice goes over, of a recovered index; in order. What is whole goes on with record `record`
+ * at plain offset `end`. */
 typedef struct mst_hole {
   uint64_t record, begin, end;
   uint32_t crc; /* of the whole bytes in front of it */
@@ -35,7 +36,8 @@ mst_status mst_holes_get(const mst_job *job, uint64_t bytes, mst_hole **out, siz
 /* The span between two neighbouring rows ends where damage begins. */
 void mst_end_at_hole(const mst_job *job, const mst_hole *holes, size_t n, const mst_row *in_front, mst_row *behind);
 
-/* The object's end, as a row; of a damaged object that of its last whole byte. MST_E_NOT_FOUND when the job has no index. */
+/* The object's end, as a row; of a damaged object that of its last whole byte. MST_E_NOT_FOUND when the job has no
+ * index. */
 mst_status mst_rows_end(const mst_job *job, mst_row *out, mst_error *err);
 
 /* The records part from checkpoint `from` to checkpoint `to`; a caller may set search_first. */

@@ -1,5 +1,6 @@
-/* format/vcf.c - the scanner of VCF: header lines, then data lines, each with the header's number of columns and a POS that is a
- * number. What a line covers on its contig goes into the span's summary, so that a region is found through the index.
+/* format/vcf.c - the scanner of VCF: header lines, then data lines, each with the header's number of columns and a POS
+ * that is a number. What a line covers on its contig goes into the span's summary, so that a region is found through
+ * the index.
  *
  * Owns: the scanner. May call: base, vcf_span.c, vcf_header.c, vcf_region.c, vcf_rows.c. */
 #include "format/vcf.h"
@@ -71,16 +72,16 @@ typedef struct vcf_scanner {
   const mst_scan_kernels *scan;
   mst_vcf_state state;
   uint32_t columns;
-  uint64_t at;           /* of the bytes being fed, from the scanner's opening                */
-  uint64_t span_at;      /* where the span began whose summary is under way                   */
+  uint64_t at;      /* of the bytes being fed, from the scanner's opening                */
+  uint64_t span_at; /* where the span began whose summary is under way                   */
   uint64_t records;
   /* The line under way. */
-  bool unknown;          /* it began in front of the span                                     */
-  bool counted;          /* what matters of it was seen                                       */
-  int64_t line;          /* where it began, from the bytes being fed                          */
+  bool unknown; /* it began in front of the span                                     */
+  bool counted; /* what matters of it was seen                                       */
+  int64_t line; /* where it began, from the bytes being fed                          */
   uint64_t n_tabs;
   size_t tabs[MST_VCF_FIXED]; /* the first of them, from the line's beginning                 */
-  mst_buf text;          /* its bytes in front of those being fed, while it does not count    */
+  mst_buf text;               /* its bytes in front of those being fed, while it does not count    */
   mst_vcf_span span;
 } vcf_scanner;
 
@@ -140,7 +141,8 @@ static mst_status bad_columns(const vcf_scanner *s, mst_error *err) {
                      (unsigned long long)s->n_tabs + 1, s->columns);
 }
 
-/* All that matters of the line under way lies in front of data[end]: counts it, or keeps it when its beginning is not known. */
+/* All that matters of the line under way lies in front of data[end]: counts it, or keeps it when its beginning is not
+ * known. */
 static mst_status count_line(vcf_scanner *s, const uint8_t *data, size_t end, mst_error *err) {
   mst_status status = MST_OK;
   const size_t from = s->line < 0 ? 0 : (size_t)s->line;
@@ -186,7 +188,8 @@ done:
 static mst_status begin_line(vcf_scanner *s, const uint8_t *data, size_t i, const mst_scan_stop *stop, bool *stopped,
                              mst_error *err) {
   const uint64_t at = s->at + i;
-  if (data[i] == '\n' || data[i] == '\r') return mst_fail_at(err, MST_E_CORRUPT, at, "an empty line among the data lines");
+  if (data[i] == '\n' || data[i] == '\r')
+    return mst_fail_at(err, MST_E_CORRUPT, at, "an empty line among the data lines");
   if (data[i] == '#') return mst_fail_at(err, MST_E_CORRUPT, at, "a header line behind the line #CHROM");
   if (stop != NULL && (stop->safe || s->records == stop->record || at >= stop->offset)) {
     *stopped = true;
@@ -201,8 +204,8 @@ static mst_status begin_line(vcf_scanner *s, const uint8_t *data, size_t i, cons
 }
 
 /* Tabs of the line under way: bits [from, to) of the mask, which stands for data[base], data[base + 1], … */
-static mst_status take_tabs(vcf_scanner *s, const uint8_t *data, size_t base, const uint64_t *mask, size_t from, size_t to,
-                            mst_error *err) {
+static mst_status take_tabs(vcf_scanner *s, const uint8_t *data, size_t base, const uint64_t *mask, size_t from,
+                            size_t to, mst_error *err) {
   while (!s->counted && from < to) {
     uint64_t word = mask[from / 64] & ~mst_mask_low(from % 64);
     for (; word != 0 && !s->counted; word = mst_mask_rest(word)) {
@@ -260,9 +263,7 @@ static mst_status feed_header(vcf_scanner *s, const uint8_t *data, size_t n, siz
       s->state = MST_VCF_HASH;
       ++*i;
       break;
-    case MST_VCF_HASH:
-      s->state = data[*i] == '#' ? MST_VCF_META : MST_VCF_CHROM;
-      break;
+    case MST_VCF_HASH: s->state = data[*i] == '#' ? MST_VCF_META : MST_VCF_CHROM; break;
     default:
       end = memchr(data + *i, '\n', n - *i);
       *i = end == NULL ? n : (size_t)(end - data) + 1;

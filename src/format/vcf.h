@@ -1,8 +1,8 @@
-/* format/vcf.h - VCF: the automaton's states, a data line's place on its contig, what a span says of its contigs, and what the
- * vcf_*.c files share.
+/* format/vcf.h - VCF: the automaton's states, a data line's place on its contig, what a span says of its contigs, and
+ * what the vcf_*.c files share.
  *
- * A record is a data line. Positions here are 1-based and closed; a line covers POS to POS + length of REF - 1, or to INFO's END
- * where that is farther (POS 0 counts as 1).
+ * A record is a data line. Positions here are 1-based and closed; a line covers POS to POS + length of REF - 1, or to
+ * INFO's END where that is farther (POS 0 counts as 1).
  *
  * Owns: nothing by itself. May be included by: vcf*.c and their tests. */
 #ifndef MST_FORMAT_VCF_H
@@ -32,8 +32,8 @@ typedef struct mst_vcf_line {
   size_t contig_size;
   uint64_t first, last;
 } mst_vcf_line;
-/* `tabs[k]`: offset in the line of tab k, 0 to 6, and of the seventh or the line's end. Returns NULL, or which rule the line
- * breaks. */
+/* `tabs[k]`: offset in the line of tab k, 0 to 6, and of the seventh or the line's end. Returns NULL, or which rule the
+ * line breaks. */
 const char *mst_vcf_line_place(const uint8_t *line, const size_t tabs[MST_VCF_FIXED], mst_vcf_line *out);
 /* The same for a line of n bytes (without its LF) whose tabs are not known. */
 const char *mst_vcf_line_parse(const uint8_t *line, size_t n, mst_vcf_line *out);
@@ -47,12 +47,13 @@ typedef struct mst_vcf_contig {
   const uint8_t *name;
   size_t name_size;
   uint64_t records;
-  uint64_t from, to;             /* where the first and the last line begin, from the span's beginning */
-  uint64_t first_pos, last_pos;  /* of these two lines                                                  */
-  uint64_t first, last;          /* least and greatest position that any line covers                    */
+  uint64_t from, to;            /* where the first and the last line begin, from the span's beginning */
+  uint64_t first_pos, last_pos; /* of these two lines                                                  */
+  uint64_t first, last;         /* least and greatest position that any line covers                    */
 } mst_vcf_contig;
 
-/* The beginning of a line that a border cuts: all bytes up to its eighth tab, and the number of its tabs up to the border. */
+/* The beginning of a line that a border cuts: all bytes up to its eighth tab, and the number of its tabs up to the
+ * border. */
 typedef struct mst_vcf_part {
   mst_buf text;
   uint64_t tabs;
@@ -61,21 +62,21 @@ typedef struct mst_vcf_part {
 /* The extra of a span. Names are its own copies, in `names`. */
 typedef struct mst_vcf_span {
   const mst_allocator *mem;
-  uint32_t columns;       /* that each line must have                                      */
-  bool inside;            /* it begins within a line: `head` is what it has of that        */
-  bool head_ends;         /* that line ends in it                                          */
+  uint32_t columns; /* that each line must have                                      */
+  bool inside;      /* it begins within a line: `head` is what it has of that        */
+  bool head_ends;   /* that line ends in it                                          */
   mst_vcf_part head;
-  bool open;              /* a line that begins in it, at `open_at`, does not end in it    */
-  bool open_known;        /* that line counts already: all that matters of it was seen     */
+  bool open;       /* a line that begins in it, at `open_at`, does not end in it    */
+  bool open_known; /* that line counts already: all that matters of it was seen     */
   uint64_t open_at;
-  mst_vcf_part tail;      /* what it has of that line; no text when open_known             */
-  char broken[96];        /* what is wrong with the line at `broken_at` that a border cut; "": nothing */
+  mst_vcf_part tail; /* what it has of that line; no text when open_known             */
+  char broken[96];   /* what is wrong with the line at `broken_at` that a border cut; "": nothing */
   uint64_t broken_at;
-  bool sorted;            /* each contig in one run, positions never falling               */
-  bool overflow;          /* too many contigs: none is told                                */
+  bool sorted;             /* each contig in one run, positions never falling               */
+  bool overflow;           /* too many contigs: none is told                                */
   mst_vcf_contig *contigs; /* in the order of their first lines                            */
   size_t n, capacity;
-  size_t current;         /* the contig of the last line                                   */
+  size_t current; /* the contig of the last line                                   */
 } mst_vcf_span;
 
 void mst_vcf_span_init(mst_vcf_span *s, const mst_allocator *mem, uint32_t columns);
@@ -92,19 +93,21 @@ mst_vcf_contig *mst_vcf_span_find(const mst_vcf_span *s, const uint8_t *name, si
 
 mst_status mst_vcf_join(const mst_bytes *left, uint64_t left_bytes, uint64_t left_records, const mst_bytes *right,
                         mst_buf *out, mst_error *err);
-/* Index columns: contig, pos: of the span's first line; reach: the last position that the lines in front of the checkpoint cover
- * on that contig; regions: "name:first-last" of all the span's contigs, one a line, or "*" when they are too many. */
+/* Index columns: contig, pos: of the span's first line; reach: the last position that the lines in front of the
+ * checkpoint cover on that contig; regions: "name:first-last" of all the span's contigs, one a line, or "*" when they
+ * are too many. */
 extern const mst_field mst_vcf_columns[];
 enum { MST_VCF_COLUMNS = 4 };
 mst_status mst_vcf_put_columns(const mst_allocator *mem, const mst_bytes *before, uint64_t plain, uint64_t record,
                                const mst_bytes *span, mst_builder *const *columns, mst_error *err);
-/* "sorted", and "contigs": [[name, records, offset of the first line, of the last], …] in the order of their first lines. */
+/* "sorted", and "contigs": [[name, records, offset of the first line, of the last], …] in the order of their first
+ * lines. */
 mst_status mst_vcf_final_facts(const mst_bytes *all, json_t *facts, mst_error *err);
 
 /* ---- header: vcf_header.c -------------------------------------------------------------------------------------- */
 
-mst_status mst_vcf_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect, uint64_t *want,
-                         mst_error *err);
+mst_status mst_vcf_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect,
+                         uint64_t *want, mst_error *err);
 
 /* ---- regions: vcf_region.c, vcf_tabix.c ------------------------------------------------------------------------ */
 

@@ -5,9 +5,11 @@
 
 /* ---- declaration ----------------------------------------------------------------------------------------------- */
 
-mst_status mst_vcf_field_init(mst_vcf_field *f, const mst_allocator *mem, const json_t *declared, bool sample, mst_error *err) {
+mst_status mst_vcf_field_init(mst_vcf_field *f, const mst_allocator *mem, const json_t *declared, bool sample,
+                              mst_error *err) {
   const json_t *id = json_array_get(declared, 0);
-  const char *number = json_string_value(json_array_get(declared, 1)), *type = json_string_value(json_array_get(declared, 2));
+  const char *number = json_string_value(json_array_get(declared, 1)),
+             *type = json_string_value(json_array_get(declared, 2));
   if (!json_is_string(id) || number == NULL || type == NULL)
     return mst_fail(err, MST_E_CORRUPT, "a field of the VCF dialect is not [ID, Number, Type]");
   *f = (mst_vcf_field){.mem = mem, .id = json_string_value(id), .id_size = json_string_length(id), .narrow = sample};
@@ -33,7 +35,8 @@ void mst_vcf_field_free(mst_vcf_field *f) {
 }
 
 void mst_vcf_field_schema(const mst_vcf_field *f, mst_field *item, mst_field *out) {
-  static const char *const formats[] = {[MST_VCF_INTEGER] = "l", [MST_VCF_FLOAT] = "g", [MST_VCF_TEXT] = "u", [MST_VCF_FLAG] = "b"};
+  static const char *const formats[] = {
+      [MST_VCF_INTEGER] = "l", [MST_VCF_FLOAT] = "g", [MST_VCF_TEXT] = "u", [MST_VCF_FLAG] = "b"};
   const char *format = f->kind == MST_VCF_INTEGER && f->narrow ? "i" : formats[f->kind];
   *item = (mst_field){.name = "item", .format = format, .nullable = true};
   *out = f->list ? (mst_field){.name = f->id, .format = "+l", .nullable = true, .children = item, .n_children = 1}
@@ -87,7 +90,8 @@ mst_status mst_vcf_field_bytes(mst_vcf_field *f, size_t more, mst_error *err) {
   mst_status status = MST_OK;
   const size_t room = mst_max_size(f->n_bytes + more + 16, f->bytes_room * 2);
   if (f->bytes_room >= f->n_bytes + more + 16) return MST_OK;
-  if (room > UINT32_MAX) return mst_fail(err, MST_E_LIMIT, "the samples of a few lines hold more than 4 GiB in one field");
+  if (room > UINT32_MAX)
+    return mst_fail(err, MST_E_LIMIT, "the samples of a few lines hold more than 4 GiB in one field");
   MST_TRY(grow(f->mem, (void **)&f->bytes, room, 1, err));
   f->bytes_room = room;
 done:

@@ -1,4 +1,5 @@
-/* format/vcf_fields.h - INFO and FORMAT fields as columns: values gathered over a few hundred lines, then handed to builders at once.
+/* format/vcf_fields.h - INFO and FORMAT fields as columns: values gathered over a few hundred lines, then handed to
+ * builders at once.
  *
  * Owns: what is gathered, until it is flushed. May be included by: vcf_fields.c, vcf_rows.c. */
 #ifndef MST_FORMAT_VCF_FIELDS_H
@@ -14,12 +15,12 @@ typedef struct mst_vcf_field {
   const char *id; /* borrowed from the dialect's JSON */
   size_t id_size;
   mst_vcf_kind kind;
-  bool list;      /* more than one value where the header allows it */
-  bool narrow;    /* integers of 32 bits                            */
-  bool packed;    /* texts lie in `bytes` (samples)                 */
+  bool list;                 /* more than one value where the header allows it */
+  bool narrow;               /* integers of 32 bits                            */
+  bool packed;               /* texts lie in `bytes` (samples)                 */
   mst_builder *leaf, *lists; /* borrowed; lists: NULL when `list` is false */
-  size_t n, room; /* values                                         */
-  void *values;   /* int64, int32, double, or bytes of flags        */
+  size_t n, room;            /* values                                         */
+  void *values;              /* int64, int32, double, or bytes of flags        */
   uint8_t *valid;
   mst_span *spans; /* texts                                          */
   uint8_t *bytes;  /* packed texts, each with room for 16 bytes more  */
@@ -31,7 +32,8 @@ typedef struct mst_vcf_field {
 } mst_vcf_field;
 
 /* From [ID, Number, Type] of the dialect. `sample`: a FORMAT field. */
-mst_status mst_vcf_field_init(mst_vcf_field *f, const mst_allocator *mem, const json_t *declared, bool sample, mst_error *err);
+mst_status mst_vcf_field_init(mst_vcf_field *f, const mst_allocator *mem, const json_t *declared, bool sample,
+                              mst_error *err);
 void mst_vcf_field_free(mst_vcf_field *f);
 /* Its schema: `item` gets the list's item, and must live as long as `out`. */
 void mst_vcf_field_schema(const mst_vcf_field *f, mst_field *item, mst_field *out);
@@ -43,7 +45,8 @@ mst_status mst_vcf_field_room(mst_vcf_field *f, size_t more, mst_error *err);
 /* Room for packed texts of `more` further bytes. */
 mst_status mst_vcf_field_bytes(mst_vcf_field *f, size_t more, mst_error *err);
 mst_status mst_vcf_field_null(mst_vcf_field *f, mst_error *err);
-/* The text of the field in one line or sample; "." is null. `*fits` is false, and a null was added, when it is not of the type. */
+/* The text of the field in one line or sample; "." is null. `*fits` is false, and a null was added, when it is not of
+ * the type. */
 mst_status mst_vcf_field_add(mst_vcf_field *f, const uint8_t *text, size_t n, bool *fits, mst_error *err);
 /* A flag that is there. */
 mst_status mst_vcf_field_flag(mst_vcf_field *f, bool there, mst_error *err);
@@ -77,9 +80,9 @@ typedef struct mst_vcf_misfit {
   size_t size;
   const mst_vcf_field *field;
 } mst_vcf_misfit;
-/* The columns of samples at [text, end), divided by tabs, of which `n` are there; adds a value to each wanted field for each. Up to
- * `limit` bytes may be read. `*found` is how many columns there were; more than n are not read. */
-mst_status mst_vcf_samples(mst_vcf_layout *l, const uint8_t *text, const uint8_t *end, const uint8_t *limit, size_t n, size_t *found,
-                           mst_vcf_misfit *misfit, mst_error *err);
+/* The columns of samples at [text, end), divided by tabs, of which `n` are there; adds a value to each wanted field for
+ * each. Up to `limit` bytes may be read. `*found` is how many columns there were; more than n are not read. */
+mst_status mst_vcf_samples(mst_vcf_layout *l, const uint8_t *text, const uint8_t *end, const uint8_t *limit, size_t n,
+                           size_t *found, mst_vcf_misfit *misfit, mst_error *err);
 
 #endif

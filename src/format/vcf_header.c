@@ -1,5 +1,5 @@
-/* format/vcf_header.c - the header of a VCF object: that it is one, where it ends, how many columns its lines have, and which INFO
- * and FORMAT fields, contigs and samples it declares.
+/* format/vcf_header.c - the header of a VCF object: that it is one, where it ends, how many columns its lines have, and
+ * which INFO and FORMAT fields, contigs and samples it declares.
  *
  * Owns: nothing. May call: base. */
 #include "format/vcf.h"
@@ -18,7 +18,9 @@ static mst_status refuse_other(const uint8_t *head, size_t n, mst_error *err) {
       {"PK\x03\x04", "a zip archive"},
       {"\x1f\x9d", "compressed by compress (.Z)"},
       {"BZh", "compressed by bzip2"},
-      {"\xfd" "7zXZ", "compressed by xz"},
+      {"\xfd"
+       "7zXZ",
+       "compressed by xz"},
       {"\xff\xfe", "UTF-16 text"},
       {"\xfe\xff", "UTF-16 text"},
   };
@@ -104,7 +106,8 @@ static mst_status add_field(const header *h, text_part list, json_t *fields, jso
   MST_TRY_ALLOC(row);
   for (size_t i = 0; i < 3; i++) {
     json_t *text = NULL;
-    if (!meta_value(list, keys[i], &value)) value = (text_part){(const uint8_t *)(i == 1 ? "." : "String"), i == 1 ? 1 : 6};
+    if (!meta_value(list, keys[i], &value))
+      value = (text_part){(const uint8_t *)(i == 1 ? "." : "String"), i == 1 ? 1 : 6};
     if (i == 0 && !meta_value(list, "ID", &value)) goto done;
     MST_TRY(make_text(h->mem, value, &text, err));
     if (i == 0 && json_object_get(seen, json_string_value(text)) != NULL) {
@@ -143,14 +146,16 @@ static mst_status take_columns(header *h, text_part line, uint64_t at, mst_error
   mst_status status = MST_OK;
   const uint8_t *p, *end = line.data + line.size, *tab;
   if (!starts(line.data, line.size, fixed) || (line.size > sizeof fixed - 1 && line.data[sizeof fixed - 1] != '\t'))
-    return mst_fail_at(err, MST_E_CORRUPT, at,
-                       "the line #CHROM does not name the columns CHROM POS ID REF ALT QUAL FILTER INFO, divided by tabs");
+    return mst_fail_at(
+        err, MST_E_CORRUPT, at,
+        "the line #CHROM does not name the columns CHROM POS ID REF ALT QUAL FILTER INFO, divided by tabs");
   h->columns = MST_VCF_FIXED;
   for (p = line.data + sizeof fixed - 1; p < end; p = tab) {
     tab = memchr(p + 1, '\t', (size_t)(end - p - 1));
     if (tab == NULL) tab = end;
     h->columns++;
-    if (h->columns > MST_VCF_FIXED + 1) MST_TRY(add_text(h, (text_part){p + 1, (size_t)(tab - p - 1)}, h->samples, err));
+    if (h->columns > MST_VCF_FIXED + 1)
+      MST_TRY(add_text(h, (text_part){p + 1, (size_t)(tab - p - 1)}, h->samples, err));
     else if (tab - p - 1 != 6 || memcmp(p + 1, "FORMAT", 6) != 0)
       return mst_fail_at(err, MST_E_CORRUPT, at, "the ninth column of the line #CHROM is not FORMAT");
   }
@@ -167,7 +172,8 @@ static mst_status read_header(header *h, const uint8_t *data, size_t n, bool who
     text_part line = {data + at, end - at};
     if (lf == NULL && !whole) return MST_OK;
     if (line.size > 0 && line.data[line.size - 1] == '\r') line.size--;
-    if (memchr(line.data, 0, line.size) != NULL) return mst_fail_at(err, MST_E_CORRUPT, at, "a header line that holds a NUL byte");
+    if (memchr(line.data, 0, line.size) != NULL)
+      return mst_fail_at(err, MST_E_CORRUPT, at, "a header line that holds a NUL byte");
     if (starts(line.data, line.size, "##")) {
       MST_TRY(take_meta(h, line, err));
     } else if (starts(line.data, line.size, "#CHROM")) {
@@ -201,8 +207,8 @@ done:
   return status;
 }
 
-mst_status mst_vcf_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect, uint64_t *want,
-                         mst_error *err) {
+mst_status mst_vcf_sniff(const mst_job *job, const uint8_t *head, size_t n, bool whole, json_t **dialect,
+                         uint64_t *want, mst_error *err) {
   mst_status status = MST_OK;
   header h = {.mem = job->mem,
               .info = json_array(),

@@ -1,8 +1,8 @@
-/* format/vcf_lines.c - reads the lines of a region: runs of the object, by our index or between virtual offsets, and of their lines
- * those that overlap the region.
+/* format/vcf_lines.c - reads the lines of a region: runs of the object, by our index or between virtual offsets, and of
+ * their lines those that overlap the region.
  *
- * Owns: the machines that read the runs, the line under way, what goes out next. May call: base, containers, vcf_rows.c, the generic
- * reader of records. */
+ * Owns: the machines that read the runs, the line under way, what goes out next. May call: base, containers,
+ * vcf_rows.c, the generic reader of records. */
 #include "format/records_part.h"
 #include "format/vcf_region.h"
 
@@ -16,7 +16,7 @@ typedef struct chunk {
   mst_container *container;
   uint64_t begin, end, left; /* left: plain bytes still wanted */
   uint64_t fed, bound;
-  bool skipped;              /* what lies in front of `begin` in its block */
+  bool skipped; /* what lies in front of `begin` in its block */
   mst_bytes input;
   mst_range need;
 } chunk;
@@ -33,7 +33,8 @@ static mst_status chunk_take(chunk *c, const mst_given *given, mst_error *err) {
 static mst_status chunk_ask(chunk *c, mst_step *out, mst_error *err) {
   const uint64_t size = c->job->members[0].size;
   if (c->fed >= c->bound) c->bound = mst_min_u64(size, c->fed + BLOCK_BYTES);
-  if (c->fed >= c->bound) return mst_fail_at(err, MST_E_CORRUPT, size, "the object ends in front of what its companion promises");
+  if (c->fed >= c->bound)
+    return mst_fail_at(err, MST_E_CORRUPT, size, "the object ends in front of what its companion promises");
   c->need = (mst_range){.offset = c->fed, .length = c->bound - c->fed};
   out->kind = MST_STEP_NEED;
   out->some = true;
@@ -86,15 +87,22 @@ static void chunk_close(mst_machine *m) {
   mst_free(c->job->mem, c);
 }
 
-mst_status mst_vcf_chunk_open(const mst_job *job, uint64_t begin, uint64_t end, uint64_t limit, mst_machine **out, mst_error *err) {
+mst_status mst_vcf_chunk_open(const mst_job *job, uint64_t begin, uint64_t end, uint64_t limit, mst_machine **out,
+                              mst_error *err) {
   static const mst_machine_ops ops = {.step = chunk_step, .close = chunk_close};
   mst_status status = MST_OK;
   const uint64_t size = job->members[0].size;
   const mst_restart from = {.at = begin >> 16};
-  const mst_container_open options = {
-      .mem = job->mem, .name = job->name, .end = size, .size = size, .from = &from, .plain_end = UINT64_MAX, .verify = true};
+  const mst_container_open options = {.mem = job->mem,
+                                      .name = job->name,
+                                      .end = size,
+                                      .size = size,
+                                      .from = &from,
+                                      .plain_end = UINT64_MAX,
+                                      .verify = true};
   chunk *c = NULL;
-  if (begin >> 16 >= size) return mst_fail(err, MST_E_CORRUPT, "the companion of %s names a place behind its end", job->name);
+  if (begin >> 16 >= size)
+    return mst_fail(err, MST_E_CORRUPT, "the companion of %s names a place behind its end", job->name);
   MST_TRY_ALLOC(c = mst_alloc_zero(job->mem, 1, sizeof *c));
   c->machine.ops = &ops;
   c->job = job;
@@ -121,15 +129,15 @@ typedef struct lines {
   const char *contig;
   size_t contig_size;
   uint64_t from, to, starts;
-  const json_t *runs;       /* "parts" or "chunks"                       */
+  const json_t *runs; /* "parts" or "chunks"                       */
   bool by_chunks;
-  size_t next;              /* run to be opened                          */
+  size_t next; /* run to be opened                          */
   mst_machine *inner;
   bool raw, header, header_given;
   uint64_t header_bytes;
-  bool passed;              /* a sorted object has no more such lines    */
-  mst_buf line;             /* what was given of the line under way      */
-  mst_buf out;              /* lines that go out next                    */
+  bool passed;  /* a sorted object has no more such lines    */
+  mst_buf line; /* what was given of the line under way      */
+  mst_buf out;  /* lines that go out next                    */
   void *rows;
   bool rows_ended;
 } lines;
@@ -201,7 +209,8 @@ static mst_status bad_part(const char *what, mst_error *err) {
 
 static mst_status open_chunk(lines *l, const json_t *run, mst_error *err) {
   const json_int_t begin = json_integer_value(json_array_get(run, 0)), end = json_integer_value(json_array_get(run, 1));
-  if (json_array_size(run) != 2 || begin < 0 || end <= begin) return bad_part("\"chunks\" must hold pairs of rising offsets", err);
+  if (json_array_size(run) != 2 || begin < 0 || end <= begin)
+    return bad_part("\"chunks\" must hold pairs of rising offsets", err);
   return mst_vcf_chunk_open(l->job, (uint64_t)begin, (uint64_t)end, UINT64_MAX, &l->inner, err);
 }
 
@@ -324,7 +333,8 @@ done:
   return status;
 }
 
-mst_status mst_vcf_read(const mst_job *job, const json_t *part, const mst_read_query *query, mst_machine **out, mst_error *err) {
+mst_status mst_vcf_read(const mst_job *job, const json_t *part, const mst_read_query *query, mst_machine **out,
+                        mst_error *err) {
   static const mst_machine_ops ops = {.step = lines_step, .close = lines_close};
   mst_status status = MST_OK;
   mst_setting setting;
@@ -344,7 +354,8 @@ mst_status mst_vcf_read(const mst_job *job, const json_t *part, const mst_read_q
     goto done;
   }
   MST_TRY(mst_json_get_u64(setting.dialect, "header_bytes", "dialect", &l->header_bytes, err));
-  if (!l->raw) MST_TRY(mst_records_vcf.rows_open(job, setting.dialect, query->options, query->batch_rows, &l->rows, err));
+  if (!l->raw)
+    MST_TRY(mst_records_vcf.rows_open(job, setting.dialect, query->options, query->batch_rows, &l->rows, err));
   *out = &l->machine;
   l = NULL;
 done:

@@ -1,5 +1,6 @@
-/* format/vcf_plan.c - regions become slices: by the rows of our index where there is one, else by a fresh .tbi or .csi. A region that
- * holds much is cut where its weight is halved, and so on; a line that begins in front of a cut belongs to the slice before.
+/* format/vcf_plan.c - regions become slices: by the rows of our index where there is one, else by a fresh .tbi or .csi.
+ * A region that holds much is cut where its weight is halved, and so on; a line that begins in front of a cut belongs
+ * to the slice before.
  *
  * Owns: the rows that touch the region, the companion. May call: base, column, codec, containers. */
 #include <limits.h>
@@ -9,10 +10,10 @@
 #include "format/vcf_region.h"
 
 enum {
-  SLICE_BYTES = 64 << 20,       /* plain bytes of a slice when nothing is asked for     */
-  PACKED_BYTES = 16 << 20,      /* the same in bytes of a BGZF object                   */
+  SLICE_BYTES = 64 << 20,  /* plain bytes of a slice when nothing is asked for     */
+  PACKED_BYTES = 16 << 20, /* the same in bytes of a BGZF object                   */
   PLAIN_COMPANION_MAX = 256 << 20,
-  PART_MAX = 700,               /* characters of a part                                 */
+  PART_MAX = 700, /* characters of a part                                 */
   RUNS_MAX = 8,
   BGZF_BLOCK_SLACK = 64 << 10,
   SLACK = 4 << 10
@@ -66,7 +67,8 @@ static const json_t *dialect_of(const planning *p) { return p->setting.dialect; 
 /* ---- contigs ---------------------------------------------------------------------------------------------------- */
 
 static bool same_name(const json_t *value, const char *name, size_t size) {
-  return json_is_string(value) && json_string_length(value) == size && memcmp(json_string_value(value), name, size) == 0;
+  return json_is_string(value) && json_string_length(value) == size &&
+         memcmp(json_string_value(value), name, size) == 0;
 }
 
 static const json_t *indexed_contig(const planning *p, const char *name, size_t size) {
@@ -78,7 +80,8 @@ static const json_t *indexed_contig(const planning *p, const char *name, size_t 
 
 static size_t companion_contig(const planning *p, const char *name, size_t size) {
   for (size_t i = 0; p->tabix != NULL && i < mst_tabix_contigs(p->tabix); i++)
-    if (strlen(mst_tabix_contig(p->tabix, i)) == size && memcmp(mst_tabix_contig(p->tabix, i), name, size) == 0) return i;
+    if (strlen(mst_tabix_contig(p->tabix, i)) == size && memcmp(mst_tabix_contig(p->tabix, i), name, size) == 0)
+      return i;
   return SIZE_MAX;
 }
 
@@ -94,7 +97,8 @@ static bool is_known(const void *arg, const char *name, size_t size) {
 
 /* ---- parts ------------------------------------------------------------------------------------------------------ */
 
-static mst_status begin_part(const planning *p, uint64_t first, uint64_t last, bool inner, json_t **out, mst_error *err) {
+static mst_status begin_part(const planning *p, uint64_t first, uint64_t last, bool inner, json_t **out,
+                             mst_error *err) {
   const mst_vcf_region *r = &p->regions[p->region];
   mst_status status = MST_OK;
   json_t *part = json_object(), *is;
@@ -181,7 +185,8 @@ static mst_status add_records(const planning *p, const row *from, const row *to,
 static bool touches(const hit *h, uint64_t first, uint64_t last) { return h->first <= last && h->last >= first; }
 
 /* Runs of hits that touch [first, last], as numbers of hits: [begin, end). */
-static mst_status runs_of_hits(const planning *p, uint64_t first, uint64_t last, mst_tabix_chunk **out, size_t *n, mst_error *err) {
+static mst_status runs_of_hits(const planning *p, uint64_t first, uint64_t last, mst_tabix_chunk **out, size_t *n,
+                               mst_error *err) {
   mst_tabix_chunk *runs = mst_alloc_array(p->job->mem, p->n_hits + 1, sizeof *runs);
   if (runs == NULL) return mst_fail_memory(err);
   *n = 0;
@@ -209,7 +214,8 @@ static mst_status join_hits(const planning *p, mst_tabix_chunk *runs, size_t *n,
         (best == 0 || runs[i].begin - runs[i - 1].end < runs[best].begin - runs[best - 1].end))
       best = i;
   if (best == 0)
-    return mst_fail(err, MST_E_LIMIT, "too many damaged places for one slice of %s: ask for a smaller region", p->job->name);
+    return mst_fail(err, MST_E_LIMIT, "too many damaged places for one slice of %s: ask for a smaller region",
+                    p->job->name);
   join_run(runs, n, best);
   return MST_OK;
 }
@@ -252,12 +258,15 @@ static mst_status add_chunk(json_t *list, const mst_tabix_chunk *chunk, mst_erro
 /* What a companion says of places is believed only where it can be true. */
 static mst_status check_chunks(const planning *p, const mst_tabix_chunk *chunks, size_t n, mst_error *err) {
   for (size_t i = 0; i < n; i++)
-    if (chunks[i].end > INT64_MAX || chunks[i].begin >> 16 >= p->job->members[0].size || chunks[i].end >> 16 > p->job->members[0].size)
-      return mst_fail(err, MST_E_CORRUPT, "%s names a place behind the end of %s", p->job->members[p->member].name, p->job->name);
+    if (chunks[i].end > INT64_MAX || chunks[i].begin >> 16 >= p->job->members[0].size ||
+        chunks[i].end >> 16 > p->job->members[0].size)
+      return mst_fail(err, MST_E_CORRUPT, "%s names a place behind the end of %s", p->job->members[p->member].name,
+                      p->job->name);
   return MST_OK;
 }
 
-static mst_status give_companion(planning *p, size_t contig, uint64_t first, uint64_t last, bool inner, mst_error *err) {
+static mst_status give_companion(planning *p, size_t contig, uint64_t first, uint64_t last, bool inner,
+                                 mst_error *err) {
   mst_status status = MST_OK;
   mst_tabix_chunk *chunks = NULL;
   json_t *part = NULL, *list;
@@ -286,7 +295,8 @@ done:
 
 /* ---- cutting a region ------------------------------------------------------------------------------------------- */
 
-static mst_status give_cut(planning *p, size_t contig, const mst_vcf_weight *marks, size_t n_marks, uint64_t per_slice, mst_error *err) {
+static mst_status give_cut(planning *p, size_t contig, const mst_vcf_weight *marks, size_t n_marks, uint64_t per_slice,
+                           mst_error *err) {
   const mst_vcf_region *r = &p->regions[p->region];
   const uint64_t total = n_marks > 0 ? marks[n_marks - 1].weight - marks[0].weight : 0;
   uint64_t n = p->n_slices > 0 ? p->n_slices : total / per_slice + 1;
@@ -299,7 +309,8 @@ static mst_status give_cut(planning *p, size_t contig, const mst_vcf_weight *mar
   cuts = mst_vcf_cut(marks, n_marks, n, begins);
   for (size_t i = 0; i <= cuts; i++) {
     const uint64_t last = i < cuts ? begins[i] - 1 : r->last;
-    MST_TRY(p->tabix != NULL ? give_companion(p, contig, first, last, i > 0, err) : give_indexed(p, first, last, i > 0, err));
+    MST_TRY(p->tabix != NULL ? give_companion(p, contig, first, last, i > 0, err)
+                             : give_indexed(p, first, last, i > 0, err));
     first = last + 1;
   }
 done:
@@ -322,7 +333,8 @@ static mst_status cut_indexed(planning *p, mst_error *err) {
   marks[n++] = (mst_vcf_weight){mst_max_u64(r->first, least), 0};
   for (size_t i = 0; i < p->n_hits; i++) {
     const hit *h = &p->hits[i];
-    if (p->sorted && h->pos > marks[n - 1].position && h->pos <= r->last && total > 0) marks[n++] = (mst_vcf_weight){h->pos, total};
+    if (p->sorted && h->pos > marks[n - 1].position && h->pos <= r->last && total > 0)
+      marks[n++] = (mst_vcf_weight){h->pos, total};
     total += h->end.plain - h->begin.plain;
   }
   most = mst_min_u64(r->last, most);
@@ -351,7 +363,8 @@ static mst_status cut_companion(planning *p, size_t contig, mst_error *err) {
   if (r->last < MST_VCF_LAST)
     marks[n] = (mst_vcf_weight){r->last + 1, mst_max_u64(chunks[n_chunks - 1].end >> 16, marks[n - 1].weight + 1)};
   else /* to the end of the contig: about one window behind the last mark */
-    marks[n] = (mst_vcf_weight){marks[n - 1].position + 16384, mst_max_u64(chunks[n_chunks - 1].end >> 16, marks[n - 1].weight + 1)};
+    marks[n] = (mst_vcf_weight){marks[n - 1].position + 16384,
+                                mst_max_u64(chunks[n_chunks - 1].end >> 16, marks[n - 1].weight + 1)};
   n++;
   MST_TRY(give_cut(p, contig, marks, n, p->slice_bytes > 0 ? p->slice_bytes / 4 + 1 : PACKED_BYTES, err));
 done:
@@ -396,17 +409,23 @@ static mst_status read_row(const planning *p, const views *v, int64_t i, row *ou
                              mst_view_i64(&v->bits, i),   mst_view_i64(&v->skip, i),  mst_view_i64(&v->crc, i)};
   for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
     if (numbers[k] < 0) return bad_index(p, "a negative number", err);
-  *out = (row){.record = (uint64_t)numbers[0], .plain = (uint64_t)numbers[1], .at = (uint64_t)numbers[2],
-               .bits = (uint8_t)numbers[3], .skip = (uint64_t)numbers[4], .crc = (uint32_t)numbers[5]};
+  *out = (row){.record = (uint64_t)numbers[0],
+               .plain = (uint64_t)numbers[1],
+               .at = (uint64_t)numbers[2],
+               .bits = (uint8_t)numbers[3],
+               .skip = (uint64_t)numbers[4],
+               .crc = (uint32_t)numbers[5]};
   if (p->setting.windows) {
     out->window_at = (uint64_t)mst_view_i64(&v->window_at, i);
     out->window_size = (uint64_t)mst_view_i64(&v->window_size, i);
   }
-  if (out->at > p->job->members[0].size || out->skip > out->plain || out->bits > 7) return bad_index(p, "an impossible place", err);
+  if (out->at > p->job->members[0].size || out->skip > out->plain || out->bits > 7)
+    return bad_index(p, "an impossible place", err);
   return MST_OK;
 }
 
-/* "name:first-last" of one of the lines of `text`; false when the contig is not among them. "*": any contig, any place. */
+/* "name:first-last" of one of the lines of `text`; false when the contig is not among them. "*": any contig, any place.
+ */
 static bool read_regions(const char *text, size_t n, const char *contig, uint64_t *first, uint64_t *last) {
   const size_t size = strlen(contig);
   const char *const end = text + n;
@@ -451,7 +470,10 @@ static mst_status close_hit(planning *p, const row *r, mst_error *err) {
   for (size_t i = 0; i < p->n_holes; i++) {
     const mst_hole *hole = &p->holes[i];
     if (hole->begin < h->begin.plain || hole->end != r->plain) continue;
-    h->end = (row){.record = hole->record, .plain = hole->begin, .at = mst_min_u64(r->at, p->job->members[0].size - 1), .crc = hole->crc};
+    h->end = (row){.record = hole->record,
+                   .plain = hole->begin,
+                   .at = mst_min_u64(r->at, p->job->members[0].size - 1),
+                   .crc = hole->crc};
     p->n_hits -= hole->begin == h->begin.plain;
     break;
   }
@@ -479,7 +501,8 @@ done:
 static mst_status take_rows(planning *p, const mst_given *given, mst_error *err) {
   mst_status status = MST_OK;
   views v = {0};
-  if (given->rows == NULL || given->schema == NULL) return mst_fail(err, MST_E_INTERNAL, "index rows were asked for and not given");
+  if (given->rows == NULL || given->schema == NULL)
+    return mst_fail(err, MST_E_INTERNAL, "index rows were asked for and not given");
   MST_TRY(open_views(p, given, &v, err));
   for (int64_t i = 0; i < given->rows->length && (!p->past || p->open); i++) MST_TRY(take_row(p, &v, i, err));
   p->group++;
@@ -544,8 +567,8 @@ static mst_status take_companion(planning *p, const mst_given *given, bool *whol
   if (given->n != 1 || given->bytes[0].size == 0 || given->bytes[0].size > p->need.length)
     return mst_fail(err, MST_E_INTERNAL, "other bytes were given than asked for");
   if (p->container == NULL) {
-    const mst_container_open options = {.mem = p->job->mem, .name = m->name, .end = m->size, .size = m->size, .plain_end = UINT64_MAX,
-                                        .verify = true};
+    const mst_container_open options = {
+        .mem = p->job->mem, .name = m->name, .end = m->size, .size = m->size, .plain_end = UINT64_MAX, .verify = true};
     MST_TRY(mst_container_bgzf.open(&options, &p->container, err));
   }
   p->fed += given->bytes[0].size;
@@ -652,12 +675,15 @@ static mst_status read_query(planning *p, const mst_plan_query *q, mst_error *er
   json_t *value;
   if (q->region == NULL) return mst_fail(err, MST_E_ARGUMENT, "VCF knows regions, no conditions");
   if (q->where != NULL) return mst_fail(err, MST_E_ARGUMENT, "VCF knows no conditions");
-  if (q->slice_records > 0) return mst_fail(err, MST_E_ARGUMENT, "slices of a region are asked for by number or size, not by records");
-  if (q->slices > 0 && q->slice_bytes > 0) return mst_fail(err, MST_E_ARGUMENT, "ask for slices by number or by size, not for both");
+  if (q->slice_records > 0)
+    return mst_fail(err, MST_E_ARGUMENT, "slices of a region are asked for by number or size, not by records");
+  if (q->slices > 0 && q->slice_bytes > 0)
+    return mst_fail(err, MST_E_ARGUMENT, "ask for slices by number or by size, not for both");
   p->n_slices = q->slices;
   p->slice_bytes = q->slice_bytes;
   json_object_foreach((json_t *)(uintptr_t)q->options, key, value) {
-    if (strcmp(key, "overlap") != 0) return mst_fail(err, MST_E_ARGUMENT, "VCF regions have no option \"%.40s\"; they have \"overlap\"", key);
+    if (strcmp(key, "overlap") != 0)
+      return mst_fail(err, MST_E_ARGUMENT, "VCF regions have no option \"%.40s\"; they have \"overlap\"", key);
   }
   if (q->options != NULL) MST_TRY(mst_json_get_bool(q->options, "overlap", "plan options", &p->overlap, err));
   MST_TRY(mst_json_get_bool(p->job->facts, "sorted", "facts", &p->sorted, err));
@@ -686,8 +712,10 @@ mst_status mst_vcf_plan(const mst_job *job, const mst_plan_query *query, mst_mac
   if (json_object_get(job->facts, "plain_bytes") == NULL) { /* no index of ours */
     p->member = p->setting.container == &mst_container_bgzf ? fresh_companion(job) : 0;
     if (p->member == 0) {
-      status = mst_fail(err, MST_E_NOT_FOUND, "%s has neither an index nor a fresh .tbi or .csi of a BGZF object; make one with: meseta index %s",
-                        job->name, job->name);
+      status =
+          mst_fail(err, MST_E_NOT_FOUND,
+                   "%s has neither an index nor a fresh .tbi or .csi of a BGZF object; make one with: meseta index %s",
+                   job->name, job->name);
       goto done;
     }
     /* The region is parsed once the companion has named its contigs. */

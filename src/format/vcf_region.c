@@ -30,7 +30,8 @@ static bool read_range(const char *p, const char *end, uint64_t *first, uint64_t
 static mst_status set_region(const mst_allocator *mem, const char *name, size_t size, uint64_t first, uint64_t last,
                              const char *text, size_t n, mst_vcf_region *out, mst_error *err) {
   if (first == 0 || first > last)
-    return mst_fail(err, MST_E_ARGUMENT, "region \"%.*s\": positions count from 1, and the first must not lie behind the last",
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "region \"%.*s\": positions count from 1, and the first must not lie behind the last",
                     (int)mst_min_size(n, 200), text);
   out->contig = mst_text_copy_n(mem, name, size);
   if (out->contig == NULL) return mst_fail_memory(err);
@@ -39,8 +40,8 @@ static mst_status set_region(const mst_allocator *mem, const char *name, size_t 
   return MST_OK;
 }
 
-static mst_status parse_one(const mst_allocator *mem, const char *text, size_t n, mst_vcf_known_fn known, const void *arg,
-                            mst_vcf_region *out, mst_error *err) {
+static mst_status parse_one(const mst_allocator *mem, const char *text, size_t n, mst_vcf_known_fn known,
+                            const void *arg, mst_vcf_region *out, mst_error *err) {
   const char *const end = text + n, *colon = end;
   const int shown = (int)mst_min_size(n, 200);
   uint64_t first = 1, last = MST_VCF_LAST;
@@ -56,12 +57,14 @@ static mst_status parse_one(const mst_allocator *mem, const char *text, size_t n
   while (colon > text && colon[-1] != ':') colon--;
   if (colon > text) divided = read_range(colon, end, &first, &last) && known(arg, text, (size_t)(colon - text - 1));
   if (whole && divided)
-    return mst_fail(err, MST_E_ARGUMENT, "region \"%.*s\" is a contig's name and a range of another: write {name} or {name}:from-to",
-                    shown, text);
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "region \"%.*s\" is a contig's name and a range of another: write {name} or {name}:from-to", shown,
+                    text);
   if (whole) return set_region(mem, text, n, 1, MST_VCF_LAST, text, n, out, err);
   if (divided) return set_region(mem, text, (size_t)(colon - text - 1), first, last, text, n, out, err);
 unknown:
-  return mst_fail(err, MST_E_NOT_FOUND, "region \"%.*s\": no such contig in the header or among the data lines", shown, text);
+  return mst_fail(err, MST_E_NOT_FOUND, "region \"%.*s\": no such contig in the header or among the data lines", shown,
+                  text);
 }
 
 static bool blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -110,7 +113,8 @@ size_t mst_vcf_cut(const mst_vcf_weight *marks, size_t n_marks, uint64_t n, uint
     b = &marks[k];
     position = a->position;
     if (b->weight > a->weight)
-      position += (uint64_t)((unsigned __int128)(b->position - a->position) * (wanted - a->weight) / (b->weight - a->weight));
+      position +=
+          (uint64_t)((unsigned __int128)(b->position - a->position) * (wanted - a->weight) / (b->weight - a->weight));
     if (position > (count > 0 ? begins[count - 1] : marks[0].position) && position < marks[n_marks - 1].position)
       begins[count++] = position;
   }

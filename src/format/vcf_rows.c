@@ -1,13 +1,11 @@
 /* format/vcf_rows.c - data lines of VCF as Arrow columns:
- *   CHROM text, POS int64, ID text, REF text, ALT list of texts, QUAL double, FILTER list of texts ("." is null everywhere)
- *   INFO       struct of the declared fields, typed by the header's Number and Type (text when the header declares none)
- *   genotypes  struct of the declared FORMAT fields, each a list with one item a sample; GT is text as it stands; on request
- * What the header does not declare is left out. Percent-encoding stays. Options:
- *   info       true (default), false, "text" (as it stands), or a list of field names
- *   genotypes  false (default), true, or a list of field names
- *   samples    a list of sample names: only these, in this order
- *   columns    a list of column names: only these, in this order
- *   misfit     "error" (default) or "null": what becomes of a value that is not of its field's type
+ *   CHROM text, POS int64, ID text, REF text, ALT list of texts, QUAL double, FILTER list of texts ("." is null
+ * everywhere) INFO       struct of the declared fields, typed by the header's Number and Type (text when the header
+ * declares none) genotypes  struct of the declared FORMAT fields, each a list with one item a sample; GT is text as it
+ * stands; on request What the header does not declare is left out. Percent-encoding stays. Options: info       true
+ * (default), false, "text" (as it stands), or a list of field names genotypes  false (default), true, or a list of
+ * field names samples    a list of sample names: only these, in this order columns    a list of column names: only
+ * these, in this order misfit     "error" (default) or "null": what becomes of a value that is not of its field's type
  *
  * Owns: the reader. May call: base, column, vcf_fields.c. */
 #include "base/base.h"
@@ -21,7 +19,8 @@
 
 enum { CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, GENOTYPES, N_COLUMNS };
 
-static const char *const column_names[N_COLUMNS] = {"CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "genotypes"};
+static const char *const column_names[N_COLUMNS] = {"CHROM", "POS",    "ID",   "REF",      "ALT",
+                                                    "QUAL",  "FILTER", "INFO", "genotypes"};
 
 /* A struct of declared fields. */
 typedef struct field_set {
@@ -38,7 +37,7 @@ typedef struct vcf_shape {
   size_t order[N_COLUMNS], n_order; /* columns in the batch */
   bool info_text;
   field_set info, format;
-  mst_field columns[N_COLUMNS];     /* in the batch's order */
+  mst_field columns[N_COLUMNS]; /* in the batch's order */
   mst_field text_item;
 } vcf_shape;
 
@@ -49,25 +48,25 @@ typedef struct vcf_rows {
   const mst_scan_kernels *scan;
   bool misfit_null;
   uint64_t record_max;
-  uint32_t n_columns;       /* of a line                       */
-  size_t n_samples;         /* wanted                          */
-  size_t *samples;          /* their columns, rising unless asked for otherwise; NULL: all */
+  uint32_t n_columns;               /* of a line                       */
+  size_t n_samples;                 /* wanted                          */
+  size_t *samples;                  /* their columns, rising unless asked for otherwise; NULL: all */
   mst_builder *builders[N_COLUMNS]; /* by column; NULL: not wanted */
   mst_builder *places[N_COLUMNS];   /* in the batch's order */
 
-  size_t chunk_lines, n;    /* lines gathered */
+  size_t chunk_lines, n; /* lines gathered */
   mst_span chrom[CHUNK_LINES], id[CHUNK_LINES], ref[CHUNK_LINES], info[CHUNK_LINES];
   int64_t pos[CHUNK_LINES];
   double qual[CHUNK_LINES];
   uint8_t qual_valid[CHUNK_LINES];
   mst_vcf_field alt, filter;
-  size_t next_info;         /* the field that comes next if this line is like the last */
-  mst_buf format_copy;      /* FORMAT of the last line         */
-  mst_vcf_layout layout;    /* its fields                      */
+  size_t next_info;          /* the field that comes next if this line is like the last */
+  mst_buf format_copy;       /* FORMAT of the last line         */
+  mst_vcf_layout layout;     /* its fields                      */
   const uint8_t **sample_at; /* where each sample's column begins, and one behind: for chosen samples */
 
-  mst_buf rest;             /* the line that the last bytes given did not finish */
-  uint64_t at, rows;        /* offset of the bytes being read; rows in front of the chunk */
+  mst_buf rest;                /* the line that the last bytes given did not finish */
+  uint64_t at, rows;           /* offset of the bytes being read; rows in front of the chunk */
   const uint8_t *data, *limit; /* the bytes being read */
   bool utf8;
   mst_batches batches;
@@ -115,8 +114,8 @@ static const json_t *implied_gt(json_t **kept) {
   return *kept;
 }
 
-static mst_status set_make(const mst_allocator *mem, const json_t *declared, const json_t *choice, bool sample, json_t **gt,
-                           field_set *s, mst_error *err) {
+static mst_status set_make(const mst_allocator *mem, const json_t *declared, const json_t *choice, bool sample,
+                           json_t **gt, field_set *s, mst_error *err) {
   mst_status status = MST_OK;
   const size_t n = json_array_size(declared) + 1;
   bool has_gt = !sample;
@@ -135,7 +134,8 @@ static mst_status set_make(const mst_allocator *mem, const json_t *declared, con
     MST_TRY(mst_vcf_field_init(f, mem, row, sample, err));
     has_gt = has_gt || strcmp(f->id, "GT") == 0;
     if (!chosen(choice, f->id) || find_field(s, (const uint8_t *)f->id, f->id_size) != SIZE_MAX) continue;
-    if (sample && strcmp(f->id, "GT") == 0) *f = (mst_vcf_field){.mem = mem, .id = f->id, .id_size = 2, .kind = MST_VCF_TEXT, .narrow = true, .packed = true};
+    if (sample && strcmp(f->id, "GT") == 0)
+      *f = (mst_vcf_field){.mem = mem, .id = f->id, .id_size = 2, .kind = MST_VCF_TEXT, .narrow = true, .packed = true};
     mst_vcf_field_schema(f, &s->items[s->n], &s->schemas[s->n]);
     slot = hash_name((const uint8_t *)f->id, f->id_size) & (s->n_slots - 1);
     while (s->slots[slot] != 0) slot = (slot + 1) & (s->n_slots - 1);
@@ -148,7 +148,8 @@ done:
 static mst_status check_choice(const json_t *choice, const field_set *s, const char *what, mst_error *err) {
   for (size_t i = 0; i < json_array_size(choice); i++) {
     const json_t *name = json_array_get(choice, i);
-    if (!json_is_string(name) || find_field(s, (const uint8_t *)json_string_value(name), json_string_length(name)) == SIZE_MAX)
+    if (!json_is_string(name) ||
+        find_field(s, (const uint8_t *)json_string_value(name), json_string_length(name)) == SIZE_MAX)
       return mst_fail(err, MST_E_ARGUMENT, "the header declares no %s field \"%s\"", what,
                       json_is_string(name) ? json_string_value(name) : "?");
   }
@@ -171,7 +172,8 @@ static mst_status choose_columns(vcf_shape *s, const json_t *columns, mst_error 
     for (size_t j = 0; j < s->n_order; j++)
       if (s->order[j] == i) i = N_COLUMNS;
     if (i == N_COLUMNS)
-      return mst_fail(err, MST_E_ARGUMENT, "there is no column \"%s\" (or it is asked for twice)", name != NULL ? name : "?");
+      return mst_fail(err, MST_E_ARGUMENT, "there is no column \"%s\" (or it is asked for twice)",
+                      name != NULL ? name : "?");
     s->order[s->n_order++] = i;
   }
   memset(s->wanted, 0, sizeof s->wanted);
@@ -183,9 +185,12 @@ static mst_field column_schema(vcf_shape *s, size_t i) {
   mst_field f = {.name = column_names[i], .format = "u", .nullable = i != CHROM && i != REF};
   if (i == POS) return (mst_field){.name = f.name, .format = "l"};
   if (i == QUAL) f.format = "g";
-  if (i == ALT || i == FILTER) f = (mst_field){.name = f.name, .format = "+l", .nullable = true, .children = &s->text_item, .n_children = 1};
-  if (i == INFO && !s->info_text) f = (mst_field){.name = f.name, .format = "+s", .children = s->info.schemas, .n_children = s->info.n};
-  if (i == GENOTYPES) f = (mst_field){.name = f.name, .format = "+s", .children = s->format.schemas, .n_children = s->format.n};
+  if (i == ALT || i == FILTER)
+    f = (mst_field){.name = f.name, .format = "+l", .nullable = true, .children = &s->text_item, .n_children = 1};
+  if (i == INFO && !s->info_text)
+    f = (mst_field){.name = f.name, .format = "+s", .children = s->info.schemas, .n_children = s->info.n};
+  if (i == GENOTYPES)
+    f = (mst_field){.name = f.name, .format = "+s", .children = s->format.schemas, .n_children = s->format.n};
   return f;
 }
 
@@ -214,8 +219,8 @@ static mst_status wanted_switch(const json_t *value, const char *key, bool usual
   return mst_fail(err, MST_E_ARGUMENT, "option \"%s\" is neither true or false nor a list of fields", key);
 }
 
-static mst_status shape_make(const mst_allocator *mem, const json_t *dialect, const json_t *options, vcf_shape *s, mst_field **inner,
-                             json_t **gt, mst_error *err) {
+static mst_status shape_make(const mst_allocator *mem, const json_t *dialect, const json_t *options, vcf_shape *s,
+                             mst_field **inner, json_t **gt, mst_error *err) {
   mst_status status = MST_OK;
   const json_t *info = json_object_get(options, "info"), *genotypes = json_object_get(options, "genotypes");
   const json_t *declared = json_object_get(dialect, "long_info"), *formats = json_object_get(dialect, "long_format");
@@ -242,8 +247,8 @@ done:
 }
 
 /* The names of the samples as metadata "samples" of the genotypes, as a JSON list. */
-static mst_status name_samples(const mst_allocator *mem, const vcf_shape *s, const json_t *dialect, const json_t *options,
-                               struct ArrowSchema *schema, mst_error *err) {
+static mst_status name_samples(const mst_allocator *mem, const vcf_shape *s, const json_t *dialect,
+                               const json_t *options, struct ArrowSchema *schema, mst_error *err) {
   const json_t *names = json_object_get(options, "samples");
   mst_status status = MST_OK;
   mst_buf text;
@@ -262,8 +267,8 @@ done:
   return status;
 }
 
-mst_status mst_vcf_rows_schema(const mst_allocator *mem, const json_t *dialect, const json_t *options, struct ArrowSchema *out,
-                               mst_error *err) {
+mst_status mst_vcf_rows_schema(const mst_allocator *mem, const json_t *dialect, const json_t *options,
+                               struct ArrowSchema *out, mst_error *err) {
   mst_status status = MST_OK;
   vcf_shape s;
   mst_field *inner = NULL;
@@ -348,13 +353,14 @@ static mst_status read_options(vcf_rows *r, const json_t *options, mst_error *er
   r->misfit_null = mst_text_equal(json_string_value(misfit), "null");
   if (misfit != NULL && !json_is_null(misfit) && !r->misfit_null && !mst_text_equal(json_string_value(misfit), "error"))
     return mst_fail(err, MST_E_ARGUMENT, "VCF option \"misfit\" must be \"error\" or \"null\"");
-  if (columns < MST_VCF_FIXED || columns > UINT32_MAX) return mst_fail(err, MST_E_CORRUPT, "the VCF dialect has a wrong number of columns");
+  if (columns < MST_VCF_FIXED || columns > UINT32_MAX)
+    return mst_fail(err, MST_E_CORRUPT, "the VCF dialect has a wrong number of columns");
   r->n_columns = (uint32_t)columns;
   return choose_samples(r, json_object_get(options, "samples"), err);
 }
 
-mst_status mst_vcf_rows_open(const mst_job *job, const json_t *dialect, const json_t *options, uint64_t batch_rows, void **out,
-                             mst_error *err) {
+mst_status mst_vcf_rows_open(const mst_job *job, const json_t *dialect, const json_t *options, uint64_t batch_rows,
+                             void **out, mst_error *err) {
   mst_status status = MST_OK;
   mst_field *inner = NULL;
   json_t *gt = NULL;
@@ -370,7 +376,8 @@ mst_status mst_vcf_rows_open(const mst_job *job, const json_t *dialect, const js
   MST_TRY(read_options(r, options, err));
   MST_TRY(shape_make(r->mem, dialect, options, &r->shape, &inner, &gt, err));
   MST_TRY(make_builders(r, err));
-  mst_batches_init(&r->batches, r->mem, r->places, r->shape.n_order, batch_rows > 0 ? batch_rows : BATCH_ROWS, BATCH_BYTES);
+  mst_batches_init(&r->batches, r->mem, r->places, r->shape.n_order, batch_rows > 0 ? batch_rows : BATCH_ROWS,
+                   BATCH_BYTES);
   /* The implied GT's name is a constant: the field must not borrow the JSON made for it. */
   for (size_t i = 0; i < r->shape.format.n; i++)
     if (strcmp(r->shape.format.fields[i].id, "GT") == 0) r->shape.format.fields[i].id = "GT";
@@ -392,7 +399,8 @@ static mst_status bad_line(const vcf_rows *r, const uint8_t *line, const char *w
                      (unsigned long long)(r->rows + r->n + 1), why);
 }
 
-static mst_status misfit(const vcf_rows *r, const uint8_t *at, size_t n, const char *what, const char *id, mst_error *err) {
+static mst_status misfit(const vcf_rows *r, const uint8_t *at, size_t n, const char *what, const char *id,
+                         mst_error *err) {
   char text[41];
   size_t i = 0;
   if (r->misfit_null) return MST_OK;
@@ -408,7 +416,8 @@ static mst_status pad(field_set *s, size_t lines, mst_error *err) {
   for (size_t i = 0; i < s->n; i++) {
     mst_vcf_field *f = &s->fields[i];
     while (mst_vcf_field_count(f) < lines) {
-      const mst_status status = f->kind == MST_VCF_FLAG ? mst_vcf_field_flag(f, false, err) : mst_vcf_field_null(f, err);
+      const mst_status status =
+          f->kind == MST_VCF_FLAG ? mst_vcf_field_flag(f, false, err) : mst_vcf_field_null(f, err);
       if (status != MST_OK) return status;
     }
   }
@@ -517,7 +526,10 @@ static mst_status put_all(vcf_rows *r, const uint8_t *line, const uint8_t *p, co
   if (r->n_samples == 0) return MST_OK;
   MST_TRY(mst_vcf_samples(&r->layout, p, end, r->limit, r->n_samples, &found, &wrong, err));
   if (found != r->n_samples)
-    return bad_line(r, line, found < r->n_samples ? "there are fewer columns than in the header" : "there are more columns than in the header", err);
+    return bad_line(r, line,
+                    found < r->n_samples ? "there are fewer columns than in the header"
+                                         : "there are more columns than in the header",
+                    err);
   MST_TRY(put_misfit(r, &wrong, err));
 done:
   return status;
@@ -527,7 +539,8 @@ static mst_status put_samples(vcf_rows *r, const uint8_t *line, const uint8_t *p
   mst_status status = MST_OK;
   const uint8_t *tab = memchr(p, '\t', (size_t)(end - p));
   MST_TRY(take_format(r, line, p, (size_t)((tab == NULL ? end : tab) - p), err));
-  if (tab == NULL && r->n_columns > MST_VCF_FIXED + 1) return bad_line(r, line, "there are fewer columns than in the header", err);
+  if (tab == NULL && r->n_columns > MST_VCF_FIXED + 1)
+    return bad_line(r, line, "there are fewer columns than in the header", err);
   p = tab == NULL ? end : tab + 1;
   MST_TRY(r->samples != NULL ? put_chosen(r, line, p, end, err) : put_all(r, line, p, end, err));
   MST_TRY(pad(&r->shape.format, (r->n + 1) * r->n_samples, err));
@@ -566,7 +579,8 @@ static mst_span text_or_null(const uint8_t *text, size_t n) {
   return n == 0 || (n == 1 && *text == '.') ? (mst_span){0} : (mst_span){text, n};
 }
 
-static mst_status put_fixed(vcf_rows *r, const uint8_t *line, const uint8_t *const c[MST_VCF_FIXED + 1], mst_error *err) {
+static mst_status put_fixed(vcf_rows *r, const uint8_t *line, const uint8_t *const c[MST_VCF_FIXED + 1],
+                            mst_error *err) {
   const bool *wanted = r->shape.wanted;
   mst_status status = MST_OK;
   const size_t i = r->n;
@@ -600,7 +614,8 @@ static mst_status not_utf8(const vcf_rows *r, mst_span s, size_t bad, mst_error 
 
 static mst_status check_spans(const vcf_rows *r, const mst_span *spans, size_t n, mst_error *err) {
   for (size_t i = 0, bad; i < n; i++)
-    if (spans[i].data != NULL && !mst_utf8_valid(spans[i].data, spans[i].size, &bad)) return not_utf8(r, spans[i], bad, err);
+    if (spans[i].data != NULL && !mst_utf8_valid(spans[i].data, spans[i].size, &bad))
+      return not_utf8(r, spans[i], bad, err);
   return MST_OK;
 }
 
@@ -618,7 +633,8 @@ static mst_status check_packed(const vcf_rows *r, const mst_vcf_field *f, mst_er
   uint32_t begin = 0;
   for (size_t i = 0; i < f->n; begin = f->text_ends[i++])
     if (f->text_ends[i] > begin && !mst_utf8_valid(f->bytes + begin, f->text_ends[i] - begin, NULL))
-      return mst_fail_at(err, MST_E_CORRUPT, r->at, "FORMAT/%s of a line not far behind this place is not UTF-8", f->id);
+      return mst_fail_at(err, MST_E_CORRUPT, r->at, "FORMAT/%s of a line not far behind this place is not UTF-8",
+                         f->id);
   return MST_OK;
 }
 
@@ -690,7 +706,8 @@ static mst_status put_line(vcf_rows *r, const uint8_t *line, const uint8_t *end,
     if (tab == NULL && k + 1 < MST_VCF_FIXED) return bad_line(r, line, "there are fewer than 8 columns", err);
     p = tab == NULL ? end + 1 : tab + 1;
   }
-  if ((c[MST_VCF_FIXED] <= end) != (r->n_columns > MST_VCF_FIXED)) return bad_line(r, line, "it has not the header's number of columns", err);
+  if ((c[MST_VCF_FIXED] <= end) != (r->n_columns > MST_VCF_FIXED))
+    return bad_line(r, line, "it has not the header's number of columns", err);
   MST_TRY(put_fixed(r, line, c, err));
   if (r->shape.wanted[GENOTYPES] && c[MST_VCF_FIXED] <= end) MST_TRY(put_samples(r, line, c[MST_VCF_FIXED], end, err));
   else if (r->shape.wanted[GENOTYPES]) MST_TRY(pad(&r->shape.format, (r->n + 1) * r->n_samples, err));
@@ -720,8 +737,8 @@ done:
 
 static mst_status keep_rest(vcf_rows *r, const uint8_t *data, size_t n, mst_error *err) {
   if (r->rest.size + n > r->record_max)
-    return mst_fail_at(err, MST_E_LIMIT, r->at, "line %llu is longer than the limit of %llu bytes", (unsigned long long)(r->rows + 1),
-                       (unsigned long long)r->record_max);
+    return mst_fail_at(err, MST_E_LIMIT, r->at, "line %llu is longer than the limit of %llu bytes",
+                       (unsigned long long)(r->rows + 1), (unsigned long long)r->record_max);
   return mst_buf_put(&r->rest, data, n, err);
 }
 

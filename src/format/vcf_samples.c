@@ -1,5 +1,5 @@
-/* format/vcf_samples.c - the columns of samples, field by field: their borders are found by the kernels, a block of samples at a time;
- * then each field's values are read in one go, numbers without a look at each digit.
+/* format/vcf_samples.c - the columns of samples, field by field: their borders are found by the kernels, a block of
+ * samples at a time; then each field's values are read in one go, numbers without a look at each digit.
  *
  * Owns: the borders at hand. May call: base, vcf_fields.c. */
 #include "base/base.h"
@@ -15,7 +15,8 @@ void mst_vcf_layout_free(mst_vcf_layout *l) {
 
 /* ---- values ---------------------------------------------------------------------------------------------------- */
 
-/* A column of cells, one for each sample: cells[0], cells[step], … Behind each cell at least 16 bytes may be read when `fast`. */
+/* A column of cells, one for each sample: cells[0], cells[step], … Behind each cell at least 16 bytes may be read when
+ * `fast`. */
 typedef struct column {
   const mst_vcf_cell *cells;
   size_t step, n;
@@ -23,7 +24,8 @@ typedef struct column {
   bool fast;
 } column;
 
-static mst_status add_slowly(mst_vcf_field *f, const uint8_t *text, size_t size, mst_vcf_misfit *misfit, mst_error *err) {
+static mst_status add_slowly(mst_vcf_field *f, const uint8_t *text, size_t size, mst_vcf_misfit *misfit,
+                             mst_error *err) {
   bool fits;
   const mst_status status = mst_vcf_field_add(f, text, size, &fits, err);
   if (status == MST_OK && !fits) *misfit = (mst_vcf_misfit){text, size, f};
@@ -78,8 +80,8 @@ static mst_status add_integers(mst_vcf_field *f, const column *c, mst_vcf_misfit
   return status;
 }
 
-/* Short integers divided by commas that lie in one word, into room that was made; false when they are something else. In the word
- * digits are 0 to 9; what lies behind the text is filled with commas. */
+/* Short integers divided by commas that lie in one word, into room that was made; false when they are something else.
+ * In the word digits are 0 to 9; what lies behind the text is filled with commas. */
 #define ZEROS  UINT64_C(0x3030303030303030)
 #define COMMAS UINT64_C(0x1c1c1c1c1c1c1c1c) /* ',' ^ '0' */
 #define HIGHS  UINT64_C(0x8080808080808080)
@@ -131,7 +133,8 @@ static mst_status add_column(mst_vcf_field *f, const column *c, mst_vcf_misfit *
   return status;
 }
 
-static mst_status add_block(mst_vcf_layout *l, size_t n, const uint8_t *text, bool fast, mst_vcf_misfit *misfit, mst_error *err) {
+static mst_status add_block(mst_vcf_layout *l, size_t n, const uint8_t *text, bool fast, mst_vcf_misfit *misfit,
+                            mst_error *err) {
   mst_status status = MST_OK;
   for (size_t k = 0; k < l->n && status == MST_OK; k++) {
     const column c = {.cells = l->cells + k, .step = l->n, .n = n, .text = text, .fast = fast};
@@ -155,9 +158,9 @@ static mst_status make_room(mst_vcf_layout *l, mst_error *err) {
 
 /* Where the walk over the borders stands. */
 typedef struct walk {
-  uint32_t begin;                /* of the cell under way             */
-  mst_vcf_cell *next, *row_end;  /* the cell under way; its sample's end */
-  size_t in_block, found;        /* samples that have ended           */
+  uint32_t begin;               /* of the cell under way             */
+  mst_vcf_cell *next, *row_end; /* the cell under way; its sample's end */
+  size_t in_block, found;       /* samples that have ended           */
 } walk;
 
 static inline void end_cell(walk *w, size_t end) {
@@ -179,8 +182,8 @@ static inline void begin_block(const mst_vcf_layout *l, walk *w) {
   w->in_block = 0;
 }
 
-mst_status mst_vcf_samples(mst_vcf_layout *l, const uint8_t *text, const uint8_t *end, const uint8_t *limit, size_t n, size_t *found,
-                           mst_vcf_misfit *misfit, mst_error *err) {
+mst_status mst_vcf_samples(mst_vcf_layout *l, const uint8_t *text, const uint8_t *end, const uint8_t *limit, size_t n,
+                           size_t *found, mst_vcf_misfit *misfit, mst_error *err) {
   mst_status status = MST_OK;
   const size_t size = (size_t)(end - text);
   const bool fast = limit - end >= 16;

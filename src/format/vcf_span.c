@@ -1,7 +1,7 @@
-/* format/vcf_span.c - what a span of a VCF object says of its contigs: which ones its lines name, how far they reach, whether they
- * are in order; how spans are joined, and what of them the index keeps. A line that a border cuts is put together again when the
- * spans on both sides are joined, and judged then. What is wrong with it is only said in the end, because spans are also joined on
- * the guess that a piece begins in another state than it does.
+/* format/vcf_span.c - what a span of a VCF object says of its contigs: which ones its lines name, how far they reach,
+ * whether they are in order; how spans are joined, and what of them the index keeps. A line that a border cuts is put
+ * together again when the spans on both sides are joined, and judged then. What is wrong with it is only said in the
+ * end, because spans are also joined on the guess that a piece begins in another state than it does.
  *
  * Owns: spans. May call: base, column. */
 #include "format/vcf.h"
@@ -101,8 +101,15 @@ static mst_status add_run(mst_vcf_span *s, const mst_vcf_contig *run, mst_error 
 }
 
 mst_status mst_vcf_span_add(mst_vcf_span *s, const mst_vcf_line *line, uint64_t at, mst_error *err) {
-  const mst_vcf_contig run = {.name = line->contig, .name_size = line->contig_size, .records = 1, .from = at, .to = at,
-                              .first_pos = line->first, .last_pos = line->first, .first = line->first, .last = line->last};
+  const mst_vcf_contig run = {.name = line->contig,
+                              .name_size = line->contig_size,
+                              .records = 1,
+                              .from = at,
+                              .to = at,
+                              .first_pos = line->first,
+                              .last_pos = line->first,
+                              .first = line->first,
+                              .last = line->last};
   return add_run(s, &run, err);
 }
 
@@ -133,8 +140,8 @@ static mst_status get_part(mst_cursor *c, mst_vcf_part *p, mst_error *err) {
 mst_status mst_vcf_span_encode(const mst_vcf_span *s, mst_buf *out, mst_error *err) {
   mst_status status = MST_OK;
   const uint8_t flags = (uint8_t)((s->inside ? INSIDE : 0) | (s->head_ends ? HEAD_ENDS : 0) | (s->open ? OPEN : 0) |
-                                  (s->open_known ? OPEN_KNOWN : 0) | (s->sorted ? SORTED : 0) | (s->overflow ? OVERFLOW : 0) |
-                                  (s->broken[0] != 0 ? BROKEN : 0));
+                                  (s->open_known ? OPEN_KNOWN : 0) | (s->sorted ? SORTED : 0) |
+                                  (s->overflow ? OVERFLOW : 0) | (s->broken[0] != 0 ? BROKEN : 0));
   MST_TRY(mst_buf_put_byte(out, flags, err));
   MST_TRY(mst_buf_put_u32(out, s->columns, err));
   if (s->broken[0] != 0) {
@@ -197,8 +204,10 @@ mst_status mst_vcf_span_decode(const mst_bytes *in, mst_vcf_span *s, mst_error *
   s->sorted = (flags & SORTED) != 0;
   s->overflow = (flags & OVERFLOW) != 0;
   s->current = current;
-  if (c.failed || mst_cursor_left(&c) != 0 || flags > FLAGS_ALL || (s->overflow && n > 0) || (s->open && s->inside && !s->head_ends))
-    return mst_fail(err, MST_E_CORRUPT, "a partial index of a VCF object has a malformed summary of %zu bytes", in->size);
+  if (c.failed || mst_cursor_left(&c) != 0 || flags > FLAGS_ALL || (s->overflow && n > 0) ||
+      (s->open && s->inside && !s->head_ends))
+    return mst_fail(err, MST_E_CORRUPT, "a partial index of a VCF object has a malformed summary of %zu bytes",
+                    in->size);
 done:
   return status;
 }
@@ -293,7 +302,9 @@ static mst_status join_spans(mst_vcf_span *l, uint64_t left_bytes, const mst_vcf
     MST_TRY(add_run(l, &run, err));
   }
   l->sorted = l->sorted && r->sorted;
-  if (r->n > 0 && !l->overflow) l->current = (size_t)(mst_vcf_span_find(l, r->contigs[r->current].name, r->contigs[r->current].name_size) - l->contigs);
+  if (r->n > 0 && !l->overflow)
+    l->current =
+        (size_t)(mst_vcf_span_find(l, r->contigs[r->current].name, r->contigs[r->current].name_size) - l->contigs);
   if (!r->open) goto done;
   l->open = true;
   l->open_known = r->open_known;

@@ -1,5 +1,5 @@
-/* format/vcf_tabix.c - reads .tbi (SAM specification, tabix) and .csi: bins of positions, each with the chunks of the object that
- * hold its lines, and the least offset for each window or bin.
+/* format/vcf_tabix.c - reads .tbi (SAM specification, tabix) and .csi: bins of positions, each with the chunks of the
+ * object that hold its lines, and the least offset for each window or bin.
  *
  * Owns: a directory of the contigs; the bytes are the caller's. May call: base. */
 #include "format/vcf_tabix.h"
@@ -33,14 +33,15 @@ size_t mst_tabix_contigs(const mst_tabix *t) { return t->n; }
 const char *mst_tabix_contig(const mst_tabix *t, size_t i) { return t->names[i]; }
 
 static mst_status broken(const mst_tabix *t, const char *what, size_t at, mst_error *err) {
-  return mst_fail_at(err, MST_E_CORRUPT, at, "the .%s is broken: %s (at byte %zu of its plain bytes)", t->csi ? "csi" : "tbi", what, at);
+  return mst_fail_at(err, MST_E_CORRUPT, at, "the .%s is broken: %s (at byte %zu of its plain bytes)",
+                     t->csi ? "csi" : "tbi", what, at);
 }
 
 /* ---- bins ------------------------------------------------------------------------------------------------------ */
 
 typedef struct bin {
   uint32_t number;
-  uint64_t least;   /* CSI: no line of its positions lies in front of this offset */
+  uint64_t least; /* CSI: no line of its positions lies in front of this offset */
   uint32_t n_chunks;
   const uint8_t *chunks;
 } bin;
@@ -59,7 +60,8 @@ static bool next_bin(const mst_tabix *t, mst_cursor *c, bin *out) {
 /* The number of the first bin of a level; level 0 has one. */
 static uint64_t level_begin(unsigned level) { return ((UINT64_C(1) << 3 * level) - 1) / 7; }
 
-/* The positions [*from, *to), counted from 0, of a bin; false for the one that holds counts, and numbers that are none. */
+/* The positions [*from, *to), counted from 0, of a bin; false for the one that holds counts, and numbers that are none.
+ */
 static bool bin_positions(const mst_tabix *t, uint32_t number, uint64_t *from, uint64_t *to) {
   for (unsigned level = 0; level <= t->depth; level++) {
     const unsigned bits = t->shift + 3 * (t->depth - level);
@@ -113,14 +115,16 @@ static mst_status read_preset(mst_tabix *t, mst_cursor *c, const char **names, u
   return MST_OK;
 }
 
-static mst_status read_tbi(mst_tabix *t, mst_cursor *c, const char **names, uint32_t *size, uint32_t *n, mst_error *err) {
+static mst_status read_tbi(mst_tabix *t, mst_cursor *c, const char **names, uint32_t *size, uint32_t *n,
+                           mst_error *err) {
   *n = mst_cursor_u32(c);
   t->shift = TBI_SHIFT;
   t->depth = TBI_DEPTH;
   return read_preset(t, c, names, size, err);
 }
 
-static mst_status read_csi(mst_tabix *t, mst_cursor *c, const char **names, uint32_t *size, uint32_t *n, mst_error *err) {
+static mst_status read_csi(mst_tabix *t, mst_cursor *c, const char **names, uint32_t *size, uint32_t *n,
+                           mst_error *err) {
   const uint32_t shift = mst_cursor_u32(c), depth = mst_cursor_u32(c), aux = mst_cursor_u32(c);
   mst_cursor inner;
   mst_status status;

@@ -24,7 +24,8 @@ void mst_tabix_close(mst_tabix *t);
 size_t mst_tabix_contigs(const mst_tabix *t);
 /* Borrowed, NUL-terminated. */
 const char *mst_tabix_contig(const mst_tabix *t, size_t i);
-/* Chunks that hold all lines which overlap [first, last] (1-based, closed) of contig i, in order, none overlapping another.
+/* Chunks that hold all lines which overlap [first, last] (1-based, closed) of contig i, in order, none overlapping
+ * another.
  * `*out` is freed with mst_free. */
 mst_status mst_tabix_find(const mst_tabix *t, size_t i, uint64_t first, uint64_t last, mst_tabix_chunk **out, size_t *n,
                           mst_error *err);

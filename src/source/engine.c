@@ -1,4 +1,5 @@
-/* source/engine.c - see engine.h. Owns the chunks that a machine is looking at; may call fetch and the format interface. */
+/* source/engine.c - see engine.h. Owns the chunks that a machine is looking at; may call fetch and the format
+ * interface. */
 #include "source/engine.h"
 
 struct mst_engine {
@@ -19,8 +20,8 @@ struct mst_engine {
   uint64_t ahead_at, ahead_end;
 };
 
-mst_status mst_engine_open(mst_context *ctx, mst_machine *machine, const mst_inputs *inputs, uint64_t memory, mst_engine **out,
-                           mst_error *err) {
+mst_status mst_engine_open(mst_context *ctx, mst_machine *machine, const mst_inputs *inputs, uint64_t memory,
+                           mst_engine **out, mst_error *err) {
   const mst_allocator *mem = mst_context_mem(ctx);
   mst_engine *e = mst_alloc_zero(mem, 1, sizeof *e);
   if (e == NULL) {
@@ -69,7 +70,9 @@ static mst_status member_of(const mst_engine *e, uint32_t member, mst_object **o
   } else {
     *out = member < e->inputs->n_members ? e->inputs->members[member] : NULL;
   }
-  if (*out == NULL) return mst_fail(err, MST_E_CORRUPT, "the slice asks for a part of its source (%u) that is not there", (unsigned)member);
+  if (*out == NULL)
+    return mst_fail(err, MST_E_CORRUPT, "the slice asks for a part of its source (%u) that is not there",
+                    (unsigned)member);
   return MST_OK;
 }
 
@@ -88,9 +91,10 @@ static mst_status room_for(mst_engine *e, size_t n, mst_error *err) {
 static mst_status check_range(const mst_object *o, const mst_range *r, mst_error *err) {
   uint64_t end;
   if (mst_add_u64(r->offset, r->length, &end) && end <= mst_object_size(o)) return MST_OK;
-  mst_status status = mst_fail_at(err, MST_E_CORRUPT, r->offset, "bytes %llu to %llu lie outside the object of %llu bytes",
-                                  (unsigned long long)r->offset, (unsigned long long)(r->offset + r->length),
-                                  (unsigned long long)mst_object_size(o));
+  mst_status status =
+      mst_fail_at(err, MST_E_CORRUPT, r->offset, "bytes %llu to %llu lie outside the object of %llu bytes",
+                  (unsigned long long)r->offset, (unsigned long long)(r->offset + r->length),
+                  (unsigned long long)mst_object_size(o));
   return mst_error_name(err, status, mst_object_url(o));
 }
 
@@ -156,7 +160,8 @@ static mst_status give_all(mst_engine *e, const mst_range *need, size_t n, mst_c
 }
 
 static mst_status give_rows(mst_engine *e, size_t row_group, mst_cancel *cancel, mst_error *err) {
-  if (e->inputs->rows == NULL) return mst_fail(err, MST_E_INTERNAL, "index rows were asked for where there is no index");
+  if (e->inputs->rows == NULL)
+    return mst_fail(err, MST_E_INTERNAL, "index rows were asked for where there is no index");
   mst_status status = e->inputs->rows(e->inputs->rows_arg, row_group, &e->rows_schema, &e->rows, cancel, err);
   if (status == MST_OK) e->have_rows = true;
   return status;
@@ -172,18 +177,18 @@ mst_status mst_engine_next(mst_engine *e, const mst_given *input, mst_step *out,
     if (status != MST_OK) return status;
     drop_given(e);
     switch (out->kind) {
-      case MST_STEP_NEED:
-        if (out->n_need == 0) {
-          status = mst_fail(err, MST_E_INTERNAL, "a machine asked for nothing");
-        } else if (out->some && out->need[0].length > 0) {
-          status = give_some(e, out->need, cancel, err);
-        } else {
-          status = give_all(e, out->need, out->n_need, cancel, err);
-        }
-        break;
-      case MST_STEP_BUSY: hand = NULL; continue;
-      case MST_STEP_ROWS: status = give_rows(e, out->row_group, cancel, err); break;
-      default: return MST_OK;
+    case MST_STEP_NEED:
+      if (out->n_need == 0) {
+        status = mst_fail(err, MST_E_INTERNAL, "a machine asked for nothing");
+      } else if (out->some && out->need[0].length > 0) {
+        status = give_some(e, out->need, cancel, err);
+      } else {
+        status = give_all(e, out->need, out->n_need, cancel, err);
+      }
+      break;
+    case MST_STEP_BUSY: hand = NULL; continue;
+    case MST_STEP_ROWS: status = give_rows(e, out->row_group, cancel, err); break;
+    default: return MST_OK;
     }
     if (status != MST_OK) return status;
     given = (mst_given){.bytes = e->given, .n = e->n_given};

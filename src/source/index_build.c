@@ -1,9 +1,9 @@
-/* source/index_build.c - see index_build.h. Pieces are scanned by the context's threads, a few ahead of the collector, so that
- * memory stays bounded whatever the object's size. May call fetch and the format interface. */
+/* source/index_build.c - see index_build.h. Pieces are scanned by the context's threads, a few ahead of the collector,
+ * so that memory stays bounded whatever the object's size. May call fetch and the format interface. */
 #include "source/index_build.h"
 
-#define PIECE_MIN ((uint64_t)4 << 20)
-#define PIECE_MAX ((uint64_t)64 << 20)
+#define PIECE_MIN         ((uint64_t)4 << 20)
+#define PIECE_MAX         ((uint64_t)64 << 20)
 #define PROGRESS_EVERY_US 100000
 
 /* ---- progress ---- */
@@ -76,8 +76,9 @@ static void set_scan(mst_task *t, const mst_scan_options *o, uint32_t width) {
   t->job.memory /= width;
 }
 
-static mst_status scan_range(mst_source *s, json_t *facts, uint64_t begin, uint64_t end, const mst_scan_options *o, uint32_t width,
-                             meter *progress, mst_status (*put)(void *arg, mst_bytes *partial, mst_error *err), void *arg,
+static mst_status scan_range(mst_source *s, json_t *facts, uint64_t begin, uint64_t end, const mst_scan_options *o,
+                             uint32_t width, meter *progress,
+                             mst_status (*put)(void *arg, mst_bytes *partial, mst_error *err), void *arg,
                              mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_machine *machine = NULL;
@@ -116,8 +117,8 @@ static mst_status append_part(void *arg, mst_bytes *partial, mst_error *err) {
   return status == MST_OK ? mst_buf_put(out, partial->data, partial->size, err) : status;
 }
 
-mst_status mst_scan_one(mst_source *s, json_t *facts, uint64_t begin, uint64_t end, const mst_scan_options *options, mst_buf *out,
-                        mst_cancel *cancel, mst_error *err) {
+mst_status mst_scan_one(mst_source *s, json_t *facts, uint64_t begin, uint64_t end, const mst_scan_options *options,
+                        mst_buf *out, mst_cancel *cancel, mst_error *err) {
   return scan_range(s, facts, begin, end, options, threads_of(s, options), NULL, append_part, out, cancel, err);
 }
 
@@ -151,8 +152,8 @@ static mst_status collect_on(collector *c, const mst_given *given, mst_error *er
   }
 }
 
-static mst_status collect_open(collector *c, mst_source *s, json_t *facts, const mst_scan_options *o, const mst_rows_sink *sink,
-                               mst_cancel *cancel, mst_error *err) {
+static mst_status collect_open(collector *c, mst_source *s, json_t *facts, const mst_scan_options *o,
+                               const mst_rows_sink *sink, mst_cancel *cancel, mst_error *err) {
   mst_machine *machine = NULL;
   memset(c, 0, sizeof *c);
   c->sink = sink;
@@ -175,7 +176,8 @@ static mst_status collect_text(collector *c, const mst_bytes *text, mst_error *e
   mst_cursor at = mst_cursor_over(text->data, text->size);
   while (mst_cursor_left(&at) > 0) {
     const uint64_t size = mst_cursor_u64(&at);
-    if (at.failed || size > mst_cursor_left(&at)) return mst_fail_at(err, MST_E_CORRUPT, at.at, "the partial index is cut short");
+    if (at.failed || size > mst_cursor_left(&at))
+      return mst_fail_at(err, MST_E_CORRUPT, at.at, "the partial index is cut short");
     mst_bytes part = mst_bytes_part(text, at.at, (size_t)size);
     mst_cursor_take(&at, (size_t)size);
     mst_status status = collect_put(c, &part, err);
@@ -190,7 +192,8 @@ static mst_status collect_end(collector *c, json_t **final, mst_error *err) {
   const mst_given end = {.ended = true};
   mst_status status = collect_on(c, &end, err);
   if (status != MST_OK) return status;
-  if (c->final == NULL) return mst_fail(err, MST_E_INTERNAL, "the collector of %s found no facts", c->task.job.format->name);
+  if (c->final == NULL)
+    return mst_fail(err, MST_E_INTERNAL, "the collector of %s found no facts", c->task.job.format->name);
   status = mst_json_set_u64(c->final, "spacing", c->task.job.spacing, err);
   if (status == MST_OK) *final = json_incref(c->final);
   return status;
@@ -248,7 +251,8 @@ static mst_status run_piece(void *arg, mst_error *err) {
   pieces *all = p->all;
   uint64_t begin = 0, end = 0;
   mst_scan_piece_range(all->source, p->number, all->n, &begin, &end);
-  mst_status status = scan_range(all->source, all->facts, begin, end, all->options, all->threads, all->progress, append_part, &p->text, all->cancel, err);
+  mst_status status = scan_range(all->source, all->facts, begin, end, all->options, all->threads, all->progress,
+                                 append_part, &p->text, all->cancel, err);
   atomic_store(&p->done, true);
   return status;
 }
@@ -274,7 +278,8 @@ static mst_status next_piece(void *self, uint64_t i, mst_bytes *out, mst_error *
   }
   if (!atomic_load(&mine->done)) {
     status = mst_group_wait(all->group, all->cancel, err);
-    return status != MST_OK ? status : mst_fail(err, MST_E_INTERNAL, "piece %llu was never scanned", (unsigned long long)i);
+    return status != MST_OK ? status
+                            : mst_fail(err, MST_E_INTERNAL, "piece %llu was never scanned", (unsigned long long)i);
   }
   /* A piece that failed says so through its group, at the latest when everything has ended. */
   return mst_buf_take(&mine->text, out, err);
@@ -284,7 +289,8 @@ static mst_status scan_many(mst_source *s, json_t *facts, const mst_scan_options
                             const mst_rows_sink *sink, json_t **final, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   const uint32_t threads = threads_of(s, o);
-  pieces all = {.source = s, .facts = facts, .options = o, .progress = progress, .cancel = cancel, .n = n, .threads = threads};
+  pieces all = {
+      .source = s, .facts = facts, .options = o, .progress = progress, .cancel = cancel, .n = n, .threads = threads};
   all.width = (uint32_t)mst_min_u64(n, (uint64_t)threads + 2);
   MST_TRY_ALLOC(all.each = mst_alloc_zero(s->mem, all.width, sizeof *all.each));
   for (uint32_t i = 0; i < all.width; i++) {
@@ -310,8 +316,8 @@ done:
   return status;
 }
 
-static mst_status scan_serial(mst_source *s, json_t *facts, const mst_scan_options *o, meter *progress, const mst_rows_sink *sink,
-                              json_t **final, mst_cancel *cancel, mst_error *err) {
+static mst_status scan_serial(mst_source *s, json_t *facts, const mst_scan_options *o, meter *progress,
+                              const mst_rows_sink *sink, json_t **final, mst_cancel *cancel, mst_error *err) {
   collector c;
   mst_status status = MST_OK;
   MST_TRY(collect_open(&c, s, facts, o, sink, cancel, err));
@@ -322,8 +328,8 @@ done:
   return status;
 }
 
-mst_status mst_scan_all(mst_source *s, json_t *facts, const mst_scan_options *options, const mst_rows_sink *sink, json_t **final,
-                        mst_cancel *cancel, mst_error *err) {
+mst_status mst_scan_all(mst_source *s, json_t *facts, const mst_scan_options *options, const mst_rows_sink *sink,
+                        json_t **final, mst_cancel *cancel, mst_error *err) {
   meter progress;
   progress_init(&progress, s, options);
   const uint64_t n = mst_scan_pieces(s, facts, options);

@@ -1,5 +1,5 @@
-/* source/index_build.h - one pass over a source that gives its index rows, however the work is cut; used for indexing and for
- * verifying. Private to the source module. */
+/* source/index_build.h - one pass over a source that gives its index rows, however the work is cut; used for indexing
+ * and for verifying. Private to the source module. */
 #ifndef MST_SOURCE_INDEX_BUILD_H
 #define MST_SOURCE_INDEX_BUILD_H
 
@@ -20,14 +20,14 @@ typedef struct mst_scan_options {
 } mst_scan_options;
 
 /* `facts`: what inspect found. `final` gets the index's facts (new reference). */
-mst_status mst_scan_all(mst_source *s, json_t *facts, const mst_scan_options *options, const mst_rows_sink *sink, json_t **final,
-                        mst_cancel *cancel, mst_error *err);
+mst_status mst_scan_all(mst_source *s, json_t *facts, const mst_scan_options *options, const mst_rows_sink *sink,
+                        json_t **final, mst_cancel *cancel, mst_error *err);
 /* How the object is cut: the number of pieces, and the bytes of piece i of n. */
 uint64_t mst_scan_pieces(const mst_source *s, const json_t *facts, const mst_scan_options *options);
 void mst_scan_piece_range(const mst_source *s, uint64_t i, uint64_t n, uint64_t *begin, uint64_t *end);
 /* Scans one piece; its partials, joined into one text of length-prefixed parts. */
-mst_status mst_scan_one(mst_source *s, json_t *facts, uint64_t begin, uint64_t end, const mst_scan_options *options, mst_buf *out,
-                        mst_cancel *cancel, mst_error *err);
+mst_status mst_scan_one(mst_source *s, json_t *facts, uint64_t begin, uint64_t end, const mst_scan_options *options,
+                        mst_buf *out, mst_cancel *cancel, mst_error *err);
 /* Collects such texts, in order. `next` gives the i-th one, borrowed until the next call. */
 typedef struct mst_partials {
   void *self;

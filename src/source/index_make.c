@@ -1,23 +1,32 @@
-/* source/index_make.c - making an index, at once or out of partials from anywhere, and what is reported of it; companions in the
- * field's own formats. May call store and the format interface. */
+/* source/index_make.c - making an index, at once or out of partials from anywhere, and what is reported of it;
+ * companions in the field's own formats. May call store and the format interface. */
 #include "source/index_build.h"
 #include "source/index_write.h"
 
 static mst_scan_options scan_options(const mst_index_options *o) {
-  return (mst_scan_options){.spacing = o->spacing, .piece_bytes = o->piece_bytes, .threads = o->threads, .recover = o->recover != 0,
-                            .progress = o->progress, .progress_arg = o->progress_arg};
+  return (mst_scan_options){.spacing = o->spacing,
+                            .piece_bytes = o->piece_bytes,
+                            .threads = o->threads,
+                            .recover = o->recover != 0,
+                            .progress = o->progress,
+                            .progress_arg = o->progress_arg};
 }
 
 static mst_status must_be_indexable(const mst_source *s, mst_error *err) {
   if (s->secret_url)
-    return mst_fail(err, MST_E_ARGUMENT, "%s: a URL that carries a secret (a query, a password) is never written into an index; "
-                    "give the credential by the environment", mst_object_url(s->object));
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "%s: a URL that carries a secret (a query, a password) is never written into an index; "
+                    "give the credential by the environment",
+                    mst_object_url(s->object));
   return MST_OK;
 }
 
-static mst_status put_row(void *self, struct ArrowArray *batch, mst_error *err) { return mst_index_writer_put(self, batch, err); }
+static mst_status put_row(void *self, struct ArrowArray *batch, mst_error *err) {
+  return mst_index_writer_put(self, batch, err);
+}
 
-static mst_status open_writer(mst_source *s, json_t *facts, mst_index_writer **out, mst_cancel *cancel, mst_error *err) {
+static mst_status open_writer(mst_source *s, json_t *facts, mst_index_writer **out, mst_cancel *cancel,
+                              mst_error *err) {
   mst_status status = MST_OK;
   struct ArrowSchema schema = {0};
   mst_task task;
@@ -37,8 +46,8 @@ static mst_status copy_fact(json_t *to, const json_t *facts, const char *from, c
   return value == NULL || json_object_set(to, as, value) == 0 ? MST_OK : MST_E_NO_MEMORY;
 }
 
-static mst_status new_report(const mst_source *s, const char *done, uint64_t reads, uint64_t writes, const json_t *facts, json_t **out,
-                             mst_error *err) {
+static mst_status new_report(const mst_source *s, const char *done, uint64_t reads, uint64_t writes,
+                             const json_t *facts, json_t **out, mst_error *err) {
   mst_status status = MST_OK;
   json_t *r = json_object();
   if (r == NULL) return mst_fail_memory(err);
@@ -71,13 +80,15 @@ static uint64_t expected_size(const mst_source *s, const json_t *facts, const ms
   return 2000 + (plain / spacing + 1) * (gzip ? 8000 : 60);
 }
 
-static mst_status dry_run(mst_source *s, const json_t *facts, const mst_scan_options *o, json_t **report, mst_error *err) {
+static mst_status dry_run(mst_source *s, const json_t *facts, const mst_scan_options *o, json_t **report,
+                          mst_error *err) {
   return new_report(s, "dry-run", mst_object_size(s->object), expected_size(s, facts, o), facts, report, err);
 }
 
 static mst_status while_writing(const mst_source *s, mst_status status, mst_error *err) {
   const bool denied = status == MST_E_DENIED || status == MST_E_UNSUPPORTED;
-  return mst_while(err, status, "writing the index %s%s", s->index_url, denied ? " (an index can be kept elsewhere: --index-at)" : "");
+  return mst_while(err, status, "writing the index %s%s", s->index_url,
+                   denied ? " (an index can be kept elsewhere: --index-at)" : "");
 }
 
 static mst_status finish(mst_source *s, mst_index_writer *w, const json_t *final, json_t **report, mst_error *err) {
@@ -101,8 +112,8 @@ static mst_status is_fresh(mst_source *s, json_t **report, mst_cancel *cancel, m
   return status;
 }
 
-static mst_status scan_and_write(mst_source *s, json_t *facts, const mst_scan_options *scan, json_t **report, mst_cancel *cancel,
-                                 mst_error *err) {
+static mst_status scan_and_write(mst_source *s, json_t *facts, const mst_scan_options *scan, json_t **report,
+                                 mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   json_t *final = NULL;
   mst_index_writer *writer = NULL;
@@ -117,7 +128,8 @@ done:
   return status;
 }
 
-mst_status mst_index_make(mst_source *s, const mst_index_options *options, json_t **report, mst_cancel *cancel, mst_error *err) {
+mst_status mst_index_make(mst_source *s, const mst_index_options *options, json_t **report, mst_cancel *cancel,
+                          mst_error *err) {
   mst_status status = MST_OK;
   json_t *facts = NULL;
   const mst_scan_options scan = scan_options(options);
@@ -140,7 +152,8 @@ done:
 
 /* ---- in pieces, anywhere ---- */
 
-mst_status mst_index_pieces(mst_source *s, const mst_index_options *options, uint64_t *pieces, mst_cancel *cancel, mst_error *err) {
+mst_status mst_index_pieces(mst_source *s, const mst_index_options *options, uint64_t *pieces, mst_cancel *cancel,
+                            mst_error *err) {
   json_t *facts = NULL;
   const mst_scan_options scan = scan_options(options);
   mst_status status = mst_source_facts(s, options->recover != 0, &facts, cancel, err);
@@ -182,8 +195,8 @@ static mst_status next_given(void *self, uint64_t i, mst_bytes *out, mst_error *
   return MST_OK;
 }
 
-mst_status mst_index_collect(mst_source *s, const mst_bytes *partials, size_t n, const mst_index_options *options, json_t **report,
-                             mst_cancel *cancel, mst_error *err) {
+mst_status mst_index_collect(mst_source *s, const mst_bytes *partials, size_t n, const mst_index_options *options,
+                             json_t **report, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   json_t *facts = NULL, *final = NULL;
   mst_index_writer *writer = NULL;
@@ -244,7 +257,8 @@ mst_status mst_companion_export(mst_source *s, const char *kind, const char *to,
   MST_TRY(mst_task_init(&task, s, facts, NULL, err));
   MST_TRY(s->format->export_companion(&task.job, kind, &machine, err));
   MST_TRY(mst_engine_open(s->ctx, machine, &task.inputs, task.job.memory, &engine, err));
-  MST_TRY(to != NULL ? mst_buf_put_text(&url, to, err) : mst_buf_printf(&url, err, "%s.%s", mst_object_url(s->object), kind));
+  MST_TRY(to != NULL ? mst_buf_put_text(&url, to, err)
+                     : mst_buf_printf(&url, err, "%s.%s", mst_object_url(s->object), kind));
   MST_TRY(export_to(s, engine, mst_buf_text(&url), cancel, err));
 done:
   mst_engine_close(engine);

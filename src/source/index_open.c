@@ -6,10 +6,10 @@
 
 const char *mst_index_state_name(mst_index_state state) {
   switch (state) {
-    case MST_INDEX_NONE: return "none";
-    case MST_INDEX_FRESH: return "fresh";
-    case MST_INDEX_STALE: return "stale";
-    case MST_INDEX_BROKEN: return "broken";
+  case MST_INDEX_NONE: return "none";
+  case MST_INDEX_FRESH: return "fresh";
+  case MST_INDEX_STALE: return "stale";
+  case MST_INDEX_BROKEN: return "broken";
   }
   return "?";
 }
@@ -54,7 +54,8 @@ static mst_status check_subject(const mst_source *s, const mst_index *ix, mst_er
   MST_TRY(mst_pin_from_json(pins, "the index's pins", &pin, err));
   MST_TRY(mst_pin_check(&pin, mst_object_pin(s->object), err));
   if (!mst_text_equal(format, s->format->name) || !mst_text_equal(made, version)) {
-    status = mst_fail(err, MST_E_CHANGED, "the index was made for format %.40s version %.10s, the source is read as %s version %s",
+    status = mst_fail(err, MST_E_CHANGED,
+                      "the index was made for format %.40s version %.10s, the source is read as %s version %s",
                       format == NULL ? "?" : format, made == NULL ? "?" : made, s->format->name, version);
   }
 done:
@@ -62,7 +63,8 @@ done:
   return status;
 }
 
-/* Options that the user gives now must be those that the index was made with, or what was found then. None given: any will do. */
+/* Options that the user gives now must be those that the index was made with, or what was found then. None given: any
+ * will do. */
 static mst_status check_options(const mst_source *s, const mst_index *ix, mst_error *err) {
   mst_status status = MST_OK;
   json_t *made_with = NULL, *value;
@@ -74,7 +76,8 @@ static mst_status check_options(const mst_source *s, const mst_index *ix, mst_er
     const json_t *then = json_object_get(made_with, key);
     if (then == NULL) then = json_object_get(found, key);
     if (then != NULL && json_equal(then, value)) continue;
-    status = mst_fail(err, MST_E_CHANGED, "the index was made with other options of the format: \"%.60s\" differs", key);
+    status =
+        mst_fail(err, MST_E_CHANGED, "the index was made with other options of the format: \"%.60s\" differs", key);
     break;
   }
 done:
@@ -111,13 +114,15 @@ static mst_status read_directory(mst_index *ix, mst_error *err) {
       last_plain = ix->group_first_plain[i - 1];
     }
     if (ix->group_first_record[i] < 0 || ix->group_first_plain[i] < 0 || max_record < ix->group_first_record[i] ||
-        max_plain < ix->group_first_plain[i] || ix->group_first_record[i] < last_record || ix->group_first_plain[i] < last_plain)
+        max_plain < ix->group_first_plain[i] || ix->group_first_record[i] < last_record ||
+        ix->group_first_plain[i] < last_plain)
       return bad_directory(i, "checkpoints do not rise", err);
   }
   return MST_OK;
 }
 
-mst_status mst_index_footer(mst_context *ctx, mst_object *object, const mst_bytes *tail, mst_parquet_file **out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_index_footer(mst_context *ctx, mst_object *object, const mst_bytes *tail, mst_parquet_file **out,
+                            mst_cancel *cancel, mst_error *err) {
   uint64_t need = 0;
   const uint64_t size = mst_object_size(object);
   mst_bytes last = mst_bytes_share(tail);
@@ -149,7 +154,8 @@ mst_status mst_index_open(mst_source *s, mst_index **out, mst_cancel *cancel, ms
   atomic_init(&ix->refs, 1);
   ix->mem = s->mem;
   ix->ctx = mst_context_ref(s->ctx);
-  MST_TRY(mst_object_open_tail(s->index_at.store, s->index_at.key, 0, MST_PARQUET_TAIL, &tail, &ix->object, cancel, err));
+  MST_TRY(
+      mst_object_open_tail(s->index_at.store, s->index_at.key, 0, MST_PARQUET_TAIL, &tail, &ix->object, cancel, err));
   MST_TRY(mst_index_footer(s->ctx, ix->object, &tail, &ix->file, cancel, err));
   MST_TRY(check_subject(s, ix, err));
   MST_TRY(mst_index_metadata(ix->file, "meseta.facts", &ix->facts, err));
@@ -169,8 +175,8 @@ done:
   return MST_OK;
 }
 
-mst_status mst_source_index_load(mst_source *s, mst_index **out, mst_index_state *state, mst_error *why, mst_cancel *cancel,
-                                 mst_error *err) {
+mst_status mst_source_index_load(mst_source *s, mst_index **out, mst_index_state *state, mst_error *why,
+                                 mst_cancel *cancel, mst_error *err) {
   mst_error local;
   mst_error *e = why != NULL ? why : &local;
   mst_error_clear(e);
@@ -198,7 +204,8 @@ mst_status mst_source_index_load(mst_source *s, mst_index **out, mst_index_state
 /* ---- rows for plans ---- */
 
 /* Every column but the windows, which only readers of slices fetch. */
-static mst_status plan_columns(const mst_index *ix, struct ArrowSchema *schema, const char **names, size_t *n, mst_error *err) {
+static mst_status plan_columns(const mst_index *ix, struct ArrowSchema *schema, const char **names, size_t *n,
+                               mst_error *err) {
   mst_status status = mst_parquet_file_schema(ix->file, schema, err);
   if (status != MST_OK) return status;
   *n = 0;
@@ -207,8 +214,8 @@ static mst_status plan_columns(const mst_index *ix, struct ArrowSchema *schema, 
   return MST_OK;
 }
 
-mst_status mst_index_rows(void *index, size_t row_group, struct ArrowSchema *schema, struct ArrowArray *batch, mst_cancel *cancel,
-                          mst_error *err) {
+mst_status mst_index_rows(void *index, size_t row_group, struct ArrowSchema *schema, struct ArrowArray *batch,
+                          mst_cancel *cancel, mst_error *err) {
   mst_index *ix = index;
   mst_status status = MST_OK;
   mst_parquet_reader *reader = NULL;
@@ -217,7 +224,8 @@ mst_status mst_index_rows(void *index, size_t row_group, struct ArrowSchema *sch
   const char *names[64];
   struct ArrowSchema all = {0};
   mst_parquet_read_options options = {.columns = names, .first_group = row_group, .groups = 1};
-  if (row_group >= ix->n_groups) return mst_fail(err, MST_E_INTERNAL, "row group %zu of an index of %zu", row_group, ix->n_groups);
+  if (row_group >= ix->n_groups)
+    return mst_fail(err, MST_E_INTERNAL, "row group %zu of an index of %zu", row_group, ix->n_groups);
   MST_TRY(plan_columns(ix, &all, names, &n_columns, err));
   options.n_columns = n_columns;
   MST_TRY(mst_parquet_reader_open(ix->file, &options, &reader, err));

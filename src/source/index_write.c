@@ -1,5 +1,6 @@
-/* source/index_write.c - see index_write.h. The windows stand in the first column, uncompressed, and two further columns say where
- * in the file each one lies, so that a slice can name the very bytes of its window. May call store and parquet. */
+/* source/index_write.c - see index_write.h. The windows stand in the first column, uncompressed, and two further
+ * columns say where in the file each one lies, so that a slice can name the very bytes of its window. May call store
+ * and parquet. */
 #include "source/index_write.h"
 
 struct mst_index_writer {
@@ -32,8 +33,10 @@ static mst_status open_parquet(mst_index_writer *w, const struct ArrowSchema *sc
   struct ArrowSchema extra = {0}, joined = *schema;
   struct ArrowSchema *children[66];
   const mst_field places[] = {{.name = "window_at", .format = "l"}, {.name = "window_size", .format = "l"}};
-  const mst_parquet_column_options window = {.name = "window", .codec = MST_PARQUET_NONE, .codec_set = true, .plain = true, .no_statistics = true};
-  const mst_parquet_writer_options options = {.mem = w->mem, .codec = MST_PARQUET_ZSTD, .columns = &window, .n_columns = w->window < 0 ? 0 : 1};
+  const mst_parquet_column_options window = {
+      .name = "window", .codec = MST_PARQUET_NONE, .codec_set = true, .plain = true, .no_statistics = true};
+  const mst_parquet_writer_options options = {
+      .mem = w->mem, .codec = MST_PARQUET_ZSTD, .columns = &window, .n_columns = w->window < 0 ? 0 : 1};
   const mst_parquet_sink sink = {.self = w, .put = put_bytes};
   if (schema->n_children > 64) return mst_fail(err, MST_E_INTERNAL, "too many index columns");
   for (int64_t i = 0; i < schema->n_children; i++) children[i] = schema->children[i];
@@ -111,8 +114,13 @@ static mst_status join_places(mst_index_writer *w, struct ArrowArray *batch, str
   j->mem = w->mem;
   j->parts[0] = *batch;
   batch->release = NULL;
-  *out = (struct ArrowArray){.length = rows, .n_buffers = 1, .n_children = n + 2, .buffers = j->buffers, .children = j->children,
-                             .release = release_joined, .private_data = j};
+  *out = (struct ArrowArray){.length = rows,
+                             .n_buffers = 1,
+                             .n_children = n + 2,
+                             .buffers = j->buffers,
+                             .children = j->children,
+                             .release = release_joined,
+                             .private_data = j};
   MST_TRY(zeros(w->mem, (size_t)rows, &j->parts[1], err));
   MST_TRY(zeros(w->mem, (size_t)rows, &j->parts[2], err));
   for (int64_t i = 0; i < n; i++) j->children[i] = j->parts[0].children[i];

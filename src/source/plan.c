@@ -1,4 +1,5 @@
-/* source/plan.c - a query becomes slices, from index rows or companions alone. Owns struct mst_plan; may call the format interface. */
+/* source/plan.c - a query becomes slices, from index rows or companions alone. Owns struct mst_plan; may call the
+ * format interface. */
 #include "source/slice.h"
 
 #define SLICES_MAX ((size_t)10 * 1000 * 1000)
@@ -44,7 +45,8 @@ static mst_status keep_part(found_parts *f, mst_step *step, mst_error *err) {
     f->each = grown;
     f->capacity = capacity;
   }
-  f->each[f->n++] = (found_part){.part = json_incref(step->part), .records = step->part_records, .bytes = step->part_bytes};
+  f->each[f->n++] =
+      (found_part){.part = json_incref(step->part), .records = step->part_records, .bytes = step->part_bytes};
   return MST_OK;
 }
 
@@ -53,7 +55,8 @@ static void found_free(found_parts *f) {
   mst_free(f->mem, f->each);
 }
 
-static mst_status run_plan(mst_source *s, mst_task *task, const mst_plan_query *query, found_parts *found, mst_cancel *cancel, mst_error *err) {
+static mst_status run_plan(mst_source *s, mst_task *task, const mst_plan_query *query, found_parts *found,
+                           mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_machine *machine = NULL;
   mst_engine *engine = NULL;
@@ -89,7 +92,8 @@ static void common_free(common *c) {
   json_decref(c->index);
 }
 
-static mst_status common_index(const mst_source *s, const mst_index *ix, const json_t *store, json_t **out, mst_error *err) {
+static mst_status common_index(const mst_source *s, const mst_index *ix, const json_t *store, json_t **out,
+                               mst_error *err) {
   mst_status status = MST_OK;
   json_t *pin = NULL, *settings = NULL, *index = NULL;
   MST_TRY_ALLOC(index = json_object());
@@ -116,18 +120,21 @@ static mst_status common_make(mst_source *s, const mst_task *task, common *c, ms
   if (task->index != NULL) MST_TRY(common_index(s, task->index, c->store, &c->index, err));
   const char *key;
   json_t *value;
-  json_object_foreach(json_object_get(task->job.facts, "dialect"), key, value) c->more = c->more || mst_text_starts(key, "long_");
+  json_object_foreach(json_object_get(task->job.facts, "dialect"), key, value) c->more =
+      c->more || mst_text_starts(key, "long_");
 done:
   return status;
 }
 
-static mst_status make_slice(mst_source *s, const mst_task *task, const common *c, const found_part *f, size_t i, size_t n, mst_slice **out, mst_error *err) {
+static mst_status make_slice(mst_source *s, const mst_task *task, const common *c, const found_part *f, size_t i,
+                             size_t n, mst_slice **out, mst_error *err) {
   mst_status status = MST_OK;
   json_t *v = NULL;
   mst_slice *slice = NULL;
-  MST_TRY_ALLOC(v = json_pack("{s:i, s:s, s:O, s:s, s:I, s:O, s:O, s:[I, I]}", "meseta", 1, "url", mst_object_url(s->object), "pin", c->pin,
-                              "format", s->format->name, "version", (json_int_t)s->format->version, "facts", c->facts, "part", f->part,
-                              "number", (json_int_t)i + 1, (json_int_t)n));
+  MST_TRY_ALLOC(v = json_pack("{s:i, s:s, s:O, s:s, s:I, s:O, s:O, s:[I, I]}", "meseta", 1, "url",
+                              mst_object_url(s->object), "pin", c->pin, "format", s->format->name, "version",
+                              (json_int_t)s->format->version, "facts", c->facts, "part", f->part, "number",
+                              (json_int_t)i + 1, (json_int_t)n));
   if (f->records != UINT64_MAX) MST_TRY(mst_json_set_u64(v, "records", f->records, err));
   if (f->bytes != UINT64_MAX) MST_TRY(mst_json_set_u64(v, "bytes", f->bytes, err));
   if (json_object_size(c->store) > 0) MST_TRY(mst_json_set(v, "store", json_incref(c->store), err));
@@ -144,7 +151,8 @@ done:
   return status;
 }
 
-static mst_status make_plan(mst_source *s, const mst_task *task, const found_parts *found, mst_plan **out, mst_error *err) {
+static mst_status make_plan(mst_source *s, const mst_task *task, const found_parts *found, mst_plan **out,
+                            mst_error *err) {
   mst_status status = MST_OK;
   common c = {0};
   mst_plan *p = mst_alloc_zero(s->mem, 1, sizeof *p);
@@ -154,7 +162,8 @@ static mst_status make_plan(mst_source *s, const mst_task *task, const found_par
   p->ctx = mst_context_ref(s->ctx);
   MST_TRY_ALLOC(p->slices = mst_alloc_zero(s->mem, found->n == 0 ? 1 : found->n, sizeof *p->slices));
   MST_TRY(common_make(s, task, &c, err));
-  for (; p->n < found->n; p->n++) MST_TRY(make_slice(s, task, &c, &found->each[p->n], p->n, found->n, &p->slices[p->n], err));
+  for (; p->n < found->n; p->n++)
+    MST_TRY(make_slice(s, task, &c, &found->each[p->n], p->n, found->n, &p->slices[p->n], err));
   *out = p;
   p = NULL;
 done:
@@ -195,9 +204,11 @@ static bool has_fresh_companion(const mst_task *t) {
 static mst_status fail_no_index(const mst_source *s, mst_index_state state, const mst_error *why, mst_error *err) {
   mst_status status;
   if (state == MST_INDEX_NONE)
-    status = mst_fail(err, MST_E_NOT_FOUND, "%s has no index (looked for %s); make it with: meseta index %s", mst_object_url(s->object), s->index_url, mst_object_url(s->object));
+    status = mst_fail(err, MST_E_NOT_FOUND, "%s has no index (looked for %s); make it with: meseta index %s",
+                      mst_object_url(s->object), s->index_url, mst_object_url(s->object));
   else
-    status = mst_fail(err, why->status, "%s; make it anew with: meseta index %s%s", why->message, state == MST_INDEX_BROKEN ? "--force " : "", mst_object_url(s->object));
+    status = mst_fail(err, why->status, "%s; make it anew with: meseta index %s%s", why->message,
+                      state == MST_INDEX_BROKEN ? "--force " : "", mst_object_url(s->object));
   return mst_error_name(err, status, state == MST_INDEX_NONE ? mst_object_url(s->object) : s->index_url);
 }
 
@@ -211,10 +222,12 @@ static mst_status prepare(mst_source *s, const mst_query *query, mst_task *task,
   mst_error_clear(&why);
   if (!own) MST_TRY(mst_source_index_load(s, &index, &state, &why, cancel, err));
   if (index != NULL) facts = json_incref(index->facts);
-  else if (own || (query->region != NULL && s->format->companions != NULL)) MST_TRY(mst_source_facts(s, false, &facts, cancel, err));
+  else if (own || (query->region != NULL && s->format->companions != NULL))
+    MST_TRY(mst_source_facts(s, false, &facts, cancel, err));
   MST_TRY(mst_task_init(task, s, facts, index, err));
   if (query->region != NULL || own) MST_TRY(mst_task_companions(task, s, cancel, err));
-  if (index == NULL && !own && (query->region == NULL || !has_fresh_companion(task))) status = fail_no_index(s, state, &why, err);
+  if (index == NULL && !own && (query->region == NULL || !has_fresh_companion(task)))
+    status = fail_no_index(s, state, &why, err);
 done:
   mst_source_index_unref(index);
   json_decref(facts);
@@ -227,11 +240,19 @@ mst_status mst_slices_plan(mst_source *s, const mst_query *query, mst_plan **out
   found_parts found = {.mem = s->mem};
   mst_task task = {0};
   if (s->secret_url)
-    return mst_fail(err, MST_E_ARGUMENT, "%s: a URL that carries a secret (a query, a password) is never written into a slice; "
-                    "give the credential by the environment", mst_object_url(s->object));
-  if (query->options_json != NULL) MST_TRY(mst_json_parse(query->options_json, strlen(query->options_json), 1 << 20, "plan options", &options, err));
-  const mst_plan_query asked = {.slices = query->slices, .slice_bytes = query->slice_bytes, .slice_records = query->slice_records,
-                                .strategy = query->strategy, .region = query->region, .where = query->where, .options = options};
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "%s: a URL that carries a secret (a query, a password) is never written into a slice; "
+                    "give the credential by the environment",
+                    mst_object_url(s->object));
+  if (query->options_json != NULL)
+    MST_TRY(mst_json_parse(query->options_json, strlen(query->options_json), 1 << 20, "plan options", &options, err));
+  const mst_plan_query asked = {.slices = query->slices,
+                                .slice_bytes = query->slice_bytes,
+                                .slice_records = query->slice_records,
+                                .strategy = query->strategy,
+                                .region = query->region,
+                                .where = query->where,
+                                .options = options};
   MST_TRY(prepare(s, query, &task, cancel, err));
   MST_TRY(run_plan(s, &task, &asked, &found, cancel, err));
   MST_TRY(make_plan(s, &task, &found, out, err));

@@ -1,5 +1,5 @@
-/* source/read.c - reading a slice: as bytes in one piece, as bytes in order, as an Arrow stream; always lazily and conditional on its
- * pins. Owns struct mst_reader; may call fetch and the format interface. */
+/* source/read.c - reading a slice: as bytes in one piece, as bytes in order, as an Arrow stream; always lazily and
+ * conditional on its pins. Owns struct mst_reader; may call fetch and the format interface. */
 #include "source/slice.h"
 
 #define RESERVE_MAX ((uint64_t)256 << 20) /* a slice's own word on its size is believed this far before it is read */
@@ -16,7 +16,7 @@ struct mst_reader {
   mst_read_query query;
   mst_engine *engine;
   mst_slice_bytes own; /* of a slice that a module above reads */
-  mst_error failure; /* of an earlier step: the same again, never an end */
+  mst_error failure;   /* of an earlier step: the same again, never an end */
   bool ended;
 };
 
@@ -35,7 +35,9 @@ void mst_reader_free(mst_reader *r) {
 
 static mst_status while_reading(const mst_slice *s, mst_status status, mst_error *err) {
   mst_error_name(err, status, s->url);
-  if (s->of > 0) return mst_while(err, status, "while reading slice %llu of %llu of %s", (unsigned long long)s->number, (unsigned long long)s->of, s->url);
+  if (s->of > 0)
+    return mst_while(err, status, "while reading slice %llu of %llu of %s", (unsigned long long)s->number,
+                     (unsigned long long)s->of, s->url);
   return mst_while(err, status, "while reading a slice of %s", s->url);
 }
 
@@ -46,9 +48,16 @@ static mst_status look_again(mst_slice *s, mst_object *object, json_t **out, mst
   mst_machine *machine = NULL;
   mst_engine *engine = NULL;
   mst_step step = {0};
-  const mst_member member = {.name = mst_key_name(mst_object_key(object)), .size = mst_object_size(object), .present = true, .fresh = true};
-  const mst_job job = {.mem = s->mem, .format = s->format, .name = s->url, .members = &member, .n_members = 1, .spacing = MST_SPACING_DEFAULT,
-                       .memory = mst_context_memory_max(s->ctx) / 4, .record_max = mst_context_record_max(s->ctx)};
+  const mst_member member = {
+      .name = mst_key_name(mst_object_key(object)), .size = mst_object_size(object), .present = true, .fresh = true};
+  const mst_job job = {.mem = s->mem,
+                       .format = s->format,
+                       .name = s->url,
+                       .members = &member,
+                       .n_members = 1,
+                       .spacing = MST_SPACING_DEFAULT,
+                       .memory = mst_context_memory_max(s->ctx) / 4,
+                       .record_max = mst_context_record_max(s->ctx)};
   const mst_inputs inputs = {.members = {object}, .n_members = 1};
   MST_TRY(s->format->inspect(&job, &machine, err));
   MST_TRY(mst_engine_open(s->ctx, machine, &inputs, job.memory, &engine, err));
@@ -79,7 +88,8 @@ mst_status mst_slice_all_facts(mst_slice *s, json_t **out, mst_cancel *cancel, m
   MST_TRY(mst_slice_objects(s, &object, &index, err));
   pthread_mutex_lock(&s->lock);
   if (s->all_facts == NULL)
-    status = index != NULL ? facts_of_index(s, index, &s->all_facts, cancel, err) : look_again(s, object, &s->all_facts, cancel, err);
+    status = index != NULL ? facts_of_index(s, index, &s->all_facts, cancel, err)
+                           : look_again(s, object, &s->all_facts, cancel, err);
   if (status == MST_OK) *out = json_incref(s->all_facts);
   pthread_mutex_unlock(&s->lock);
 done:
@@ -97,29 +107,45 @@ static mst_status open_machine(mst_reader *r, const mst_read_options *options, m
   if (as == MST_READ_ARROW) MST_TRY(mst_slice_all_facts(s, &r->facts, r->cancel, err));
   else r->facts = json_incref(s->facts);
   if (options->options_json != NULL)
-    MST_TRY(mst_json_parse(options->options_json, strlen(options->options_json), 1 << 20, "read options", &r->options, err));
-  if (as == MST_READ_ARROW) MST_TRY(mst_options_known(s->format, r->options, s->format->row_options, "option of rows", err));
-  r->member = (mst_member){.name = mst_key_name(mst_object_key(r->object)), .size = mst_object_size(r->object), .present = true, .fresh = true};
-  r->job = (mst_job){.mem = r->mem, .format = s->format, .name = s->url, .members = &r->member, .n_members = 1, .facts = r->facts,
-                     .spacing = MST_SPACING_DEFAULT, .memory = memory / 4, .record_max = mst_context_record_max(s->ctx), .recover = options->recover != 0};
+    MST_TRY(mst_json_parse(options->options_json, strlen(options->options_json), 1 << 20, "read options", &r->options,
+                           err));
+  if (as == MST_READ_ARROW)
+    MST_TRY(mst_options_known(s->format, r->options, s->format->row_options, "option of rows", err));
+  r->member = (mst_member){.name = mst_key_name(mst_object_key(r->object)),
+                           .size = mst_object_size(r->object),
+                           .present = true,
+                           .fresh = true};
+  r->job = (mst_job){.mem = r->mem,
+                     .format = s->format,
+                     .name = s->url,
+                     .members = &r->member,
+                     .n_members = 1,
+                     .facts = r->facts,
+                     .spacing = MST_SPACING_DEFAULT,
+                     .memory = memory / 4,
+                     .record_max = mst_context_record_max(s->ctx),
+                     .recover = options->recover != 0};
   r->inputs.members[0] = r->object;
   r->inputs.n_members = 1;
   r->inputs.index = r->index;
-  r->query = (mst_read_query){.as = as, .header = options->header != 0, .options = r->options, .batch_rows = options->batch_rows};
+  r->query = (mst_read_query){
+      .as = as, .header = options->header != 0, .options = r->options, .batch_rows = options->batch_rows};
   MST_TRY(s->format->read(&r->job, s->part, &r->query, &machine, err));
   MST_TRY(mst_engine_open(s->ctx, machine, &r->inputs, memory / 4, &r->engine, err));
 done:
   return status;
 }
 
-static mst_status reader_open(mst_slice *s, const mst_read_options *options, mst_read_as as, mst_cancel *cancel, mst_reader **out, mst_error *err) {
+static mst_status reader_open(mst_slice *s, const mst_read_options *options, mst_read_as as, mst_cancel *cancel,
+                              mst_reader **out, mst_error *err) {
   mst_reader *r = mst_alloc_zero(s->mem, 1, sizeof *r);
   if (r == NULL) return mst_fail_memory(err);
   r->mem = s->mem;
   r->slice = mst_slice_ref(s);
   r->cancel = cancel == NULL ? NULL : mst_cancel_ref(cancel);
   const mst_slice_parts parts = mst_slice_parts_of(s);
-  mst_status status = s->provider != NULL ? s->provider->read(&parts, options, &r->own, cancel, err) : open_machine(r, options, as, err);
+  mst_status status = s->provider != NULL ? s->provider->read(&parts, options, &r->own, cancel, err)
+                                          : open_machine(r, options, as, err);
   if (status != MST_OK) {
     status = while_reading(s, status, err);
     mst_reader_free(r);
@@ -129,7 +155,8 @@ static mst_status reader_open(mst_slice *s, const mst_read_options *options, mst
   return MST_OK;
 }
 
-mst_status mst_slice_begin(mst_slice *s, const mst_read_options *options, mst_reader **out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_slice_begin(mst_slice *s, const mst_read_options *options, mst_reader **out, mst_cancel *cancel,
+                           mst_error *err) {
   return reader_open(s, options, MST_READ_RAW, cancel, out, err);
 }
 
@@ -144,7 +171,8 @@ static mst_status reader_step(mst_reader *r, mst_step_kind wanted, mst_step *ste
   mst_error_clear(err);
   mst_status status = mst_engine_next(r->engine, NULL, step, r->cancel, err);
   if (status == MST_OK && step->kind != wanted && step->kind != MST_STEP_DONE)
-    status = mst_fail(err, MST_E_INTERNAL, "the format %s gave something else than was asked for", r->slice->format->name);
+    status =
+        mst_fail(err, MST_E_INTERNAL, "the format %s gave something else than was asked for", r->slice->format->name);
   if (status != MST_OK || step->kind == MST_STEP_DONE) r->ended = true;
   if (status != MST_OK) {
     mst_step_clear(step);
@@ -206,7 +234,8 @@ static mst_status read_all(mst_reader *r, mst_bytes *out, mst_error *err) {
     first = (mst_bytes){0};
     goto done;
   }
-  if (r->slice->bytes != MST_UNKNOWN) MST_TRY(mst_buf_reserve(&all, (size_t)mst_min_u64(r->slice->bytes, RESERVE_MAX), err));
+  if (r->slice->bytes != MST_UNKNOWN)
+    MST_TRY(mst_buf_reserve(&all, (size_t)mst_min_u64(r->slice->bytes, RESERVE_MAX), err));
   MST_TRY(mst_buf_put(&all, first.data, first.size, err));
   mst_bytes_release(&first);
   while (more.size > 0) {
@@ -222,7 +251,8 @@ done:
   return status;
 }
 
-mst_status mst_slice_all(mst_slice *s, const mst_read_options *options, mst_bytes *out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_slice_all(mst_slice *s, const mst_read_options *options, mst_bytes *out, mst_cancel *cancel,
+                         mst_error *err) {
   mst_reader *r = NULL;
   mst_status status = reader_open(s, options, MST_READ_RAW, cancel, &r, err);
   if (status == MST_OK) status = read_all(r, out, err);
@@ -251,13 +281,15 @@ static mst_status first_schema(mst_reader *r, struct ArrowSchema *out, mst_error
   *out = step.schema;
   step.schema.release = NULL;
   mst_step_clear(&step);
-  if (out->release == NULL) status = mst_fail(err, MST_E_INTERNAL, "the format %s told no columns", r->slice->format->name);
+  if (out->release == NULL)
+    status = mst_fail(err, MST_E_INTERNAL, "the format %s told no columns", r->slice->format->name);
   return status;
 }
 
 static void close_batches(void *self) { mst_reader_free(self); }
 
-mst_status mst_slice_arrow(mst_slice *s, const mst_read_options *options, struct ArrowArrayStream *out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_slice_arrow(mst_slice *s, const mst_read_options *options, struct ArrowArrayStream *out,
+                           mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   struct ArrowSchema schema = {0};
   mst_reader *r = NULL;
@@ -267,7 +299,8 @@ mst_status mst_slice_arrow(mst_slice *s, const mst_read_options *options, struct
     return status == MST_OK ? MST_OK : while_reading(s, status, err);
   }
   const bool own_schema = (s->format->flags & MST_FORMAT_OWN_SCHEMA) != 0;
-  if (s->format->read_schema == NULL && !own_schema) return mst_fail(err, MST_E_UNSUPPORTED, "slices of %s are not read as Arrow", s->format->name);
+  if (s->format->read_schema == NULL && !own_schema)
+    return mst_fail(err, MST_E_UNSUPPORTED, "slices of %s are not read as Arrow", s->format->name);
   MST_TRY(reader_open(s, options, MST_READ_ARROW, cancel, &r, err));
   if (own_schema) {
     MST_TRY(first_schema(r, &schema, err));

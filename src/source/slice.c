@@ -1,5 +1,5 @@
-/* source/slice.c - slices as JSON (docs/specification/slice.md): hostile on the way in, without secrets on the way out. Owns struct
- * mst_slice; may call store, fetch and the format interface. */
+/* source/slice.c - slices as JSON (docs/specification/slice.md): hostile on the way in, without secrets on the way out.
+ * Owns struct mst_slice; may call store, fetch and the format interface. */
 #include "source/slice.h"
 
 static void slice_free(mst_slice *s) {
@@ -24,7 +24,9 @@ void mst_slice_unref(mst_slice *s) {
   if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) slice_free(s);
 }
 
-static mst_status missing(const char *key, mst_error *err) { return mst_fail(err, MST_E_CORRUPT, "the slice lacks \"%s\"", key); }
+static mst_status missing(const char *key, mst_error *err) {
+  return mst_fail(err, MST_E_CORRUPT, "the slice lacks \"%s\"", key);
+}
 
 static mst_status check_format(mst_slice *s, const mst_slice_provider *const *providers, mst_error *err) {
   const char *name = NULL;
@@ -51,7 +53,8 @@ static mst_status check_url(const json_t *object, const char **out, mst_error *e
   if (status != MST_OK) return status;
   if (*out == NULL) return missing("url", err);
   if (strstr(*out, "://") == NULL) return mst_fail(err, MST_E_CORRUPT, "the slice's URL is none: %.200s", *out);
-  if (mst_url_has_secret(*out)) return mst_fail(err, MST_E_CORRUPT, "the slice's URL carries a secret or a query, which no slice may");
+  if (mst_url_has_secret(*out))
+    return mst_fail(err, MST_E_CORRUPT, "the slice's URL carries a secret or a query, which no slice may");
   return MST_OK;
 }
 
@@ -70,7 +73,8 @@ static mst_status check_envelope(mst_slice *s, const mst_slice_provider *const *
   }
   MST_TRY(mst_json_get_u64(s->value, "meseta", "the slice", &kind, err));
   if (kind != 1) {
-    status = mst_fail(err, kind == 0 ? MST_E_CORRUPT : MST_E_UNSUPPORTED, "not a slice that this build reads: \"meseta\" is %llu, not 1", (unsigned long long)kind);
+    status = mst_fail(err, kind == 0 ? MST_E_CORRUPT : MST_E_UNSUPPORTED,
+                      "not a slice that this build reads: \"meseta\" is %llu, not 1", (unsigned long long)kind);
     goto done;
   }
   MST_TRY(check_url(s->value, &s->url, err));
@@ -106,8 +110,15 @@ done:
 }
 
 mst_slice_parts mst_slice_parts_of(const mst_slice *s) {
-  return (mst_slice_parts){.ctx = s->ctx, .url = s->url, .store = json_object_get(s->value, "store"), .part = s->part, .records = s->records,
-                           .bytes = s->bytes, .config = s->config.pairs, .n_config = s->config.n, .held = s->held};
+  return (mst_slice_parts){.ctx = s->ctx,
+                           .url = s->url,
+                           .store = json_object_get(s->value, "store"),
+                           .part = s->part,
+                           .records = s->records,
+                           .bytes = s->bytes,
+                           .config = s->config.pairs,
+                           .n_config = s->config.n,
+                           .held = s->held};
 }
 
 mst_status mst_slice_from_value(mst_context *ctx, json_t *value, const mst_pair *config, size_t n_config,
@@ -138,8 +149,8 @@ done:
   return status;
 }
 
-mst_status mst_slice_of_provider(mst_context *ctx, json_t *value, const mst_slice_provider *provider, void *held, void (*drop)(void *held),
-                                 mst_slice **out, mst_error *err) {
+mst_status mst_slice_of_provider(mst_context *ctx, json_t *value, const mst_slice_provider *provider, void *held,
+                                 void (*drop)(void *held), mst_slice **out, mst_error *err) {
   const mst_slice_provider *const one[2] = {provider, NULL};
   mst_slice *s = NULL;
   const mst_status status = mst_slice_from_value(ctx, value, NULL, 0, one, &s, err);
@@ -166,7 +177,8 @@ const char *mst_slice_get_format(const mst_slice *s) { return s->format_name; }
 uint64_t mst_slice_get_records(const mst_slice *s) { return s->records; }
 uint64_t mst_slice_get_bytes(const mst_slice *s) { return s->bytes; }
 
-static mst_status open_one(mst_slice *s, const char *url, const json_t *settings, const mst_pin *pin, mst_object **out, mst_error *err) {
+static mst_status open_one(mst_slice *s, const char *url, const json_t *settings, const mst_pin *pin, mst_object **out,
+                           mst_error *err) {
   mst_location at = {0};
   mst_status status = mst_location_open_from_slice(s->ctx, url, settings, s->config.pairs, s->config.n, &at, err);
   const uint32_t flags = mst_pin_known(pin) ? 0 : MST_OBJECT_UNPINNED;
@@ -182,7 +194,8 @@ mst_status mst_slice_objects(mst_slice *s, mst_object **object, mst_object **ind
   if (s->index == NULL && s->index_url != NULL) {
     const json_t *named = json_object_get(s->value, "index");
     const json_t *settings = json_object_get(named, "store");
-    MST_TRY(open_one(s, s->index_url, settings != NULL ? settings : json_object_get(s->value, "store"), &s->index_pin, &s->index, err));
+    MST_TRY(open_one(s, s->index_url, settings != NULL ? settings : json_object_get(s->value, "store"), &s->index_pin,
+                     &s->index, err));
   }
   *object = mst_object_ref(s->object);
   *index = s->index == NULL ? NULL : mst_object_ref(s->index);

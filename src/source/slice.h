@@ -15,9 +15,9 @@ struct mst_slice {
   const char *url, *index_url; /* index_url is NULL when the slice needs no index */
   const json_t *part;
   json_t *facts;
-  const mst_format *format;             /* NULL with a provider */
-  const mst_slice_provider *provider;   /* of a module above; NULL: a source's slice */
-  void *held;                           /* of the provider */
+  const mst_format *format;           /* NULL with a provider */
+  const mst_slice_provider *provider; /* of a module above; NULL: a source's slice */
+  void *held;                         /* of the provider */
   void (*drop)(void *held);
   const char *format_name;
   mst_pin pin, index_pin;

@@ -1,5 +1,5 @@
-/* source/source.c - opening a source: one object, pinned, its format known. Owns struct mst_source; may call store, fetch and the
- * format interface. */
+/* source/source.c - opening a source: one object, pinned, its format known. Owns struct mst_source; may call store,
+ * fetch and the format interface. */
 #include "source/raw.h"
 
 #include <stdio.h>
@@ -55,8 +55,8 @@ static mst_status place_index(mst_source *s, const char *index_at, mst_error *er
   } else {
     const bool whole = mst_text_ends(index_at, MST_INDEX_ENDING);
     MST_TRY(whole ? mst_buf_put_text(&b, index_at, err)
-                  : mst_buf_printf(&b, err, "%s%s%s" MST_INDEX_ENDING, index_at, mst_text_ends(index_at, "/") ? "" : "/",
-                                   place_of(mst_object_url(s->object))));
+                  : mst_buf_printf(&b, err, "%s%s%s" MST_INDEX_ENDING, index_at,
+                                   mst_text_ends(index_at, "/") ? "" : "/", place_of(mst_object_url(s->object))));
     MST_TRY(mst_location_open(s->ctx, mst_buf_text(&b), s->config.pairs, s->config.n, &s->index_at, err));
   }
   mst_buf_clear(&b);
@@ -79,14 +79,17 @@ static mst_status choose_format(mst_source *s, const char *name, mst_error *err)
                     near == NULL ? "" : "; did you mean \"", near == NULL ? "" : near, near == NULL ? "" : "\"?");
   }
   const char *why = NULL;
-  s->format = mst_format_detect(s->mem, mst_key_name(s->at.key), mst_object_size(s->object), s->head.data, s->head.size, &why);
+  s->format =
+      mst_format_detect(s->mem, mst_key_name(s->at.key), mst_object_size(s->object), s->head.data, s->head.size, &why);
   if (s->format != NULL) return MST_OK;
-  mst_status status = mst_fail(err, MST_E_UNSUPPORTED, "no format fits: %s; name one with --format (see: meseta formats)",
-                               why == NULL ? "neither name nor first bytes tell" : why);
+  mst_status status =
+      mst_fail(err, MST_E_UNSUPPORTED, "no format fits: %s; name one with --format (see: meseta formats)",
+               why == NULL ? "neither name nor first bytes tell" : why);
   return mst_error_name(err, status, mst_object_url(s->object));
 }
 
-mst_status mst_options_known(const mst_format *format, const json_t *given, const char *const *known, const char *what, mst_error *err) {
+mst_status mst_options_known(const mst_format *format, const json_t *given, const char *const *known, const char *what,
+                             mst_error *err) {
   const char *key;
   json_t *value;
   size_t n = 0;
@@ -145,7 +148,8 @@ static mst_status look(mst_source *s, const mst_source_options *options, mst_can
   MST_TRY(mst_object_open(s->at.store, s->at.key, NULL, flags, MST_HEAD_BYTES, &s->head, &s->object, cancel, err));
   size_t bad = 0;
   if (!mst_utf8_valid(mst_object_url(s->object), strlen(mst_object_url(s->object)), &bad)) {
-    status = mst_fail(err, MST_E_UNSUPPORTED, "the name is not UTF-8, so neither an index nor a slice can carry it; rename the object");
+    status = mst_fail(err, MST_E_UNSUPPORTED,
+                      "the name is not UTF-8, so neither an index nor a slice can carry it; rename the object");
     goto done;
   }
   MST_TRY(choose_format(s, options->format, err));
@@ -164,7 +168,8 @@ mst_status mst_source_find(mst_context *ctx, const char *url, const mst_source_o
   s->secret_url = mst_url_has_secret(url);
   status = mst_location_open(ctx, url, options->config, options->n_config, &s->at, err);
   if (status == MST_OK && s->at.is_prefix)
-    status = mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(url, shown, sizeof shown));
+    status =
+        mst_fail(err, MST_E_ARGUMENT, "%.200s names a folder, not an object", mst_url_redact(url, shown, sizeof shown));
   if (status == MST_OK) status = look(s, options, cancel, err);
   if (status == MST_OK) *out = s;
   else source_free(s);
@@ -246,8 +251,8 @@ static mst_status companion_key(const mst_source *s, const char *pattern, mst_bu
   return status == MST_OK ? mst_buf_put_text(out, mark + 1, err) : status;
 }
 
-/* Older than the object means that it describes another version of it. Where a store tells no times, it is believed as far as
- * what it says holds when it is used. */
+/* Older than the object means that it describes another version of it. Where a store tells no times, it is believed as
+ * far as what it says holds when it is used. */
 static bool is_fresh(const mst_object *companion, const mst_object *object) {
   const int64_t mine = mst_object_pin(companion)->modified_ns, its = mst_object_pin(object)->modified_ns;
   return mine == 0 || its == 0 || mine >= its;
@@ -257,7 +262,8 @@ mst_status mst_task_companions(mst_task *t, mst_source *s, mst_cancel *cancel, m
   mst_buf key;
   mst_status status = MST_OK;
   mst_buf_init(&key, s->mem, 1 << 16);
-  for (size_t i = 1; s->format->companions != NULL && s->format->companions[i - 1] != NULL && i < MST_MEMBERS_MAX; i++) {
+  for (size_t i = 1; s->format->companions != NULL && s->format->companions[i - 1] != NULL && i < MST_MEMBERS_MAX;
+       i++) {
     mst_error quiet = {0};
     mst_error_clear(&quiet);
     MST_TRY(companion_key(s, s->format->companions[i - 1], &key, err));

@@ -1,5 +1,6 @@
-/* source/verify.c - is a source undamaged, is its index fresh, and does the index say what the source holds? One whole pass that makes
- * every row anew and compares it with the stored one. Also what `show` tells. May call fetch, parquet and the format interface. */
+/* source/verify.c - is a source undamaged, is its index fresh, and does the index say what the source holds? One whole
+ * pass that makes every row anew and compares it with the stored one. Also what `show` tells. May call fetch, parquet
+ * and the format interface. */
 #include "source/index_build.h"
 
 typedef struct checker {
@@ -14,17 +15,20 @@ typedef struct checker {
 static bool compared(const char *name) { return strncmp(name, "window", 6) != 0; }
 
 static mst_status differs(size_t group, int64_t row, const char *column, mst_error *err) {
-  return mst_fail(err, MST_E_CORRUPT, "the index differs from the source in row %lld of row group %zu, column \"%s\"", (long long)row, group, column);
+  return mst_fail(err, MST_E_CORRUPT, "the index differs from the source in row %lld of row group %zu, column \"%s\"",
+                  (long long)row, group, column);
 }
 
 static mst_status compare_column(const checker *c, const struct ArrowSchema *field, const struct ArrowArray *fresh,
-                                 const struct ArrowSchema *stored_schema, const struct ArrowArray *stored, mst_error *err) {
+                                 const struct ArrowSchema *stored_schema, const struct ArrowArray *stored,
+                                 mst_error *err) {
   mst_view a, b;
   const bool bytes = strchr("uUzZ", field->format[0]) != NULL && field->format[1] == '\0';
   const bool number = strchr("cCsSiIlL", field->format[0]) != NULL && field->format[1] == '\0';
   if (!bytes && !number) return MST_OK;
   mst_status status = mst_batch_column(&c->schema, fresh, field->name, field->format, &a, err);
-  if (status == MST_OK) status = mst_batch_column(stored_schema, stored, field->name, bytes ? "u,U,z,Z" : "c,C,s,S,i,I,l,L", &b, err);
+  if (status == MST_OK)
+    status = mst_batch_column(stored_schema, stored, field->name, bytes ? "u,U,z,Z" : "c,C,s,S,i,I,l,L", &b, err);
   for (int64_t i = 0; status == MST_OK && i < fresh->length; i++) {
     bool same = mst_view_null(&a, i) == mst_view_null(&b, i);
     if (same && !mst_view_null(&a, i)) {
@@ -56,7 +60,8 @@ static mst_status compare_rows(void *self, struct ArrowArray *fresh, mst_error *
     goto done;
   }
   for (int64_t i = 0; i < c->schema.n_children; i++)
-    if (compared(c->schema.children[i]->name)) MST_TRY(compare_column(c, c->schema.children[i], fresh, &schema, &stored, err));
+    if (compared(c->schema.children[i]->name))
+      MST_TRY(compare_column(c, c->schema.children[i], fresh, &schema, &stored, err));
   c->group++;
 done:
   mst_array_release(fresh);
@@ -111,8 +116,11 @@ static mst_status scan_and_compare(checker *c, const mst_verify_options *o, json
   mst_status status = MST_OK;
   json_t *facts = NULL, *final = NULL;
   mst_task task = {0};
-  const mst_scan_options scan = {.spacing = c->index == NULL ? 0 : c->index->spacing, .threads = o->threads, .recover = o->recover != 0,
-                                 .progress = o->progress, .progress_arg = o->progress_arg};
+  const mst_scan_options scan = {.spacing = c->index == NULL ? 0 : c->index->spacing,
+                                 .threads = o->threads,
+                                 .recover = o->recover != 0,
+                                 .progress = o->progress,
+                                 .progress_arg = o->progress_arg};
   const mst_rows_sink sink = {.self = c, .put = compare_rows};
   MST_TRY(mst_source_facts(c->source, o->recover != 0, &facts, c->cancel, err));
   if (c->source->format->scan == NULL && c->source->format->check == NULL) goto done;
@@ -131,14 +139,16 @@ static mst_status scan_and_compare(checker *c, const mst_verify_options *o, json
   }
   if (status != MST_OK) goto done;
   if (c->index != NULL && c->group != c->index->n_groups) {
-    status = mst_fail(err, MST_E_CORRUPT, "the index has %zu row groups, the source gives %zu", c->index->n_groups, c->group);
+    status = mst_fail(err, MST_E_CORRUPT, "the index has %zu row groups, the source gives %zu", c->index->n_groups,
+                      c->group);
     goto done;
   }
   json_t *damage = json_object_get(final, "damage");
   MST_TRY(put_report(final, report, err));
   if (json_array_size(damage) > 0) {
     const char *what = json_string_value(json_object_get(json_array_get(damage, 0), "what"));
-    status = mst_fail(err, MST_E_CORRUPT, "%zu damaged places; the first: %s", json_array_size(damage), what == NULL ? "?" : what);
+    status = mst_fail(err, MST_E_CORRUPT, "%zu damaged places; the first: %s", json_array_size(damage),
+                      what == NULL ? "?" : what);
   }
 done:
   mst_task_free(&task);
@@ -147,7 +157,8 @@ done:
   return status;
 }
 
-mst_status mst_source_check(mst_source *s, const mst_verify_options *options, json_t **report, mst_cancel *cancel, mst_error *err) {
+mst_status mst_source_check(mst_source *s, const mst_verify_options *options, json_t **report, mst_cancel *cancel,
+                            mst_error *err) {
   mst_status status = MST_OK;
   mst_error why;
   mst_index_state state = MST_INDEX_NONE;
@@ -158,7 +169,8 @@ mst_status mst_source_check(mst_source *s, const mst_verify_options *options, js
   if (r == NULL) return mst_fail_memory(err);
   MST_TRY(mst_json_set_text(r, "url", mst_object_url(s->object), err));
   MST_TRY(mst_json_set_text(r, "format", s->format->name, err));
-  if ((s->format->flags & MST_FORMAT_NO_INDEX) == 0) MST_TRY(mst_source_index_load(s, &c.index, &state, &why, cancel, err));
+  if ((s->format->flags & MST_FORMAT_NO_INDEX) == 0)
+    MST_TRY(mst_source_index_load(s, &c.index, &state, &why, cancel, err));
   MST_TRY(mst_json_set_text(r, "index", mst_index_state_name(state), err));
   MST_TRY(scan_and_compare(&c, options, r, err));
   MST_TRY(mst_object_check(s->object, cancel, err));
