@@ -295,6 +295,11 @@ static mst_status check_head(mst_run *r, mst_error *err) {
   return mst_run_check(r, err);
 }
 
+/* A disk's refusal is no request that could still arrive: when it did not take effect by now, it never does. */
+static bool ended_here(const mst_run *r, const mst_error *why) {
+  return why->os_errno != 0 && r->unclear == 1 && (mst_store_flags(r->store) & MST_STORE_LOCAL) != 0;
+}
+
 /* One attempt. `*again`: it did not succeed, nothing collides, and it may be tried once more. */
 static mst_status attempt(mst_run *r, mst_dataset **out, uint64_t *version, bool *again, mst_error *err) {
   mst_status status = MST_OK;
@@ -321,6 +326,10 @@ static mst_status attempt(mst_run *r, mst_dataset **out, uint64_t *version, bool
   if (status != MST_OK) return r->unclear > 0 ? unknown(r, &why, err) : status;
   if (*version > 0) return settle_found(r, out);
   if (r->unclear > 0 && !sure) return unknown(r, &why, err);
+  if (v == UNCLEAR && ended_here(r, &why)) {
+    if (err != NULL) *err = why;
+    return why.status;
+  }
   MST_TRY(check_head(r, err));
   if (v == UNCLEAR && (r->unclear >= UNCLEAR_MAX || why.status == MST_E_CANCELLED)) return unknown(r, &why, err);
   if (r->losses >= LOSSES_MAX) {

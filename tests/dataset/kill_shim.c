@@ -54,24 +54,31 @@ ssize_t write(int fd, const void *data, size_t n) {
   return fd > 2 && due() ? -1 : next(fd, data, n);
 }
 
-ssize_t pwrite(int fd, const void *data, size_t n, off_t at);
-ssize_t pwrite(int fd, const void *data, size_t n, off_t at) {
-  static ssize_t (*next)(int, const void *, size_t, off_t);
-  if (next == NULL) *(void **)&next = real("pwrite");
-  return due() ? -1 : next(fd, data, n, at);
-}
-
-int open(const char *path, int flags, ...);
-int open(const char *path, int flags, ...) {
-  static int (*next)(const char *, int, ...);
-  mode_t mode = 0;
-  if (next == NULL) *(void **)&next = real("open");
-  if ((flags & O_CREAT) != 0) {
-    va_list args;
-    va_start(args, flags);
-    mode = (mode_t)va_arg(args, int);
-    va_end(args);
-    if (due()) return -1;
+#define PWRITE(name)                                              \
+  ssize_t name(int fd, const void *data, size_t n, off_t at);     \
+  ssize_t name(int fd, const void *data, size_t n, off_t at) {    \
+    static ssize_t (*next)(int, const void *, size_t, off_t);     \
+    if (next == NULL) *(void **)&next = real(#name);              \
+    return due() ? -1 : next(fd, data, n, at);                    \
   }
-  return next(path, flags, mode);
-}
+PWRITE(pwrite)
+PWRITE(pwrite64)
+
+/* Only those that may make a file. */
+#define OPEN(name)                                                \
+  int name(const char *path, int flags, ...);                     \
+  int name(const char *path, int flags, ...) {                    \
+    static int (*next)(const char *, int, ...);                   \
+    mode_t mode = 0;                                              \
+    if (next == NULL) *(void **)&next = real(#name);              \
+    if ((flags & O_CREAT) != 0) {                                 \
+      va_list args;                                               \
+      va_start(args, flags);                                      \
+      mode = (mode_t)va_arg(args, int);                           \
+      va_end(args);                                               \
+      if (due()) return -1;                                       \
+    }                                                             \
+    return next(path, flags, mode);                               \
+  }
+OPEN(open)
+OPEN(open64)

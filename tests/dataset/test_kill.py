@@ -139,7 +139,7 @@ def main():
             whole.must(*command)
             after = whole.rows()
             calls = count_calls(worker, shim, base, command)
-            step = 1 if thorough else max(1, calls // 8)
+            step = 1 if thorough else max(1, calls // 6)
             stopped = 0
             for n in sorted({*range(1, calls + 1, step), calls}):
                 stop_at(worker, shim, base, name, command, before, after, "MESETA_KILL_AT", n)
