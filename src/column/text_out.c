@@ -45,17 +45,29 @@ static mst_status put_text(mst_buf *out, const uint8_t *text, size_t n, mst_erro
 
 /* ---- numbers ---- */
 
-/* The shortest of the usual lengths that reads back as the same value. */
-static mst_status put_double(mst_buf *out, double v, int digits_min, int digits_max, mst_error *err) {
+/* Whether a text that reads as `back` reads as `v` in a type of `bits` bits of significand and exponents from `least`. */
+static bool reads_as(double back, double v, int bits, int least) {
+  int exponent;
+  if (bits == 53) return back == v;
+  if (bits == 24) return (float)back == (float)v;
+  const double m = frexp(v, &exponent);
+  const double ulp = ldexp(1, (exponent > least ? exponent : least) - bits);
+  return fabs(back - v) < (fabs(m) == 0.5 ? ulp / 4 : ulp / 2) || back == v;
+}
+
+/* The shortest text that reads back as the same value. `digits` are enough for all values that are not denormal and have so
+ * short a text at all; `bits` and `least` as above. */
+static mst_status put_float(mst_buf *out, double v, int digits, int digits_max, int bits, int least, mst_error *err) {
   char text[40];
   if (isnan(v)) return mst_buf_put_text(out, "\"NaN\"", err);
   if (isinf(v)) return mst_buf_put_text(out, v > 0 ? "\"Infinity\"" : "\"-Infinity\"", err);
-  for (int digits = digits_min; digits <= digits_max; digits++) {
+  if (fabs(v) < ldexp(1, least)) digits = 1;
+  for (; digits <= digits_max; digits++) {
     double back = 0;
     const int n = snprintf(text, sizeof text, "%.*g", digits, v);
     for (char *p = text; *p != '\0'; p++)
       if (*p == ',') *p = '.'; /* a program may have set a locale */
-    if (digits == digits_max || (mst_number_f64(text, (size_t)n, &back) && (digits_max > 9 ? back == v : (float)back == (float)v))) break;
+    if (digits == digits_max || (mst_number_f64(text, (size_t)n, &back) && reads_as(back, v, bits, least))) break;
   }
   mst_status status = mst_buf_put_text(out, text, err);
   return status == MST_OK && strpbrk(text, ".e") == NULL ? mst_buf_put_text(out, ".0", err) : status;
@@ -153,9 +165,9 @@ static mst_status put_fixed(mst_buf *out, const uint8_t *p, const mst_type *t, m
   double d;
   switch (t->kind) {
     case MST_KIND_UINT64: return mst_buf_printf(out, err, "%llu", (unsigned long long)mst_le64(p));
-    case MST_KIND_HALF: return put_double(out, half_value(mst_le16(p)), 1, 9, err);
-    case MST_KIND_FLOAT: memcpy(&f, p, sizeof f); return put_double(out, (double)f, 6, 9, err);
-    case MST_KIND_DOUBLE: memcpy(&d, p, sizeof d); return put_double(out, d, 15, 17, err);
+    case MST_KIND_HALF: return put_float(out, half_value(mst_le16(p)), 1, 5, 11, -13, err);
+    case MST_KIND_FLOAT: memcpy(&f, p, sizeof f); return put_float(out, (double)f, 6, 9, 24, -125, err);
+    case MST_KIND_DOUBLE: memcpy(&d, p, sizeof d); return put_float(out, d, 15, 17, 53, -1021, err);
     case MST_KIND_DECIMAL: return put_decimal(out, p, t, err);
     case MST_KIND_DATE32: return put_date(out, (int32_t)mst_le32(p), (int32_t)mst_le32(p), "", err);
     case MST_KIND_DATE64: return put_date(out, floor_div((int64_t)mst_le64(p), 86400000), (int64_t)mst_le64(p), "", err);
