@@ -25,6 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench"))
 
 import make_data  # noqa: E402
+import parquet_cases  # noqa: E402
 import stores  # noqa: E402
 
 PY = sys.executable
@@ -193,7 +194,7 @@ def figure(result: dict[str, object], who: str) -> float | None:
     if who not in times:
         return None
     seconds = times[who]
-    basis, n = int(str(result["basis"])), int(str(result["times"]))
+    basis, n = int(str(result["basis"])), float(str(result["times"]))
     if basis:
         return basis / seconds / 1e6
     if "startup" in times and who in ("meseta",) or "startup" in times and who.startswith("import "):
@@ -213,7 +214,7 @@ def table(results: list[dict[str, object]]) -> list[str]:
         bound = max(bounds, key=lambda p: bounds[p]) if bounds else None
         digits = 0 if rate or ours >= 100 else 2
         lines.append(f"{str(r['case']):<40} {ours:>8.{digits}f} {f'{best} {peers[best]:.{digits}f}' if best else '-':>26} {f'{ratio:.2f}' if ratio else '-':>6} "
-                     f"{r['aim'] if r['aim'] is not None else '-':>6}  {f'{bound} {bounds[bound]:.0f}' if bound else '':<22}")
+                     f"{r['aim'] if r['aim'] is not None else '-':>6}  {f'{bound} {bounds[bound]:.{digits}f}' if bound else '':<22}")
     return lines
 
 
@@ -240,6 +241,10 @@ def main() -> None:
     results = [measure(c, args.runs, env, missing) for c in cases(meseta, data, plain) if not args.only or any(o in c.name for o in args.only)]
     if not args.only or any(o in "S3, signed" for o in args.only):
         results += stores.results(args.build, args.runs)
+    remarks: list[str] = []
+    if not args.only or any("Parquet" in o for o in args.only):
+        found, remarks = parquet_cases.results(data, int(5_000_000 * args.scale), args.runs, args.only)
+        results += found
     failed = sum(not r for r in results)
     results = [r for r in results if r]
     lines = [f"meseta {subprocess.run([meseta, 'version'], capture_output=True, text=True, check=True).stdout.split()[1]}, {platform.machine()}, "
@@ -247,6 +252,8 @@ def main() -> None:
     lines += table(results)
     if not args.only:
         lines += threads_table(meseta, data, args.runs, {**os.environ})
+    if remarks:
+        lines += ["", "Parquet:", "", *remarks]
     if missing:
         lines += ["", "not here: " + ", ".join(sorted(missing))]
     print("\n".join(lines))
