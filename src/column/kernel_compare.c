@@ -344,6 +344,41 @@ INLINE uint64_t short_text(const uint8_t *p, size_t n) {
   return n == 0 ? 0 : (uint64_t)p[0] << 16 | (uint64_t)p[n >> 1] << 8 | p[n - 1];
 }
 
+/* The first eight bytes as a number that orders as they do; zeros stand for what is missing. */
+INLINE uint64_t text_head(const uint8_t *p, size_t n) {
+  uint64_t head = 0;
+  if (n >= 8) return __builtin_bswap64(load8(p));
+  if (n >= 4) return (uint64_t)mst_be32(p) << 32 | (uint64_t)mst_be32(p + n - 4) << (8 * (8 - n));
+  for (size_t i = 0; i < n; i++) head |= (uint64_t)p[i] << (56 - 8 * i);
+  return head;
+}
+
+/* Most rows are decided by their first eight bytes. */
+#define ORDER_TEXTS(type)                                                                                 \
+  do {                                                                                                    \
+    const type *ends = (const type *)c->array->buffers[1] + c->array->offset;                             \
+    const uint8_t *bytes = c->array->buffers[2] != NULL ? c->array->buffers[2] : none;                    \
+    const uint64_t head = text_head(c->with->as.bytes.data, c->with->as.bytes.size);                      \
+    for (size_t i = 0; i < MST_BITS_WORDS(c->n); i++) {                                                   \
+      uint64_t word = 0;                                                                                  \
+      for (uint64_t rest = valid[i]; rest != 0; rest = mst_mask_rest(rest)) {                             \
+        const unsigned k = mst_mask_first(rest);                                                          \
+        const type first = ends[64 * i + k];                                                              \
+        const size_t n = (size_t)(ends[64 * i + k + 1] - first);                                          \
+        const uint64_t mine = text_head(bytes + first, n);                                                \
+        const int order = mine != head ? (mine > head ? 1 : -1) : order_bytes(bytes + first, n, c->with); \
+        word |= (uint64_t)wanted(c->op, order) << k;                                                      \
+      }                                                                                                   \
+      c->bits[i] = word;                                                                                  \
+    }                                                                                                     \
+  } while (0)
+
+static void order_texts(const comparison *c, const uint64_t *valid) {
+  static const uint8_t none[1];
+  if (c->type->layout == MST_LAYOUT_OFFSETS64) ORDER_TEXTS(int64_t);
+  else ORDER_TEXTS(int32_t);
+}
+
 static void equal_texts(const comparison *c, const uint64_t *valid) {
   static const uint8_t none[1];
   if (c->type->layout == MST_LAYOUT_OFFSETS64) EQUAL_TEXTS(int64_t);
@@ -355,8 +390,9 @@ static void equal_texts(const comparison *c, const uint64_t *valid) {
 static void compare_bytes(const comparison *c, const uint64_t *valid) {
   const bool equality = c->op == MST_EQ || c->op == MST_NE;
   const bool inverse = c->op == MST_NE;
-  if (equality && (c->type->layout == MST_LAYOUT_OFFSETS32 || c->type->layout == MST_LAYOUT_OFFSETS64)) {
-    equal_texts(c, valid);
+  if (c->type->layout == MST_LAYOUT_OFFSETS32 || c->type->layout == MST_LAYOUT_OFFSETS64) {
+    if (equality) equal_texts(c, valid);
+    else order_texts(c, valid);
     return;
   }
   for (size_t i = 0; i < MST_BITS_WORDS(c->n); i++) {
