@@ -6,6 +6,7 @@
 #include "dataset/dataset.h"
 #include "dataset/schema.h"
 #include "dataset/section.h"
+#include "dataset/stats.h"
 
 enum { FRAGMENT_VALUES_MAX = 16 << 10 };
 static const int64_t ALIVE_EVERY_US = INT64_C(3600) * 1000000; /* well below the age at which files are collected */
@@ -144,12 +145,6 @@ done:
 
 /* ---- files that come ----------------------------------------------------------------------------------------------- */
 
-static bool has_file(const mst_change *c, const char *label) {
-  for (size_t i = 0; i < c->n_files; i++)
-    if (strcmp(c->files[i]->label, label) == 0) return true;
-  return false;
-}
-
 static void take_schema(mst_change *c, mst_new_files *list) {
   if (list->schema.release == NULL) return;
   const struct ArrowSchema *now = mst_change_schema_now(c);
@@ -235,13 +230,26 @@ done:
 }
 
 static mst_status check_new(const mst_change *c, const mst_new_files *list, mst_error *err) {
-  for (size_t i = 0; i < list->n; i++) {
-    const char *label = list->items[i].label;
-    if (has_file(c, label)) return mst_fail(err, MST_E_ARGUMENT, "the fragment of '%.200s' was added already", label);
-    if (mst_document_find(c->base->document, label) != MST_DOCUMENT_NONE)
-      return mst_fail(err, MST_E_ARGUMENT, "the fragment of '%.200s' is part of the dataset already", label);
+  mst_status status = MST_OK;
+  json_t *known = json_object();
+  MST_TRY_ALLOC(known);
+  for (size_t i = 0; i < c->n_files + list->n; i++) {
+    const char *label = i < c->n_files ? c->files[i]->label : list->items[i - c->n_files].label;
+    if (json_object_get(known, label) != NULL) {
+      status = mst_fail(err, MST_E_ARGUMENT, "the fragment of '%.200s' was added already", label);
+      goto done;
+    }
+    if (json_object_set_new(known, label, json_true()) != 0) {
+      status = mst_fail_memory(err);
+      goto done;
+    }
+    if (mst_document_find(c->base->document, label) == MST_DOCUMENT_NONE) continue;
+    status = mst_fail(err, MST_E_ARGUMENT, "the fragment of '%.200s' is part of the dataset already", label);
+    goto done;
   }
-  return MST_OK;
+done:
+  json_decref(known);
+  return status;
 }
 
 mst_status mst_ds_change_add(mst_change *c, const char *fragment_json, mst_cancel *cancel, mst_error *err) {
@@ -297,18 +305,36 @@ mst_status mst_change_remove_label(mst_change *c, const char *label, mst_error *
   return MST_OK;
 }
 
+/* Rows that a removal takes away; -1 when that is not known. */
+static mst_status rows_to_go(mst_change *c, const char *label, const mst_stats **stats, int64_t *rows, mst_cancel *cancel,
+                             mst_error *err) {
+  uint64_t n = 0;
+  *rows = 0;
+  for (size_t i = 0; i < c->n_files; i++) {
+    if (strcmp(c->files[i]->label, label) != 0) continue;
+    *rows = (int64_t)mst_min_u64(c->files[i]->rows, INT64_MAX);
+    return MST_OK;
+  }
+  const size_t at = mst_document_find(c->base->document, label);
+  if (at == MST_DOCUMENT_NONE || is_gone(c, at)) return MST_OK;
+  if (*stats == NULL) {
+    mst_status status = mst_stats_load(c->base, stats, cancel, err);
+    if (status != MST_OK) return status;
+  }
+  *rows = mst_stats_rows(*stats, at, &n) && n <= INT64_MAX ? (int64_t)n : -1;
+  return MST_OK;
+}
+
 mst_status mst_ds_change_remove_labels(mst_change *c, const char *const *labels, size_t n, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
-  int64_t rows = 0;
-  (void)cancel;
+  const mst_stats *stats = NULL;
+  int64_t sum = 0, rows;
   for (size_t i = 0; i < n; i++) {
-    size_t before = c->n_gone;
-    for (size_t k = 0; k < c->n_files; k++)
-      if (strcmp(c->files[k]->label, labels[i]) == 0) count_into(&c->rows_added, -1);
+    MST_TRY(rows_to_go(c, labels[i], &stats, &rows, cancel, err));
     MST_TRY(mst_change_remove_label(c, labels[i], err));
-    if (c->n_gone > before) rows = -1;
+    count_into(&sum, rows);
   }
-  mst_change_count(c, 0, rows);
+  mst_change_count(c, 0, sum);
   mst_change_did(c, "remove");
 done:
   return status;
