@@ -13,6 +13,7 @@
 #include "support/support.h"
 
 typedef struct table_kit {
+  mst_test_env world; /* whose waiting takes no time */
   mst_context *ctx;
   mst_store *store;
   mst_dataset *d;
@@ -98,8 +99,9 @@ static inline void kit_stream(uint64_t *seed, int64_t first, size_t rows, struct
 
 /* A context of its own with this budget (0: the usual) and number of threads. */
 static inline void kit_open(table_kit *k, uint64_t memory, uint32_t threads, uint64_t seed) {
-  const mst_context_options o = {.struct_size = sizeof o, .memory_bytes_max = memory, .cpu_threads = threads};
   *k = (table_kit){.seed = seed};
+  mst_test_env_init(&k->world, seed, NULL);
+  const mst_context_options o = {.struct_size = sizeof o, .memory_bytes_max = memory, .cpu_threads = threads, .env = &k->world.env};
   must(mst_context_open(&o, &k->ctx, &kit_err));
   must(mst_store_open_url(k->ctx, "memory://table-kit", NULL, 0, &k->store, &kit_err));
 }
