@@ -65,6 +65,7 @@ static mst_status gather_fixed(const gathering *g, mst_block *out) {
   if (from == NULL) return mst_block_put_zero(out, (size_t)g->n * width, err); /* there are only nulls */
   MST_TRY(mst_block_reserve(out, (size_t)g->n * width, err));
   out->size = (size_t)g->n * width;
+  mst_expect_whole(out->data, out->size);
   switch (width) {
   case 1: GATHER(uint8_t); break;
   case 2: GATHER(uint16_t); break;
@@ -165,6 +166,7 @@ static mst_status gather_text(const gathering *g, mst_block *ends, mst_block *ou
     return mst_fail(err, MST_E_LIMIT, "column \"%.80s\" outgrows 32-bit offsets in one batch", g->schema->name);
   MST_TRY(mst_block_reserve(out, (size_t)total, err));
   out->size = (size_t)total;
+  mst_expect_whole(out->data, out->size);
   if (total == 0) return MST_OK;
   if (wide) GATHER_BYTES(int64_t);
   else GATHER_BYTES(int32_t);

@@ -130,6 +130,7 @@ static mst_status join_texts(const joining *j, mst_block *ends, mst_block *bytes
   total = (size_t)(is_wide(j) ? ((const int64_t *)(const void *)ends->data)[j->length]
                               : ((const int32_t *)(const void *)ends->data)[j->length]);
   MST_TRY(mst_block_grow(bytes, total, j->err));
+  mst_expect_whole(bytes->data, total);
   for (size_t k = 0; k < j->n; k++) {
     const struct ArrowArray *a = j->arrays[k];
     const int64_t first = a->length > 0 ? offset_at(j, a, 0) : 0, end = a->length > 0 ? offset_at(j, a, a->length) : 0;

@@ -85,6 +85,7 @@ static mst_status filter_values(const filtering *f, const mst_type *type, struct
     if (f->count > 0) filter_bits(f, f->array->buffers[1], values.data);
   } else {
     MST_TRY(mst_block_grow(&values, f->count * type->width, err));
+    mst_expect_whole(values.data, f->count * type->width);
     values.size = f->count * type->width;
     if (f->count > 0 && type->width > 0) filter_fixed(f, f->array->buffers[1], type->width, values.data);
   }
@@ -114,6 +115,7 @@ done:
       }                                                                                                     \
     }                                                                                                       \
     MST_TRY(mst_block_grow(bytes, (size_t)end, err));                                                       \
+    mst_expect_whole(bytes->data, (size_t)end);                                                             \
     for (size_t i = 0; i < MST_BITS_WORDS(f->n); i++) {                                                     \
       for (uint64_t word = f->bits[i]; word != 0;) {                                                        \
         const unsigned first = mst_mask_first(word);                                                        \

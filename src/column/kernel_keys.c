@@ -300,6 +300,7 @@ mst_status mst_row_keys_from(mst_row_keys *keys, const mst_key_leaves *leaves, s
   }
   MST_TRY(mst_block_reserve(&keys->bytes, (size_t)end, err));
   keys->bytes.size = (size_t)end;
+  mst_expect_whole(keys->bytes.data, keys->bytes.size);
   for (size_t k = 0; k < mst_key_leaves_count(leaves); k++)
     put_column(mst_key_leaf_at(leaves, k), keys->bytes.data, sizes);
   memmove(sizes + 1, sizes, rows * sizeof *sizes); /* each begin moved on to its row's end */

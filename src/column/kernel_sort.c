@@ -141,6 +141,8 @@ mst_status mst_sort_rows(const mst_allocator *mem, const struct ArrowSchema *sch
   MST_TRY(mst_row_keys_make(&keys, schema, batch, by, n_by, err));
   MST_TRY_ALLOC(items = mst_alloc_array(mem, n + 1, sizeof *items));
   MST_TRY_ALLOC(spare = mst_alloc_array(mem, n + 1, sizeof *spare));
+  mst_expect_whole(items, n * sizeof *items);
+  mst_expect_whole(spare, n * sizeof *spare);
   for (size_t i = 0; i < n; i++) items[i] = (item){.row = (int64_t)i};
   sort_range(&keys, items, spare, n, 0);
   for (size_t i = 0; i < n; i++) rows[i] = items[i].row;
