@@ -112,6 +112,9 @@ typedef struct mst_store_ops {
   mst_status (*settings)(void *self, mst_status (*add)(void *arg, const char *name, const char *value, mst_error *err),
                          void *arg, mst_error *err);
   void (*close)(void *self);
+  /* May be NULL. Removes what ended writers of objects whose keys begin with `prefix` left unfinished, where it was last written before
+   * `before_us` (1970 UTC): temporary files. Objects are left alone. `*n` counts what was removed. */
+  mst_status (*sweep)(void *self, const char *prefix, int64_t before_us, uint64_t *n, mst_error *err);
 } mst_store_ops;
 
 /* A store of one's own. `url` (scheme://place, without secrets) names it in errors. `ops` is copied; `self` is taken

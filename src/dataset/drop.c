@@ -187,6 +187,7 @@ static mst_status remove_all(drop *d, mst_error *err) {
   MST_TRY(delete_one(d, mst_buf_text(&d->twin), err));
   MST_TRY(list_all(d, err));
   MST_TRY(mst_keys_delete(d->store, d->keys, d->cancel, err));
+  MST_TRY(mst_keys_clear(d->store, d->uuid, INT64_MAX, err));
   MST_TRY(look(d, &ours, err));
   if (ours) MST_TRY(delete_one(d, mst_buf_text(&d->head), err));
 done:

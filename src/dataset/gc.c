@@ -276,6 +276,23 @@ static void repair_common(const sweep *s) {
   mst_buf_free(&key);
 }
 
+/* What killed writers left that never became an object. */
+mst_status mst_keys_clear(mst_store *store, const char *uuid, int64_t before_us, mst_error *err) {
+  static const char *const endings[] = {"/", MST_KEY_OURS, MST_KEY_JSON, MST_KEY_MSGPACK};
+  mst_status status = MST_OK;
+  uint64_t n;
+  mst_buf prefix;
+  mst_buf_init(&prefix, mst_context_mem(mst_store_context(store)), SIZE_MAX);
+  for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+    mst_buf_clear(&prefix);
+    MST_TRY(mst_buf_printf(&prefix, err, "%s%s", uuid, endings[i]));
+    MST_TRY(mst_store_sweep(store, mst_buf_text(&prefix), before_us, &n, err));
+  }
+done:
+  mst_buf_free(&prefix);
+  return status;
+}
+
 static void sweep_end(sweep *s) {
   mst_ds_unref(s->d);
   json_decref(s->named);
@@ -304,6 +321,7 @@ mst_status mst_ds_gc(mst_dataset *d, uint64_t older_than_s, bool dry_run, json_t
   MST_TRY(list_prefix(&s, MST_KEY_OURS, consider, err));
   if (!dry_run) {
     MST_TRY(mst_keys_delete(d->store, s.keys, cancel, err));
+    MST_TRY(mst_keys_clear(d->store, s.d->uuid, s.now_us - s.limit_us < s.before_us ? s.now_us - s.limit_us : s.before_us, err));
     repair_common(&s);
   }
   *keys = json_incref(s.keys);

@@ -115,6 +115,15 @@ static mst_status below_run(void *self, mst_op *op, mst_error *err) {
   return status;
 }
 
+static mst_status below_sweep(void *self, const char *prefix, int64_t before_us, uint64_t *n, mst_error *err) {
+  const below *b = self;
+  char *whole = NULL;
+  mst_status status = join(b, prefix, &whole, err);
+  if (status == MST_OK) status = mst_store_sweep(b->wrapper.inner, whole, before_us, n, err);
+  mst_free(b->wrapper.mem, whole);
+  return status;
+}
+
 static const char *place_url(const below *b, mst_buf *url, mst_error *err) {
   const char *inner = mst_store_url(b->wrapper.inner);
   if (mst_buf_printf(url, err, "%s%s%s", inner, mst_text_ends(inner, "/") ? "" : "/", b->prefix) != MST_OK) return NULL;
@@ -129,7 +138,8 @@ mst_status mst_store_below(mst_store *inner, const char *prefix, mst_store **out
                        .run = below_run,
                        .cancel = mst_wrapper_cancel,
                        .settings = mst_wrapper_settings,
-                       .close = mst_wrapper_close};
+                       .close = mst_wrapper_close,
+                       .sweep = below_sweep};
   if (prefix[0] == '\0') {
     *out = mst_store_ref(inner);
     return MST_OK;

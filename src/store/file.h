@@ -1,5 +1,5 @@
 /* store/file.h - the parts of the folder store: paths and reading (file.c), writing (file_write.c), listing
- * (file_list.c). Private to these files. */
+ * (file_list.c), clearing up after writers that died (file_sweep.c). Private to these files. */
 #ifndef MST_STORE_FILE_H
 #define MST_STORE_FILE_H
 
@@ -43,6 +43,11 @@ mst_status mst_file_upload_open(mst_file_store *s, mst_op *op, mst_error *err);
 mst_status mst_file_upload_part(mst_file_store *s, mst_op *op, mst_error *err);
 mst_status mst_file_upload_close(mst_file_store *s, mst_op *op, mst_error *err);
 mst_status mst_file_upload_abort(mst_file_store *s, mst_op *op, mst_error *err);
+
+/* Removes temporary files (file_sweep.c). */
+mst_status mst_file_sweep(void *self, const char *prefix, int64_t before_us, uint64_t *n, mst_error *err);
+/* What the name of a temporary file tells of the file that it was to become. */
+uint32_t mst_file_name_mark(const char *name);
 
 mst_status mst_file_list(mst_file_store *s, mst_op *op, mst_error *err);
 void mst_file_list_end(mst_file_store *s); /* frees what is parked */

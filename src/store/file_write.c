@@ -125,8 +125,9 @@ static mst_status stage_paths(const mst_file_store *s, const char *key, staging 
   return MST_OK;
 }
 
+/* 16 digits: a mark of the target's name and a random part. */
 static void name_temp(staging *st, const mst_env *env) {
-  unsigned long long a = env->random(env->self);
+  unsigned long long a = (unsigned long long)mst_file_name_mark(st->target.text + st->n_folder + 1) << 32 | (uint32_t)env->random(env->self);
   int n = snprintf(st->temp.text + st->n_folder + 1, NAME_ROOM, ".meseta-%016llx%x.tmp", a, (unsigned)getpid());
   st->temp.n = st->n_folder + 1 + (size_t)n;
 }
@@ -141,6 +142,8 @@ static mst_status stage_open(const mst_file_store *s, const mst_op *op, staging 
     if (status != MST_OK) break;
     name_temp(st, mst_context_env(op->ctx));
     st->fd = open_retrying(st->temp.text, O_WRONLY | O_CREAT | O_EXCL);
+    /* locked as long as its writer lives, so that it is not taken for a dead one's */
+    if (st->fd >= 0) (void)flock(st->fd, LOCK_EX | LOCK_NB);
     if (st->fd >= 0) return MST_OK;
     failed = errno;
   }

@@ -63,6 +63,13 @@ const char *mst_store_kind(const mst_store *s) { return s->ops.name; }
 uint32_t mst_store_flags(const mst_store *s) { return s->ops.flags; }
 void *mst_store_self(const mst_store *s, const char *name) { return s->ops.name == name ? s->self : NULL; }
 
+mst_status mst_store_sweep(mst_store *s, const char *prefix, int64_t before_us, uint64_t *n, mst_error *err) {
+  uint64_t removed = 0;
+  mst_status status = s->ops.sweep == NULL ? MST_OK : s->ops.sweep(s->self, prefix, before_us, &removed, err);
+  if (status == MST_OK) *n = removed;
+  return status;
+}
+
 static mst_status add_setting(void *arg, const char *name, const char *value, mst_error *err) {
   return mst_json_set_text(arg, name, value, err);
 }

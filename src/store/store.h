@@ -74,6 +74,9 @@ mst_status mst_store_perform(mst_store *s, mst_op *op, mst_error *err);
 
 /* ---- opening by URL ---------------------------------------------------------------------------------------------- */
 
+/* Removes what ended writers left unfinished, as mst_store_ops.sweep says; nothing where the store has no such thing. */
+mst_status mst_store_sweep(mst_store *s, const char *prefix, int64_t before_us, uint64_t *n, mst_error *err);
+
 /* Splits "s3://bucket/a/b" into store URL "s3://bucket" and key "a/b"; "dir/f.txt" and "file:///dir/f.txt" into a file
  * store on the folder and a key; "https://host/x?y" into store "https://host" and key "x?y". `is_prefix` when it ends
  * with '/' or is empty. A folder's store stands on the longest part of the path without a glob's characters. */

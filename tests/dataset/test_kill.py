@@ -35,9 +35,7 @@ class Folder:
         return done.stdout
 
     def files(self):
-        """Without temporary files, which no reader sees."""
-        found = (os.path.join(where, name) for where, _, names in os.walk(self.root) for name in names)
-        return sorted(f for f in found if not f.endswith(".tmp"))
+        return sorted(os.path.join(where, name) for where, _, names in os.walk(self.root) for name in names)
 
 
 # What is done before, and the command that is killed.
@@ -86,7 +84,9 @@ def check_after(folder, name, command, before, after, what):
     folder.must("expire", "1")
     folder.must("gc", "0")
     assert folder.rows() == grown, what
+    assert not [f for f in folder.files() if f.endswith(".tmp")], (what, folder.files())
     folder.must("drop")
+    assert folder.files() == [], (what, folder.files())
 
 
 def stop_at(worker, shim, base, name, command, before, after, variable, n):

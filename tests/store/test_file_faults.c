@@ -50,10 +50,14 @@ WRAP(int, mkdir, false, (const char *a, mode_t m), (a, m))
 WRAP(int, fstat64, false, (int fd, struct stat *st), (fd, st))
 WRAP(int, stat64, false, (const char *a, struct stat *st), (a, st))
 
-/* Taking a lock may fail; giving it back does not. */
+/* Taking a folder's lock may fail; giving it back does not. That of a temporary file only says that its writer lives. */
 int __real_flock(int fd, int how);
 int __wrap_flock(int fd, int how);
-int __wrap_flock(int fd, int how) { return (how & LOCK_UN) == 0 && fails("flock", true) ? -1 : __real_flock(fd, how); }
+int __wrap_flock(int fd, int how) {
+  struct stat st;
+  const bool folder = __real_fstat64(fd, &st) == 0 && S_ISDIR(st.st_mode);
+  return folder && (how & LOCK_UN) == 0 && fails("flock", true) ? -1 : __real_flock(fd, how);
+}
 
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
