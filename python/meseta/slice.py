@@ -308,23 +308,7 @@ class Slice:
         >>> meseta.open(folder / "people.csv").slices(1)[0].numpy()["age"].tolist()
         [36, 41, 41]
         """
-        import numpy  # type: ignore[import,unused-ignore]
-
-        table = self.arrow(**options).arrow()
-        columns = [column.to_numpy() for column in table.columns]
-        names: list[str] = []
-        for name in table.column_names:
-            same, n = name or "column", 0
-            while same in names:
-                n += 1
-                same = f"{name}.{n}"
-            names.append(same)
-        found = numpy.empty(
-            table.num_rows, dtype=[(name, column.dtype) for name, column in zip(names, columns, strict=False)]
-        )
-        for name, column in zip(names, columns, strict=False):
-            found[name] = column
-        return found
+        return self.arrow(**options).numpy()
 
 
 def _split(data: bytes, encoding: str, errors: str) -> Iterator[str]:

@@ -7,7 +7,9 @@ from . import _meseta
 TYPE_CHECKING = False  # so that importing the package does not import typing
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
+    import numpy as _numpy  # type: ignore[import,unused-ignore]
     import pandas as _pandas  # type: ignore[import,unused-ignore]
     import polars as _polars  # type: ignore[import,unused-ignore]
     import pyarrow as _pyarrow  # type: ignore[import,unused-ignore]
@@ -131,6 +133,34 @@ class Stream:
         """All of it as a pandas frame (through pyarrow)."""
         frame: _pandas.DataFrame = self.arrow().to_pandas()
         return frame
+
+    def numpy(self) -> _numpy.ndarray[Any, Any]:
+        """All of it as a NumPy structured array, one field a column (through pyarrow).
+
+        Texts and nested values are Python objects; columns of numbers with gaps become floats with NaN.
+
+        Examples
+        --------
+        >>> meseta.open(folder / "people.csv").slices(1)[0].arrow().numpy()["age"].tolist()
+        [36, 41, 41]
+        """
+        import numpy  # type: ignore[import,unused-ignore]
+
+        table = self.arrow()
+        columns = [column.to_numpy() for column in table.columns]
+        names: list[str] = []
+        for name in table.column_names:
+            same, n = name or "column", 0
+            while same in names:
+                n += 1
+                same = f"{name}.{n}"
+            names.append(same)
+        found = numpy.empty(
+            table.num_rows, dtype=[(name, column.dtype) for name, column in zip(names, columns, strict=False)]
+        )
+        for name, column in zip(names, columns, strict=False):
+            found[name] = column
+        return found
 
     def polars(self) -> _polars.DataFrame:
         """All of it as a Polars frame."""
