@@ -129,6 +129,10 @@ cdef extern from "meseta/meseta.h" nogil:
     mst_status mst_slice_stream(mst_slice *, const mst_read_options *, ArrowArrayStream *, mst_cancel *, mst_error *)
     bint mst_stream_get_error(const ArrowArrayStream *, mst_error *)
 
+    ctypedef mst_status (*mst_write_fn)(void *, const void *, size_t, mst_error *) noexcept nogil
+    mst_status mst_object_cat(mst_context *, const char *, const mst_pair *, size_t, mst_write_fn, void *, mst_cancel *,
+                              mst_error *)
+    mst_status mst_object_remove(mst_context *, const char **, size_t, const mst_pair *, size_t, mst_cancel *, mst_error *)
     ctypedef mst_status (*mst_find_fn)(void *, const char *, const char *, const mst_object_info *,
         mst_error *) noexcept nogil
     mst_status mst_find(mst_context *, const char *, const mst_pair *, size_t, uint32_t, mst_find_fn, void *,
@@ -166,6 +170,8 @@ cdef extern from "meseta/parquet.h" nogil:
         const char *const *columns
         size_t n_columns
         const char *where
+        uint64_t first_group
+        uint64_t groups
         uint64_t limit
         uint64_t batch_rows
         uint32_t has_limit

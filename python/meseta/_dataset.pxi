@@ -85,8 +85,7 @@ cdef extern from "meseta/dataset.h" nogil:
     mst_status mst_change_commit(mst_change *, mst_dataset **, mst_bytes *, mst_cancel *, mst_error *)
 
 cdef extern from "meseta/export.h" nogil:
-    mst_status mst_stream_export(mst_context *, ArrowArrayStream *, const char *, mst_status (*)(void *, const void *, size_t, mst_error *),
-                                 void *, mst_cancel *, mst_error *)
+    mst_status mst_stream_export(mst_context *, ArrowArrayStream *, const char *, mst_write_fn, void *, mst_cancel *, mst_error *)
 
 
 cdef struct Table:

@@ -276,6 +276,44 @@ cdef mst_status _find(Call *c) noexcept nogil:
                     c.cancel, &c.err)
 
 
+cdef mst_status _cat(Call *c) noexcept nogil:
+    return mst_object_cat(c.ctx, c.text, c.pairs, c.n_pairs, _gather_text, c.more, c.cancel, &c.err)
+
+cdef mst_status _remove(Call *c) noexcept nogil:
+    return mst_object_remove(c.ctx, &c.text, 1, c.pairs, c.n_pairs, c.cancel, &c.err)
+
+
+cdef int _of_object(Call *c, Run run, bytes url, _Pairs pairs) except -1:
+    cdef _Context context = _context
+    _begin(c, run)
+    c.ctx = _of(context)
+    c.text = url
+    c.pairs = pairs.pairs
+    c.n_pairs = pairs.n
+    return 0
+
+
+def cat(url, options):
+    """The bytes of an object."""
+    cdef Call c
+    cdef bytes url_b = _utf8(url)
+    cdef _Pairs pairs = _Pairs(options)
+    found = bytearray()
+    _of_object(&c, _cat, url_b, pairs)
+    c.more = <void *>found
+    _end(&c)
+    return bytes(found)
+
+
+def remove(url, options):
+    """Removes an object; one that is not there is no error."""
+    cdef Call c
+    cdef bytes url_b = _utf8(url)
+    cdef _Pairs pairs = _Pairs(options)
+    _of_object(&c, _remove, url_b, pairs)
+    _end(&c)
+
+
 def find(pattern, options):
     cdef Call c
     cdef Found found

@@ -151,8 +151,8 @@ cdef class Parquet:
         _end(&c)
         return _take_json(&c.out)
 
-    def read(self, columns, where, limit, batch_rows):
-        """`limit`: None or a number."""
+    def read(self, columns, where, limit, batch_rows, first_group=0, groups=0):
+        """`limit`: None or a number. `groups`: 0: all."""
         cdef Call c
         cdef mst_parquet_query q
         cdef bytes where_b = None if where is None else _utf8(where)
@@ -169,6 +169,8 @@ cdef class Parquet:
             q.has_limit = 1
             q.limit = limit
         q.batch_rows = batch_rows
+        q.first_group = first_group
+        q.groups = groups
         _begin(&c, _parquet_read)
         c.parquet = self.parquet
         c.parquet_query = &q

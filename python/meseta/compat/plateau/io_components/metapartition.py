@@ -631,7 +631,7 @@ class MetaPartition(Iterable["MetaPartition"]):
     def get_parquet_metadata(self, store: StoreInput) -> pd.DataFrame:
         """Facts of the data file, one row for each row group."""
         with _files.open_file(ensure_store(store), self.file, whole=False) as file:
-            groups = [file.row_group(i) for i in range(file.num_row_groups)]
+            groups = [file.row_group(i) for i in range(file.num_row_groups)] or [_files.NO_ROWS]
             described = {
                 "partition_label": self.label,
                 "serialized_size": file.footer_size,
