@@ -6,7 +6,7 @@
 
 #include "dataset/state.h"
 #include "expr/expr.h"
-#include "source/table.h"
+#include "source/source.h"
 
 /* All borrowed for the call but `predicate`, of which a reference is kept. */
 typedef struct mst_part_options {

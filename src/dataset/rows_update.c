@@ -39,10 +39,12 @@ static void end(update *u) {
 /* ---- values in a column's type ---------------------------------------------------------------------------------- */
 
 static mst_status bad_value(const struct ArrowSchema *field, const json_t *value, mst_error *err) {
-  char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-  const mst_status status = mst_fail(err, MST_E_ARGUMENT, "%.100s is no value for the column \"%s\" of Arrow type \"%s\"", text == NULL ? "this" : text,
-                                     field->name, field->format);
-  free(text);
+  mst_buf text;
+  mst_buf_init(&text, NULL, 1 << 20);
+  const int shown = mst_json_print(value, &text, NULL) == MST_OK ? (int)mst_min_size(text.size, 100) : 0;
+  const mst_status status = mst_fail(err, MST_E_ARGUMENT, "%.*s is no value for the column \"%s\" of Arrow type \"%s\"", shown,
+                                     shown == 0 ? "" : (const char *)text.data, field->name, field->format);
+  mst_buf_free(&text);
   return status;
 }
 
