@@ -86,7 +86,7 @@ done:
   return status == MST_OK ? MST_OK : in_column(c, status, err);
 }
 
-void mst_pq_column_in_close(mst_pq_column_in *c) {
+void mst_pq_column_in_finish(mst_pq_column_in *c) {
   mst_pq_bytes_in_free(&c->bytes);
   mst_pq_bytes_in_free(&c->dictionary_bytes);
   mst_values_in_free(&c->values);
@@ -94,10 +94,14 @@ void mst_pq_column_in_close(mst_pq_column_in *c) {
   mst_block_free(&c->scratch);
   mst_block_free(&c->dictionary.values);
   mst_block_free(&c->dictionary.ends);
-  mst_pq_decoded_free(&c->out);
   mst_free(c->mem, c->def_ahead);
   mst_free(c->mem, c->rep_ahead);
   c->def_ahead = c->rep_ahead = NULL;
+}
+
+void mst_pq_column_in_close(mst_pq_column_in *c) {
+  mst_pq_column_in_finish(c);
+  mst_pq_decoded_free(&c->out);
 }
 
 /* ---- pages --------------------------------------------------------------------------------------------------- */

@@ -79,6 +79,8 @@ mst_status mst_pq_column_in_open(mst_parquet_file *f, size_t group, const mst_pq
 /* Until the next call it is worked on with these. */
 void mst_pq_column_in_use(mst_pq_column_in *c, mst_pq_tools *tools);
 void mst_pq_column_in_close(mst_pq_column_in *c);
+/* Nothing more will be read: gives back all memory but what was decoded. */
+void mst_pq_column_in_finish(mst_pq_column_in *c);
 /* Decodes until `c->out` has `rows` rows, or about `bytes_most` bytes of byte strings. When bytes are missing,
  * `c->missing` is not 0; call again with the same numbers when they are in `c->bytes`. */
 mst_status mst_pq_column_in_read(mst_pq_column_in *c, uint64_t rows, uint64_t bytes_most, mst_error *err);

@@ -10,8 +10,7 @@ enum {
   INDEX_WORTH = 16 << 10,    /* chunks smaller than this are read whole                       */
   INDEX_SIZE_MAX = 64 << 20, /* larger page indexes are not worth looking at                  */
   BLOOM_HEAD = 64,           /* bytes that hold a Bloom filter's header                       */
-  BLOOM_SHARE = 4,           /* a filter may cost this part of the bytes that it could save   */
-  ASK_LEAST = 64 << 10       /* bytes a column asks for at least when not all fit into memory */
+  BLOOM_SHARE = 4            /* a filter may cost this part of the bytes that it could save   */
 };
 
 mst_status mst_pq_job_new(mst_pq_task *task, size_t group, bool filtered, mst_pq_spans *spans, mst_pq_job **out,
@@ -46,6 +45,8 @@ void mst_pq_job_free(mst_pq_job *job) {
   mst_free(job->task->mem, job->facts);
   mst_pq_needs_free(&job->wanted);
   mst_pq_spans_free(&job->spans);
+  for (i = 0; i < job->scan.n_open; i++) job->task->facts.pages += job->scan.columns[i].pages;
+  for (i = 0; i < job->filter.n_open; i++) job->task->facts.pages += job->filter.columns[i].pages;
   mst_pq_scan_close(&job->scan);
   mst_pq_scan_close(&job->filter);
   while (job->pieces != NULL) mst_pq_piece_drop(job);
@@ -235,6 +236,7 @@ static mst_status begin_reading(mst_pq_job *job, mst_error *err) {
   scan->spans = job->spans;
   job->spans = (mst_pq_spans){.mem = job->task->mem};
   MST_TRY(mst_pq_scan_plan(scan, err));
+  job->at_once = !job->filtered && !job->task->rows_asked && mst_pq_scan_is_wide(scan, job->task->memory);
   job->state = job->filtered ? MST_PQ_JOB_FILTER : MST_PQ_JOB_READ;
 done:
   return status;
@@ -289,6 +291,7 @@ static mst_status end_filtering(mst_pq_job *job, mst_error *err) {
     status = open_scan(job, &job->task->rest, &job->scan, err);
     mst_pq_spans_free(&job->scan.spans);
     job->scan.spans = spans;
+    job->scan.grows = true;
   }
   if (status == MST_OK) status = mst_pq_scan_plan(&job->scan, err);
   return status;
@@ -312,7 +315,7 @@ static void read_on(mst_pq_job *job) {
   uint64_t left = job->filtered ? 0 : mst_pq_scan_left(&job->scan);
   if (job->scan.target > 0) return;
   if (!job->filtered) {
-    job->scan.target = next_target(left, job->task->batch_rows);
+    job->scan.target = job->at_once ? left : next_target(left, job->task->batch_rows);
     if (left == 0) job->state = MST_PQ_JOB_DONE;
   } else if (job->pieces == NULL) {
     job->state = mst_pq_scan_left(&job->filter) > 0 ? MST_PQ_JOB_FILTER : MST_PQ_JOB_DONE;
@@ -359,8 +362,7 @@ mst_status mst_pq_job_ask(mst_pq_job *job, bool all, uint64_t memory, mst_pq_nee
   for (i = 0; job->state == MST_PQ_JOB_INDEX && i < job->wanted.n; i++)
     if (job->wanted.of[i].slot->data == NULL)
       MST_TRY(mst_pq_needs_add(needs, job->wanted.ranges[i], job->wanted.of[i], err));
-  if (scan != NULL)
-    status = mst_pq_scan_ask(scan, all, mst_max_u64(ASK_LEAST, memory / (scan->n_open + 1u)), needs, err);
+  if (scan != NULL) status = mst_pq_scan_ask(scan, all, memory, needs, err);
 done:
   return status;
 }

@@ -20,6 +20,7 @@ typedef struct mst_pq_task {
   struct ArrowSchema rest_schema;
   mst_pq_origin *origins; /* one for each column of the output */
   uint64_t batch_rows;
+  bool rows_asked; /* `batch_rows` is what the caller wants */
   uint64_t memory;
   uint64_t rows_left; /* that the limit leaves */
   bool pruning;
@@ -57,6 +58,7 @@ typedef struct mst_pq_job {
   size_t group;
   mst_pq_job_state state;
   bool filtered;            /* the condition is still to be met by rows            */
+  bool at_once;             /* all rows make one batch */
   mst_pq_spans spans;       /* rows that may be wanted                             */
   mst_pq_index_slot *slots; /* offset indexes                                     */
   uint32_t n_slots;

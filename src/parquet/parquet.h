@@ -169,9 +169,6 @@ mst_status mst_parquet_reader_schema(const mst_parquet_reader *r, struct ArrowSc
  * what is kept of it holds a reference of its own. Ranges do not overlap and are in no order. */
 mst_status mst_parquet_reader_step(mst_parquet_reader *r, const mst_bytes *given, size_t n_given,
                                    const mst_range **need, size_t *n_need, struct ArrowArray *out, mst_error *err);
-/* Ranges that later steps will need when nothing else turns up, in the order of need: worth fetching while the machine
- * decodes. A later need may be such a range, a part of one, or another. Borrowed until the next step. */
-size_t mst_parquet_reader_ahead(const mst_parquet_reader *r, const mst_range **ahead);
 /* What was read and what could be left out, so far. */
 typedef struct mst_parquet_read_facts {
   uint64_t rows;           /* given out                                    */

@@ -109,38 +109,112 @@ done:
   return status;
 }
 
+/* The top-level columns by name, first come first served, where there are too many to look through. */
+typedef struct top_names {
+  const mst_pq_field *all;
+  uint32_t *slots; /* of a hash table: number of a column and 1; 0: empty */
+  size_t n_slots;  /* a power of two; 0: no table */
+} top_names;
+
+enum { NAMES_FEW = 32 };
+
+static size_t hash_name(const char *name, size_t n) {
+  uint64_t h = 14695981039346656037u;
+  size_t i;
+  for (i = 0; i < n; i++) h = (h ^ (uint8_t)name[i]) * 1099511628211u;
+  return (size_t)(h ^ h >> 29);
+}
+
+static bool is_name(const char *name, const char *text, size_t n) {
+  return strncmp(name, text, n) == 0 && name[n] == '\0';
+}
+
+/* The column called by the first `n` bytes of `text`, or n_children. */
+static uint32_t find_top(const top_names *names, const char *text, size_t n) {
+  uint32_t i;
+  size_t at;
+  if (names->n_slots == 0) {
+    for (i = 0; i < names->all->n_children && !is_name(names->all->children[i].name, text, n); i++) {
+    }
+    return i;
+  }
+  for (at = hash_name(text, n) & (names->n_slots - 1); names->slots[at] != 0; at = (at + 1) & (names->n_slots - 1))
+    if (is_name(names->all->children[names->slots[at] - 1].name, text, n)) return names->slots[at] - 1;
+  return names->all->n_children;
+}
+
+static mst_status index_names(const mst_allocator *mem, const mst_pq_field *all, top_names *out, mst_error *err) {
+  mst_status status = MST_OK;
+  size_t at, n_slots = 64;
+  uint32_t i;
+  *out = (top_names){.all = all};
+  if (all->n_children <= NAMES_FEW) return MST_OK;
+  while (n_slots < 2 * (size_t)all->n_children) n_slots *= 2;
+  MST_TRY_ALLOC(out->slots = mst_alloc_zero(mem, n_slots, sizeof *out->slots));
+  out->n_slots = n_slots;
+  for (i = 0; i < all->n_children; i++) {
+    const char *name = all->children[i].name;
+    size_t n = strlen(name);
+    if (find_top(out, name, n) < all->n_children) continue;
+    for (at = hash_name(name, n) & (n_slots - 1); out->slots[at] != 0; at = (at + 1) & (n_slots - 1)) {
+    }
+    out->slots[at] = i + 1;
+  }
+done:
+  return status;
+}
+
+/* Marks what `name` asks for; the number of the top-level column, or n_children: there is none. */
+static uint32_t mark_name(const top_names *names, const char *name, const size_t *starts, uint8_t *marks) {
+  size_t n = strlen(name);
+  uint32_t top = find_top(names, name, n);
+  const char *dot = name;
+  if (top < names->all->n_children) {
+    mark_all(&names->all->children[top], marks + starts[top]);
+    return top;
+  }
+  while ((dot = strchr(dot, '.')) != NULL) {
+    top = find_top(names, name, (size_t)(dot - name));
+    dot++;
+    if (top < names->all->n_children && mark_path(&names->all->children[top], dot, marks + starts[top])) return top;
+  }
+  return names->all->n_children;
+}
+
 /* Top-level columns in the order of the names, each once. */
 static mst_status choose(mst_pq_projection *r, const mst_parquet_file *f, const char *const *names, size_t n,
                          mst_error *err) {
   mst_status status = MST_OK;
   const mst_pq_field *all = f->fields;
+  top_names tops = {0};
   uint8_t *marks = NULL;
   size_t *starts = NULL, k, at = 1;
-  uint32_t i, *order = NULL;
+  uint32_t i, top, *order = NULL;
+  bool *taken = NULL;
+  MST_TRY(index_names(r->mem, all, &tops, err));
   MST_TRY_ALLOC(marks = mst_alloc_zero(r->mem, count_fields(all), 1));
   MST_TRY_ALLOC(starts = mst_alloc_array(r->mem, all->n_children + (size_t)1, sizeof *starts));
   MST_TRY_ALLOC(order = mst_alloc_array(r->mem, all->n_children + (size_t)1, sizeof *order));
+  MST_TRY_ALLOC(taken = mst_alloc_zero(r->mem, all->n_children + (size_t)1, sizeof *taken));
   MST_TRY_ALLOC(r->root.children = keep(r, all->n_children, sizeof *all->children));
   for (i = 0; i < all->n_children; at += count_fields(&all->children[i]), i++) starts[i] = at;
   for (k = 0; k < n; k++) {
-    uint32_t before = r->root.n_children;
-    if (!mark_path(all, names[k], marks)) {
+    top = mark_name(&tops, names[k], starts, marks);
+    if (top == all->n_children) {
       status = no_column(f, names[k], err);
       goto done;
     }
-    for (i = 0; i < all->n_children; i++) {
-      uint32_t j;
-      for (j = 0; j < before && order[j] != i; j++) {
-      }
-      if (marks[starts[i]] != 0 && j == before && r->root.n_children == before) order[r->root.n_children++] = i;
-    }
+    if (!taken[top]) order[r->root.n_children++] = top;
+    taken[top] = true;
   }
   for (i = 0; i < r->root.n_children; i++)
     MST_TRY(copy_marked(r, &all->children[order[i]], marks + starts[order[i]], &r->root.children[i], err));
 done:
+  mst_free(r->mem, tops.slots);
   mst_free(r->mem, marks);
   mst_free(r->mem, starts);
   mst_free(r->mem, order);
+  mst_free(r->mem, taken);
   return status;
 }
 

@@ -8,6 +8,8 @@
 enum {
   BATCH_BYTES = 16 << 20,
   BATCH_ROWS_LEAST = 1024,
+  BATCH_BYTES_MOST = 256 << 20, /* ... but not of rows as large as that */
+  COLUMN_BYTES = 2 << 10,       /* what an open column takes without its pages */
   MEMORY_USUAL = 64 << 20,
   JOBS_MOST = 64,
   MAGIC_NEAR = 64 << 10 /* the magic is looked at when bytes as near to it are read anyway */
@@ -68,8 +70,10 @@ static mst_status take_sizes(mst_parquet_reader *r, const mst_parquet_read_optio
   uint64_t row = mst_max_u64(1, mst_pq_row_bytes(&r->task.output.root));
   r->task.memory = o->memory > 0 ? o->memory : o->ctx != NULL ? mst_context_memory_max(o->ctx) : MEMORY_USUAL;
   r->task.batch_rows = o->batch_rows;
+  r->task.rows_asked = o->batch_rows > 0;
   if (o->batch_rows == 0)
-    r->task.batch_rows = mst_max_u64(mst_min_u64(BATCH_BYTES, r->task.memory / 4) / row, BATCH_ROWS_LEAST);
+    r->task.batch_rows = mst_max_u64(mst_min_u64(BATCH_BYTES, r->task.memory / 4) / row,
+                                     mst_max_u64(1, mst_min_u64(BATCH_ROWS_LEAST, BATCH_BYTES_MOST / row)));
   r->task.rows_left = o->limit > 0 ? o->limit : UINT64_MAX;
   r->rows_unplanned = o->where == NULL ? r->task.rows_left : UINT64_MAX;
   MST_TRY(mst_pq_crew_open(r->task.mem, o->ctx, &r->crew, err));
@@ -153,12 +157,6 @@ mst_status mst_parquet_reader_schema(const mst_parquet_reader *r, struct ArrowSc
 
 mst_parquet_read_facts mst_parquet_reader_facts(const mst_parquet_reader *r) { return r->task.facts; }
 
-size_t mst_parquet_reader_ahead(const mst_parquet_reader *r, const mst_range **ahead) {
-  (void)r;
-  *ahead = NULL;
-  return 0;
-}
-
 /* ---- row groups ---------------------------------------------------------------------------------------------- */
 
 /* The wanted rows of the next row group. */
@@ -217,7 +215,7 @@ done:
 /* What reading the row group `group` takes of the file, at most. */
 static uint64_t group_bytes(const mst_parquet_reader *r, size_t group) {
   const mst_pq_chunk *chunks = r->task.file->groups[group].chunks;
-  uint64_t n = 0;
+  uint64_t n = (uint64_t)r->task.output.n_leaves * COLUMN_BYTES;
   uint32_t i;
   for (i = 0; i < r->task.output.n_leaves; i++) {
     int64_t size = chunks[r->task.output.leaves[i]].packed_size;

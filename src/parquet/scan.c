@@ -5,6 +5,9 @@
 
 enum {
   BATCH_TEXT_MOST = 256 << 20,
+  PAGE_USUAL = 1 << 20,
+  ASK_LEAST = 64 << 10, /* bytes that a column asks for at least when not all fit into memory */
+  COLUMNS_FEW = 64,
   DICTIONARY_SMALL = 16 << 10 /* not worth a request of its own */
 };
 
@@ -175,12 +178,30 @@ done:
   return status;
 }
 
-mst_status mst_pq_scan_ask(mst_pq_scan *s, bool all, uint64_t each, mst_pq_needs *needs, mst_error *err) {
+mst_status mst_pq_scan_ask(mst_pq_scan *s, bool all, uint64_t memory, mst_pq_needs *needs, mst_error *err) {
   mst_status status = MST_OK;
+  uint64_t each = mst_max_u64(ASK_LEAST, memory / (s->n_open + 1u)), most = needs->bytes + memory;
   uint32_t i;
-  for (i = 0; i < s->n_open; i++) MST_TRY(ask_column(s, i, all, each, needs, err));
+  int turn;
+  /* Those that cannot go on come first; of very many columns some have to wait. */
+  for (turn = 0; turn < 2; turn++)
+    for (i = 0; i < s->n_open && (all || needs->n == 0 || needs->bytes < most); i++)
+      if ((s->columns[i].missing > 0) == (turn == 0)) MST_TRY(ask_column(s, i, all, each, needs, err));
 done:
   return status;
+}
+
+bool mst_pq_scan_is_wide(const mst_pq_scan *s, uint64_t memory) {
+  uint64_t open = 0, all = 0, size;
+  uint32_t i;
+  for (i = 0; i < s->n_open; i++) {
+    const mst_pq_chunk *k = s->columns[i].chunk;
+    size =
+        mst_max_u64(k->plain_size > 0 ? (uint64_t)k->plain_size : 0, k->packed_size > 0 ? (uint64_t)k->packed_size : 0);
+    open += mst_min_u64(size, PAGE_USUAL);
+    if (!mst_add_u64(all, size, &all)) return false;
+  }
+  return s->n_open > COLUMNS_FEW && open > memory / 2 && all / 4 <= memory;
 }
 
 /* ---- decoding ------------------------------------------------------------------------------------------------ */
@@ -214,9 +235,13 @@ done:
 
 void mst_pq_scan_work(mst_pq_scan *s, uint32_t leaf, mst_pq_tools *tools) {
   mst_pq_lane *lane = &s->lanes[leaf];
-  mst_pq_column_in_use(&s->columns[leaf], tools);
+  mst_pq_column_in *c = &s->columns[leaf];
+  mst_pq_column_in_use(c, tools);
   lane->error = (mst_error){.offset = -1};
-  lane->status = read_spans(s, &s->columns[leaf], lane, &lane->error);
+  lane->status = read_spans(s, c, lane, &lane->error);
+  if (lane->status == MST_OK && c->missing == 0 && !s->grows && s->spans.n > 0 &&
+      mst_pq_column_in_row(c) >= s->spans.at[s->spans.n - 1].end)
+    mst_pq_column_in_finish(c);
 }
 
 bool mst_pq_scan_is_missing(const mst_pq_scan *s) {

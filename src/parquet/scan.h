@@ -49,6 +49,7 @@ typedef struct mst_pq_scan {
   mst_pq_lane *lanes;
   uint32_t n_open;
   mst_pq_spans spans; /* rows to read; may grow at its end while the scan runs */
+  bool grows;         /* more rows may be added to `spans` while it runs */
   uint64_t given;     /* rows of them that were given out */
   uint64_t target;    /* rows of the batch that is being made, 0: none */
 } mst_pq_scan;
@@ -57,13 +58,15 @@ typedef struct mst_pq_scan {
 mst_status mst_pq_scan_open(mst_parquet_file *f, size_t group, const mst_pq_projection *projection, mst_pq_scan *out,
                             mst_error *err);
 void mst_pq_scan_close(mst_pq_scan *s);
+/* Whether the pages that stay open between batches would take more memory than reading all at once does. */
+bool mst_pq_scan_is_wide(const mst_pq_scan *s, uint64_t memory);
 /* Takes the rows that were added to `spans` into account for what will be asked. */
 mst_status mst_pq_scan_plan(mst_pq_scan *s, mst_error *err);
 /* Bytes that are planned and were not asked for. */
 uint64_t mst_pq_scan_unasked(const mst_pq_scan *s);
-/* Adds to `needs` what the columns want: all of it, or about `each` bytes a column, and more where a page needs more.
- */
-mst_status mst_pq_scan_ask(mst_pq_scan *s, bool all, uint64_t each, mst_pq_needs *needs, mst_error *err);
+/* Adds to `needs` what the columns want: all of it, or about as much as `memory` allows, and more where a page needs
+ * more. */
+mst_status mst_pq_scan_ask(mst_pq_scan *s, bool all, uint64_t memory, mst_pq_needs *needs, mst_error *err);
 /* Whether leaf `leaf` can be worked on: rows of the batch are missing, and bytes are not. */
 bool mst_pq_scan_can_work(const mst_pq_scan *s, uint32_t leaf);
 /* Decodes what it can of one leaf; the outcome is in its lane. Leaves may be worked on in parallel. */
