@@ -1,7 +1,6 @@
 /* dataset/write.c - rows of one stream into the files of their partitions; see write.h.
  *
- * Rows wait in memory, sorted by partition, and all files are written at the end, several at a time. What would wait beyond the budget
- * goes into its file early, the largest partition first. */
+ * Rows wait in memory, each with its partition, and files are written at the end or when memory runs short, several at a time. */
 #include "dataset/write.h"
 
 #include "dataset/conform.h"
@@ -54,6 +53,8 @@ static void end_writer(mst_write_run *w) {
   mst_free(w->mem, w->touched);
   mst_free(w->mem, w->bucket_uuids);
   mst_grouper_free(w->grouper);
+  mst_sorter_free(w->sorter);
+  mst_schema_release(&w->spilled);
   mst_schema_release(&w->heads);
   mst_frame_free(w->frame);
 }
@@ -144,8 +145,7 @@ static mst_status add_parts(mst_write_run *w, const struct ArrowArray *batch, co
 
 /* ---- rows into partitions ----------------------------------------------------------------------------------------- */
 
-/* `rows` (of one partition) wait; taken over, also on failure. */
-static mst_status wait_rows(mst_write_run *w, mst_write_part *p, struct ArrowArray *rows, mst_error *err) {
+mst_status mst_write_wait(mst_write_run *w, mst_write_part *p, struct ArrowArray *rows, mst_error *err) {
   uint64_t bytes = 0;
   mst_status status = mst_array_check(&w->frame->file, rows, &bytes, err);
   if (status == MST_OK) status = mst_block_put(&p->waiting, rows, sizeof *rows, err);
@@ -154,21 +154,8 @@ static mst_status wait_rows(mst_write_run *w, mst_write_part *p, struct ArrowArr
     rows->release = NULL;
     bytes += 256;
     p->bytes += bytes;
+    p->turn = w->turn;
     w->waiting += bytes;
-  }
-  return status;
-}
-
-/* The largest ones go out until half of what may wait is free. */
-static mst_status make_room(mst_write_run *w, mst_error *err) {
-  mst_status status = MST_OK;
-  if (w->waiting <= w->waiting_max) return MST_OK;
-  while (w->waiting > w->waiting_max / 2 && status == MST_OK) {
-    mst_write_part *largest = &w->parts[0];
-    for (size_t i = 1; i < w->n_parts; i++)
-      if (w->parts[i].bytes > largest->bytes) largest = &w->parts[i];
-    w->waiting -= largest->bytes;
-    status = mst_write_part_out(w, largest, true, err);
   }
   return status;
 }
@@ -198,9 +185,9 @@ static mst_status spread(mst_write_run *w, struct ArrowArray *rows, const uint32
   MST_TRY_ALLOC(seen = mst_alloc_array(w->mem, mst_min_size((size_t)n, w->n_parts) + 1, sizeof *seen));
   for (int64_t i = 0; i < n; i++)
     if (w->touched[ids[i]]++ == 0) seen[n_seen++] = ids[i];
-  if (n_seen == 1) {
+  if (n_seen == 1 && !w->borrowed) {
     w->touched[seen[0]] = 0;
-    status = wait_rows(w, &w->parts[seen[0]], rows, err);
+    status = mst_write_wait(w, &w->parts[seen[0]], rows, err);
     goto done;
   }
   for (size_t k = 0; k < n_seen; k++) {
@@ -214,7 +201,7 @@ static mst_status spread(mst_write_run *w, struct ArrowArray *rows, const uint32
     const int64_t count = w->touched[seen[k]];
     w->touched[seen[k]] = 0;
     if (status == MST_OK) status = mst_array_gather(w->mem, &w->frame->file, rows, order + p->place - count, count, &some, err);
-    if (status == MST_OK) status = wait_rows(w, p, &some, err);
+    if (status == MST_OK) status = mst_write_wait(w, p, &some, err);
   }
 done:
   mst_free(w->mem, seen);
@@ -246,8 +233,9 @@ static mst_status take_mixed(mst_write_run *w, struct ArrowArray *mixed, mst_err
   MST_TRY(mst_grouper_put(w->grouper, &heads, ids, &firsts, err));
   MST_TRY(add_parts(w, &heads, firsts, mst_grouper_count(w->grouper) - before, err));
   MST_TRY(file_batch(w, mixed, &rows, err));
+  w->turn++;
   MST_TRY(spread(w, &rows, ids, err));
-  MST_TRY(make_room(w, err));
+  if (w->waiting > w->waiting_max) MST_TRY(mst_write_make_room(w, err));
 done:
   mst_array_release(&rows);
   mst_free(w->mem, ids);
@@ -299,19 +287,78 @@ done:
   return status;
 }
 
+/* A batch as it came; taken over, also on failure. */
+static mst_status take_batch(mst_write_run *w, struct ArrowArray *batch, mst_sorter *sorter, mst_error *err) {
+  struct ArrowArray mixed = {0}, copy = {0};
+  mst_status status = mst_frame_take(w->frame, batch, &mixed, err);
+  if (status == MST_OK && sorter == NULL) status = take_mixed(w, &mixed, err);
+  else if (status == MST_OK && !w->borrowed) status = mst_sorter_put(sorter, &mixed, err);
+  else if (status == MST_OK) {
+    status = mst_array_copy(w->mem, &w->frame->mixed, &mixed, &copy, err);
+    if (status == MST_OK) status = mst_sorter_put(sorter, &copy, err);
+  }
+  mst_array_release(&mixed);
+  return status;
+}
+
+static void release_nothing(struct ArrowArray *array) { array->release = NULL; }
+
+/* Rows [first, first + n) of a batch without a copy; `columns` is scratch. */
+static struct ArrowArray look_at_rows(const struct ArrowArray *batch, int64_t first, int64_t n, struct ArrowArray *columns,
+                                      struct ArrowArray **pointers) {
+  for (int64_t i = 0; i < batch->n_children; i++) {
+    columns[i] = *batch->children[i];
+    columns[i].offset += batch->offset + first;
+    columns[i].length = n;
+    if (columns[i].null_count != 0) columns[i].null_count = -1;
+    columns[i].release = release_nothing;
+    pointers[i] = &columns[i];
+  }
+  struct ArrowArray view = *batch;
+  view.offset = 0;
+  view.length = n;
+  view.children = pointers;
+  view.release = release_nothing;
+  return view;
+}
+
+/* A huge batch is taken in pieces, so that what is copied of it stays small; taken over, also on failure. */
+static mst_status take_pieces(mst_write_run *w, struct ArrowArray *batch, mst_sorter *sorter, mst_error *err) {
+  mst_status status = MST_OK;
+  struct ArrowArray *columns = NULL, **pointers = NULL;
+  const size_t n = (size_t)batch->n_children;
+  uint64_t bytes = 0;
+  MST_TRY(mst_array_check(&w->frame->in, batch, &bytes, err));
+  if (w->frame->n_heads == 0 && sorter == NULL) return take_batch(w, batch, NULL, err);
+  const uint64_t each = bytes / ((uint64_t)batch->length + 1) + 1;
+  const int64_t rows = (int64_t)mst_max_u64(1024, w->waiting_max / 8 / each);
+  if (batch->length <= 2 * rows) return take_batch(w, batch, sorter, err);
+  MST_TRY_ALLOC(columns = mst_alloc_array(w->mem, n + 1, sizeof *columns));
+  MST_TRY_ALLOC(pointers = mst_alloc_array(w->mem, n + 1, sizeof *pointers));
+  w->borrowed = true;
+  for (int64_t first = 0; first < batch->length; first += rows) {
+    struct ArrowArray view = look_at_rows(batch, first, batch->length - first < rows ? batch->length - first : rows, columns, pointers);
+    MST_TRY(mst_cancel_check(w->cancel, err));
+    MST_TRY(take_batch(w, &view, sorter, err));
+  }
+done:
+  w->borrowed = false;
+  mst_free(w->mem, columns);
+  mst_free(w->mem, pointers);
+  mst_array_release(batch);
+  return status;
+}
+
 static mst_status take_stream(mst_write_run *w, struct ArrowArrayStream *stream, mst_error *err) {
   mst_status status = MST_OK;
   mst_sorter *sorter = NULL;
-  struct ArrowArray batch = {0}, mixed = {0};
+  struct ArrowArray batch = {0};
   MST_TRY(open_sorter(w, &sorter, err));
   for (;;) {
     MST_TRY(mst_cancel_check(w->cancel, err));
     MST_TRY(mst_stream_next(stream, &batch, err));
     if (batch.release == NULL) break;
-    MST_TRY(mst_frame_take(w->frame, &batch, &mixed, err));
-    status = sorter != NULL ? mst_sorter_put(sorter, &mixed, err) : take_mixed(w, &mixed, err);
-    mst_array_release(&mixed);
-    MST_TRY(status);
+    MST_TRY(take_pieces(w, &batch, sorter, err));
   }
   if (sorter != NULL) {
     status = take_sorted(w, sorter, err);

@@ -4,6 +4,7 @@
 
 #include "dataset/data_file.h"
 #include "dataset/frame.h"
+#include "dataset/spool.h"
 #include "dataset/write.h"
 
 /* A partition of the stream: rows that wait, and the file that is being written. */
@@ -13,6 +14,7 @@ typedef struct mst_write_part {
   mst_block waiting; /* struct ArrowArray */
   uint64_t bytes;    /* of these          */
   int64_t place;     /* scratch           */
+  uint64_t turn;     /* when rows came last */
   mst_data_file *file;
   bool named;         /* the uuid has been used for a file */
   mst_new_files done; /* closed ones                       */
@@ -31,13 +33,21 @@ typedef struct mst_write_run {
   uint32_t *touched; /* scratch, one a partition; 0 between batches */
   size_t n_parts, parts_room;
   uint64_t waiting, waiting_max;
+  uint64_t turn;   /* batches so far                                                     */
+  size_t reopened; /* partitions that rows came for after their file was closed          */
+  bool borrowed;   /* the batch at hand is not ours to keep                              */
+  mst_sorter *sorter;         /* rows that memory has no room for, by partition; NULL: none  */
+  struct ArrowSchema spilled; /* of these: the partition's number, the file's columns        */
 } mst_write_run;
 
+/* Rows wait for their partition's file; taken over, also on failure. */
+mst_status mst_write_wait(mst_write_run *w, mst_write_part *p, struct ArrowArray *rows, mst_error *err);
 /* Rows straight into the partition's file; taken over, also on failure. */
 mst_status mst_write_part_put(mst_write_run *w, mst_write_part *p, struct ArrowArray *rows, mst_error *err);
-/* All that waits goes into the file; with `flush` it leaves the memory. */
-mst_status mst_write_part_out(mst_write_run *w, mst_write_part *p, bool flush, mst_error *err);
-/* Closes all files, several at a time, and appends them to `out` in the order of the partitions' first rows. */
+/* Frees memory when more waits than may. Partitions that the last batch had no rows for are probably complete: their files are written
+ * and closed. A few others go on in files that stay open; many go to a temporary file. */
+mst_status mst_write_make_room(mst_write_run *w, mst_error *err);
+/* All rows that are not in files yet into theirs, all files closed and appended to `out` in the order of the partitions' first rows. */
 mst_status mst_write_finish(mst_write_run *w, mst_new_files *out, mst_error *err);
 
 #endif
