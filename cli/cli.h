@@ -155,6 +155,9 @@ int cli_export(cli *c, struct ArrowArrayStream *stream, const char *as, const ch
 bool cli_is_parquet(const cli *c, const char *url);
 int cli_parquet_show(cli *c, const char *url);
 int cli_parquet_verify(cli *c, const char *url);
+/* "s3://bucket", "memory://name": a store and no object of it. */
+bool cli_is_store(const char *url);
+int cli_store_verify(cli *c, const char *url);
 int cli_parquet_cat(cli *c, const char *url, const char *as); /* with --columns, --where, --limit, --output */
 /* "a,b" as names; 0 columns for NULL. Free with cli_names_free. */
 typedef struct cli_names {

@@ -1,4 +1,4 @@
-/* cli/objects.c - store housekeeping: ls, cat, cp, rm. */
+/* cli/objects.c - store housekeeping: ls, cat, cp, rm, and what verify does with a store. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -269,3 +269,37 @@ const cli_command cli_command_rm = {
     .text = "Removes objects, what matches a glob, or with -r everything below URL/. --dry-run only says what.\n",
     .options = rm_options,
     .run = run_rm};
+
+/* ---- verify ---- */
+
+bool cli_is_store(const char *url) {
+  const char *place = strstr(url, "://");
+  return place != NULL && strncmp(url, "http", 4) != 0 && strncmp(url, "file:", 5) != 0 && place[3] != '\0' && strchr(place + 3, '/') == NULL;
+}
+
+int cli_store_verify(cli *c, const char *url) {
+  mst_error err;
+  mst_store *store = NULL;
+  mst_bytes text = {0};
+  mst_status status = mst_store_open(c->ctx, url, c->storage, c->n_storage, &store, &err);
+  if (status == MST_OK) status = mst_store_probe(store, "", 0, 0, &text, c->cancel, &err);
+  json_t *r = text.size == 0 ? NULL : json_loadb((const char *)text.data, text.size, 0, NULL);
+  int code = status != MST_OK ? cli_fail(status, &err) : CLI_DONE;
+  if (r != NULL) {
+    const bool safe = json_is_true(json_object_get(r, "safe"));
+    const char *why = json_string_value(json_object_get(r, "why"));
+    code = safe ? CLI_DONE : CLI_FAILED;
+    if (cli_has(c, "json")) {
+      json_object_set_new(r, "url", json_string(url));
+      (void)cli_print_json(r);
+    } else if (safe) {
+      if (!cli_has(c, "quiet")) printf("%s: honours conditional writes, also when many come at once: several writers may share it\n", url);
+    } else {
+      fprintf(stderr, "meseta: %s: not safe for several writers: %s\n", url, why == NULL ? "" : why);
+    }
+  }
+  json_decref(r);
+  mst_bytes_release(&text);
+  mst_store_unref(store);
+  return code;
+}

@@ -252,6 +252,7 @@ const cli_command cli_command_get = {
 
 static const cli_option verify_options[] = {CLI_SOURCE_OPTIONS,
                                             {"recover", 0, CLI_FLAG, NULL, "go on behind damage and count it all"},
+                                            {"store", 0, CLI_FLAG, NULL, "try the store: may several writers share it?"},
                                             {NULL, 0, CLI_FLAG, NULL, NULL}};
 
 static int verify_one(cli *c, const char *url) {
@@ -290,7 +291,13 @@ static int verify_one(cli *c, const char *url) {
   return code;
 }
 
-static int run_verify(cli *c) { return cli_each_source(c, verify_one); }
+static int run_verify(cli *c) {
+  int code = CLI_DONE;
+  if (!cli_has(c, "store") && !(c->n_args > 0 && cli_is_store(c->args[0]))) return cli_each_source(c, verify_one);
+  if (c->n_args == 0) return cli_usage(c->command, "a URL is missing");
+  for (int i = 0; i < c->n_args && code == CLI_DONE; i++) code = cli_store_verify(c, c->args[i]);
+  return code;
+}
 
 const cli_command cli_command_verify = {
     .name = "verify",
@@ -298,8 +305,11 @@ const cli_command cli_command_verify = {
     .usage = "[options] URL…",
     .text = "Reads the whole source, with every checksum that it holds, and compares what it finds with the index "
             "where there is one. Exit 0: all is well; 4: the index is of another "
-            "version; 6: damage.\n",
-    .examples = "meseta verify reads.fastq.gz\tchecks file and index\n",
+            "version; 6: damage.\n"
+            "Of a store (s3://bucket, or any URL with --store) it tries whether conditional writes hold when many come at "
+            "once, which datasets rest on; what it writes is removed again. Exit 1: they do not.\n",
+    .examples = "meseta verify reads.fastq.gz\tchecks file and index\n"
+                "meseta verify s3://lake\traces the store's conditional writes\n",
     .options = verify_options,
     .run = run_verify};
 
