@@ -16,7 +16,7 @@ import pytest
 import meseta
 
 MODULES = ["meseta", *(f"meseta.{m.name}" for m in pkgutil.iter_modules(meseta.__path__) if not m.name.startswith("_"))]
-GUIDES = [support.ROOT / "docs" / "guide" / name for name in ("python.md", "parquet.md")]
+GUIDES = [support.ROOT / "docs" / "guide" / name for name in ("python.md", "parquet.md", "datasets.md")]
 
 
 @pytest.fixture
