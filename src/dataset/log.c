@@ -10,7 +10,9 @@ enum {
   TAIL_RECORDS_MAX = 48,   /* records inside the document before the older ones are sealed */
   TAIL_RECORDS_KEPT = 16,  /* and how many then stay */
   TAIL_BYTES_MAX = 24 << 10,
-  CHECKPOINT_RECORDS = 512 /* records between checkpoints at most */
+  MERGED_SEGMENTS = 8,      /* of one size that become one */
+  SIZE_CLASSES = 3,         /* beyond which they are left as they are */
+  CHECKPOINT_RECORDS = 512  /* records between checkpoints at most */
 };
 static const int64_t IDS_KEPT_US = INT64_C(86400) * 1000000;
 
@@ -225,6 +227,59 @@ done:
   return status;
 }
 
+/* Segments of about one size: sixteen records, eight times as many, and so on. */
+static int size_class(const json_t *segment) {
+  int class = 0;
+  for (uint64_t n = number_of(segment, "n") / (2 * TAIL_RECORDS_KEPT); n >= MERGED_SEGMENTS; n /= MERGED_SEGMENTS) class++;
+  return class;
+}
+
+static bool worth_merging(const json_t *segments) {
+  const size_t n = json_array_size(segments);
+  if (n < MERGED_SEGMENTS) return false;
+  const int class = size_class(json_array_get(segments, n - 1));
+  for (size_t i = n - MERGED_SEGMENTS; i < n; i++)
+    if (size_class(json_array_get(segments, i)) != class) return false;
+  return class < SIZE_CLASSES;
+}
+
+/* Makes the last segments one, so that their list stays short however many commits come. */
+static mst_status merge_segments(json_t *section, const mst_log_commit *c, mst_cancel *cancel, mst_error *err) {
+  mst_status status = MST_OK;
+  json_t *segments = json_object_get(section, "segments"), *all = json_array(), *one = NULL, *segment = NULL;
+  mst_buf key;
+  mst_buf_init(&key, c->mem, MST_KEY_MAX);
+  MST_TRY_ALLOC(all);
+  const size_t n = json_array_size(segments), from = n - MERGED_SEGMENTS;
+  const json_t *first = json_array_get(segments, from), *last = json_array_get(segments, n - 1);
+  for (size_t i = from; i < n; i++) {
+    const char *name = json_string_value(json_object_get(json_array_get(segments, i), "key"));
+    if (name == NULL) {
+      status = mst_fail(err, MST_E_CORRUPT, "%s: a segment of the log has no key", what);
+      goto done;
+    }
+    MST_TRY(mst_ours_get_json(c->store, c->uuid, name, &one, cancel, err));
+    if (json_array_extend(all, one) != 0) {
+      status = mst_fail_memory(err);
+      goto done;
+    }
+    json_decref(one);
+    one = NULL;
+  }
+  MST_TRY(mst_ours_put_json(c->store, c->uuid, "log", all, &key, cancel, err));
+  MST_TRY_ALLOC(segment = json_pack("{s:s,s:I,s:I,s:I,s:I}", "key", mst_buf_text(&key), "first", (json_int_t)number_of(first, "first"),
+                                    "last", (json_int_t)number_of(last, "last"), "to", (json_int_t)number_of(last, "to"), "n",
+                                    (json_int_t)json_array_size(all)));
+  while (json_array_size(segments) > from) (void)json_array_remove(segments, from);
+  MST_TRY(append(segments, json_incref(segment), err));
+done:
+  json_decref(one);
+  json_decref(all);
+  json_decref(segment);
+  mst_buf_free(&key);
+  return status;
+}
+
 /* The oldest version that must be possible to make again: versions are kept by age or number, beginning at a checkpoint. */
 static uint64_t floor_of(json_t *section, const mst_log_commit *c) {
   mst_keep keep;
@@ -288,6 +343,7 @@ static mst_status tidy(json_t *section, const mst_log_commit *c, size_t delta_by
   MST_TRY(size_of(tail, c->mem, &n, err));
   if (json_array_size(tail) > TAIL_RECORDS_MAX || n > TAIL_BYTES_MAX)
     MST_TRY(seal(section, c, tail, json_array_size(tail) > TAIL_RECORDS_KEPT ? TAIL_RECORDS_KEPT : 1, cancel, err));
+  while (worth_merging(json_object_get(section, "segments"))) MST_TRY(merge_segments(section, c, cancel, err));
   size_t last = json_array_size(checkpoints);
   const uint64_t since = last == 0 ? 0 : checkpoint_version(json_array_get(checkpoints, last - 1));
   const bool kept = history != NULL && strcmp(history, "0") != 0;
