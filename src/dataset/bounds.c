@@ -92,18 +92,57 @@ static mst_status put_doubles(mst_bounder *b, const uint8_t *valid, const struct
   return any ? take_both(b, mst_scalar_double(min), mst_scalar_double(max), err) : MST_OK;
 }
 
-/* Anything else, one value after the other; texts move only where they widen the bounds. */
+static mst_status put_bools(mst_bounder *b, const uint8_t *valid, const struct ArrowArray *a, mst_error *err) {
+  const uint8_t *bits = a->buffers[1];
+  bool seen[2] = {false, false};
+  for (int64_t i = a->offset; i < a->offset + a->length && !(seen[0] && seen[1]); i++)
+    if (is_valid(valid, i)) seen[bits[i / 8] >> (i % 8) & 1] = true;
+  if (!seen[0] && !seen[1]) return MST_OK;
+  return take_both(b, mst_scalar_int(seen[0] ? 0 : 1), mst_scalar_int(seen[1] ? 1 : 0), err);
+}
+
+/* The first eight bytes as a number that sorts as they do. */
+static uint64_t prefix(const uint8_t *p, size_t n) {
+  uint8_t first[8] = {0};
+  if (n >= 8) return mst_be64(p);
+  if (n > 0) memcpy(first, p, n);
+  return mst_be64(first);
+}
+
+typedef struct span {
+  const uint8_t *p;
+  size_t n;
+  uint64_t prefix;
+} span;
+
+static bool is_below(const span *a, const span *b) {
+  if (a->prefix != b->prefix) return a->prefix < b->prefix;
+  const int order = memcmp(a->n > 0 ? a->p : (const uint8_t *)"", b->n > 0 ? b->p : (const uint8_t *)"", mst_min_size(a->n, b->n));
+  return order != 0 ? order < 0 : a->n < b->n;
+}
+
+/* Texts are compared by their first bytes where these differ, and are copied once a batch. */
+static mst_status put_texts(mst_bounder *b, const uint8_t *valid, const struct ArrowArray *a, mst_error *err) {
+  span low = {0}, high = {0}, v;
+  bool any = false;
+  for (int64_t i = a->offset; i < a->offset + a->length; i++) {
+    if (!is_valid(valid, i)) continue;
+    v.p = mst_array_text(&b->type, a, i, &v.n);
+    v.prefix = prefix(v.p, v.n);
+    if (!any || is_below(&v, &low)) low = v;
+    if (!any || is_below(&high, &v)) high = v;
+    any = true;
+  }
+  return any ? take_both(b, mst_scalar_bytes(low.p, low.n), mst_scalar_bytes(high.p, high.n), err) : MST_OK;
+}
+
+/* Anything else, one value after the other. */
 static mst_status put_scalars(mst_bounder *b, const uint8_t *valid, const struct ArrowArray *a, mst_error *err) {
   mst_status status = MST_OK;
   mst_scalar v;
-  const bool text = b->type.layout == MST_LAYOUT_OFFSETS32 || b->type.layout == MST_LAYOUT_OFFSETS64;
   for (int64_t i = 0; i < a->length && status == MST_OK; i++) {
     if (!is_valid(valid, a->offset + i)) continue;
-    if (text) {
-      size_t n = 0;
-      const uint8_t *p = mst_array_text(&b->type, a, a->offset + i, &n);
-      v = mst_scalar_bytes(p, n);
-    } else status = mst_scalar_at(b->field, a, i, &v, err);
+    status = mst_scalar_at(b->field, a, i, &v, err);
     if (status == MST_OK) status = take(b, &v, err);
   }
   return status;
@@ -131,6 +170,8 @@ mst_status mst_bounder_put(mst_bounder *b, const struct ArrowArray *a, mst_error
   if (b->type.kind == MST_KIND_UINT64)
     return range_u64(valid, a->buffers[1], a->offset, a->length, &low_u, &high_u)
                ? take_both(b, mst_scalar_uint(low_u), mst_scalar_uint(high_u), err) : MST_OK;
+  if (b->type.kind == MST_KIND_BOOL) return put_bools(b, valid, a, err);
+  if (b->type.layout == MST_LAYOUT_OFFSETS32 || b->type.layout == MST_LAYOUT_OFFSETS64) return put_texts(b, valid, a, err);
   const bool plain = b->type.layout == MST_LAYOUT_FIXED && mst_type_is_signed(&b->type);
   if (plain && b->type.width == 8)
     return range_i64(valid, a->buffers[1], a->offset, a->length, &low, &high) ? take_both(b, mst_scalar_int(low), mst_scalar_int(high), err)
