@@ -27,6 +27,12 @@ def check(worker, url, processes, commits):
     run(worker, url, "create", "v")
     expected = [line for line in run(worker, url, "rows").splitlines()]
     writers = [start(worker, url, i, commits) for i in range(processes)]
+    rounds = 0
+    while any(w.poll() is None for w in writers):  # beside them, a collector and a reader
+        run(worker, url, "gc", "86400")
+        seen = collections.Counter(run(worker, url, "rows").splitlines())
+        assert max(seen.values()) == 1 and set(expected) <= set(seen)
+        rounds += 1
     for w in writers:
         out, err = w.communicate(timeout=600)
         assert w.returncode == 0, (w.returncode, err)
@@ -38,7 +44,7 @@ def check(worker, url, processes, commits):
     assert not lost and not doubled, f"lost {sum(lost.values())}, doubled {sum(doubled.values())}"
     deletions = processes * (commits // 4)
     assert version == 1 + processes * commits + deletions, version
-    print(f"{processes} processes, {version} versions, {len(found)} rows: 0 lost, 0 doubled")
+    print(f"{processes} processes, {version} versions, {len(found)} rows, collected and read {rounds} times: 0 lost, 0 doubled")
     run(worker, url, "expire", "1")
     run(worker, url, "gc", "0")
     assert run(worker, url, "rows").splitlines() == found
