@@ -152,7 +152,7 @@ static const cli_option get_options[] = {
     {"with", 0, CLI_TEXT, "JSON", "how records become columns, such as {\"genotypes\": true}"},
     {"header", 0, CLI_FLAG, NULL, "repeat the source's header in front"},
     {"output", 'o', CLI_TEXT, "FILE", "write to FILE, which appears only when it is whole"},
-    {"recover", 0, CLI_FLAG, NULL, "give what is whole and leave out what is damaged"},
+    {"recover", 0, CLI_FLAG, NULL, "give the whole records in front of damage, and say what is damaged"},
     {NULL, 0, CLI_FLAG, NULL, NULL}};
 
 /* A slice is given as its JSON, as a file that holds it, or on standard input; only its first line counts. */
@@ -178,6 +178,13 @@ static mst_read_options read_options(const cli *c) {
   return o;
 }
 
+/* What was whole has been given: what is missing is told, and that is all. */
+static bool is_loss(const cli *c, mst_status status, const mst_error *err) {
+  if (status != MST_E_CORRUPT || !cli_has(c, "recover")) return false;
+  cli_note("damaged: %s", err->message);
+  return true;
+}
+
 static int pour(cli *c, mst_slice *s, const char *path) {
   mst_error err;
   mst_reader *r = NULL;
@@ -186,6 +193,7 @@ static int pour(cli *c, mst_slice *s, const char *path) {
   const mst_read_options o = read_options(c);
   mst_status status = mst_slice_open(s, &o, &r, c->cancel, &err);
   if (status == MST_OK) status = mst_reader_next(r, &piece, &err);
+  if (is_loss(c, status, &err)) status = MST_OK;
   if (status != MST_OK) {
     mst_reader_free(r);
     return cli_fail(status, &err);
@@ -199,7 +207,8 @@ static int pour(cli *c, mst_slice *s, const char *path) {
   while (code == CLI_DONE && piece.size > 0) {
     code = cli_output_write(&out, piece.data, piece.size);
     mst_bytes_release(&piece);
-    if (code == CLI_DONE && (status = mst_reader_next(r, &piece, &err)) != MST_OK) code = cli_fail(status, &err);
+    if (code == CLI_DONE) status = mst_reader_next(r, &piece, &err);
+    if (status != MST_OK && !is_loss(c, status, &err)) code = cli_fail(status, &err);
   }
   mst_bytes_release(&piece);
   mst_reader_free(r);
@@ -226,6 +235,11 @@ static int run_get(cli *c) {
     return errno == ENOENT ? CLI_NOT_FOUND : CLI_FAILED;
   }
   const mst_status status = mst_slice_parse(c->ctx, text, strlen(text), c->storage, c->n_storage, &s, &err);
+  if (status != MST_OK && text[0] != '{' && argument[0] != '{' && strcmp(argument, "-") != 0) {
+    free(text);
+    cli_note("%s holds no slice; slices are made with: meseta slices URL", argument);
+    return CLI_CORRUPT;
+  }
   free(text);
   const char *as = cli_text(c, "as"), *path = cli_text(c, "output");
   int code = CLI_DONE;

@@ -37,7 +37,7 @@ typedef struct mst_read_options {
   uint64_t batch_rows;        /* arrow: rows a batch at most; 0: the format's own                                */
   uint64_t memory;            /* bytes; 0: the context's budget                                                  */
   uint32_t header;            /* raw: not 0: repeat the header of the source in front                            */
-  uint32_t recover;           /* not 0: give what is whole, leave out what is damaged                            */
+  uint32_t recover;           /* not 0: give the whole records in front of damage, then the error that names it  */
 } mst_read_options;
 #define MST_READ_OPTIONS_INIT {.struct_size = sizeof(mst_read_options)}
 

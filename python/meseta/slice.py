@@ -7,7 +7,7 @@ import io
 import os
 
 from . import _meseta
-from .errors import ArgumentError
+from .errors import ArgumentError, CorruptError
 from .options import flag, json_text, pairs
 from .stream import Stream
 
@@ -191,14 +191,25 @@ class Slice:
         header : bool
             Repeat the source's header in front, where it has one and the slice does not begin with it.
         recover : bool
-            Give what is whole of a damaged slice, instead of raising :class:`meseta.CorruptError`.
+            Give the whole records in front of damage, and warn of it (``RuntimeWarning``), instead of raising
+            :class:`meseta.CorruptError`.
 
         Returns
         -------
         bytes
             Bytes as they are, not decoded.
         """
-        return self._native.read(flag(header, "header"), flag(recover, "recover"))
+        if not flag(recover, "recover"):
+            return self._native.read(flag(header, "header"), False)
+        import warnings
+
+        reader, pieces = self._native.reader(flag(header, "header"), True), []
+        try:
+            while piece := reader.next():
+                pieces.append(bytes(piece))
+        except CorruptError as error:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+        return b"".join(pieces)
 
     def text(self, encoding: str = "utf-8", errors: str = "strict", *, header: bool = False) -> str:
         """What :meth:`read` gives, decoded."""

@@ -104,6 +104,10 @@ const mst_format *mst_format_detect(const mst_allocator *mem, const char *name, 
       best_certainty = c;
     }
   }
+  /* A name that promises a container whose bytes are not there: the format that it names will say so. */
+  for (const mst_format *const *f = formats; best == NULL && !wrapped && *f != NULL; f++)
+    if (strcmp(raw_name, text_name) != 0 && ((*f)->flags & MST_FORMAT_TEXT_LIKE) != 0 && name_fits(*f, text_name))
+      best = *f;
   if (best == NULL && why != NULL)
     *why = size == 0                    ? "it is empty and its name says nothing"
            : wrapped && plain.size == 0 ? "it is compressed, but its first bytes do not decode"

@@ -257,7 +257,8 @@ static bool place_plain(plan *p, uint64_t plain, uint64_t slack, place *out) {
   if (!find_rows(p, false, plain, &a, &b)) return false;
   nearest = distance(a.plain, plain) <= distance(b.plain, plain) || b.plain == p->bytes ? &a : &b;
   if (p->unit != NULL) {
-    if (nearest == &b && distance(b.plain, plain) <= slack) return place_plain(p, b.plain, 0, out);
+    /* What stands at `b` itself may be damage, and no row. */
+    if (nearest == &b && b.plain != plain && distance(b.plain, plain) <= slack) return place_plain(p, b.plain, 0, out);
     *out = (place){
         .value = nearest == &a && distance(a.plain, plain) <= slack ? a.plain : plain, .in_front = a, .behind = b};
     out->exact = p->setting.ops->safe_cuts && out->value == a.plain;

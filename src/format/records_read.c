@@ -42,6 +42,13 @@ typedef struct reading {
   uint64_t rows_at;         /* that of the first byte that rows were fed, or NOWHERE           */
   uint32_t crc;             /* of the plain bytes from the checkpoint to `at`                  */
   mst_buf out;              /* copies that go out next                                         */
+  /* With `recover`: only whole records go out, and damage is told of behind them. */
+  bool salvage;
+  mst_scanner *guard; /* finds where records begin, from the checkpoint on */
+  uint64_t guard_next;
+  mst_buf held; /* content from `held_at` on that may be cut short yet; records are whole up to `whole` */
+  uint64_t held_at, whole;
+  mst_error failure;
 } reading;
 
 /* ---- asking for bytes -------------------------------------------------------------------------------------------- */
@@ -122,7 +129,7 @@ static mst_status open_body(reading *r, mst_error *err) {
                                       .from = &from,
                                       .plain_end = to_end ? UINT64_MAX : p->to.plain,
                                       .verify = true,
-                                      .recover = r->job->recover,
+                                      .recover = r->job->recover && p->kind == MST_PART_ALL,
                                       .memory = r->job->memory};
   mst_status status = r->setting.container->open(&options, &r->container, err);
   r->fed = p->at;
@@ -137,6 +144,17 @@ static void close_container(reading *r) {
   r->container = NULL;
   r->have_run = r->at_end = false;
   mst_bytes_release(&r->input);
+}
+
+/* Another one finds whole records. */
+static mst_status open_guard(reading *r, mst_error *err) {
+  const unsigned state = r->part.plain == 0 ? 0 : r->setting.ops->safe_state;
+  r->salvage = r->job->recover && r->part.kind == MST_PART_RECORDS && !r->only_place;
+  if (!r->salvage) return MST_OK;
+  const mst_status status = r->setting.ops->open(r->job->mem, r->setting.dialect, state, NULL, &r->guard, err);
+  if (status == MST_OK && r->guard == NULL)
+    return mst_fail(err, MST_E_CORRUPT, "slice: part: \"from\" is no place to begin at");
+  return status;
 }
 
 /* A scanner is needed to find the first and the last byte. */
@@ -196,6 +214,26 @@ static mst_status skip_rows(reading *r, uint64_t from, uint64_t to, mst_error *e
   return r->setting.ops->rows_skip(r->rows, r->run.data + (from - r->run.plain), (size_t)(to - from), err);
 }
 
+/* Gives what is held up to where records are whole, or all of it. */
+static mst_status give_held(reading *r, bool all, mst_error *err) {
+  const uint64_t most = all ? r->held.size : mst_max_u64(r->whole, r->held_at) - r->held_at;
+  const size_t n = (size_t)mst_min_u64(most, r->held.size);
+  const mst_status status = n == 0   ? MST_OK
+                            : r->raw ? mst_buf_put(&r->out, r->held.data, n, err)
+                                     : give_rows(r, r->held.data, n, r->held_at, err);
+  if (status != MST_OK || n == 0) return status;
+  memmove(r->held.data, r->held.data + n, r->held.size - n);
+  r->held.size -= n;
+  r->held_at += n;
+  return MST_OK;
+}
+
+static mst_status hold(reading *r, const uint8_t *data, size_t n, uint64_t plain, mst_error *err) {
+  if (r->held.size == 0) r->held_at = plain;
+  const mst_status status = mst_buf_put(&r->held, data, n, err);
+  return status == MST_OK ? give_held(r, false, err) : status;
+}
+
 /* Content in plain bytes [from, to) goes out if it lies in the run at hand. */
 static mst_status give(reading *r, uint64_t from, uint64_t to, mst_step *out, mst_error *err) {
   const uint8_t *data;
@@ -205,6 +243,7 @@ static mst_status give(reading *r, uint64_t from, uint64_t to, mst_step *out, ms
   to = mst_min_u64(to, r->last);
   if (from >= to) return MST_OK;
   data = r->run.data + (from - r->run.plain);
+  if (r->salvage) return hold(r, data, (size_t)(to - from), from, err);
   return r->raw ? give_raw(r, data, (size_t)(to - from), out, err) : give_rows(r, data, (size_t)(to - from), from, err);
 }
 
@@ -284,6 +323,21 @@ static mst_status search(reading *r, const uint8_t *data, size_t n, uint64_t at,
   return MST_OK;
 }
 
+/* Where do records begin in data[0..n)? Up to there they are whole. */
+static mst_status watch(reading *r, const uint8_t *data, size_t n, uint64_t at, mst_error *err) {
+  for (size_t done = 0, used = 0; done < n;) {
+    const mst_scan_stop stop = {.record = r->guard_next, .offset = NOWHERE};
+    bool stopped = false;
+    const mst_status status = r->setting.ops->feed(r->guard, data + done, n - done, &stop, &used, &stopped, err);
+    if (status != MST_OK) return broken_at(r, status, r->part.plain, err);
+    done += used;
+    if (!stopped || done == n) break;
+    r->whole = at + done;
+    r->guard_next++;
+  }
+  return MST_OK;
+}
+
 /* Is reading on to the end of the last span, only to verify it, within what a slice may read in vain: one span? */
 static bool worth_verifying(const reading *r) {
   const mst_part *p = &r->part;
@@ -307,6 +361,7 @@ static mst_status read_block(reading *r, mst_error *err) {
     r->at = at + n;
   } else {
     if (r->scanner != NULL) MST_TRY(search(r, data, n, at, err));
+    if (r->salvage && r->at < r->part.to.plain) MST_TRY(watch(r, data, n, at, err));
     MST_TRY(sum_up(r, data, n, err));
   }
   r->run_used += n;
@@ -415,7 +470,7 @@ done:
   return status;
 }
 
-static mst_status step_body(reading *r, mst_step *out, bool *gave, mst_error *err) {
+static mst_status read_body(reading *r, mst_step *out, bool *gave, mst_error *err) {
   mst_status status = MST_OK;
   uint64_t enough;
   if (r->container == NULL && r->part.has_window) {
@@ -445,10 +500,26 @@ static mst_status step_body(reading *r, mst_step *out, bool *gave, mst_error *er
   }
   *gave = false;
   if (r->phase == READ_DONE) return MST_OK;
+  if (r->salvage) MST_TRY(give_held(r, true, err));
   if (!r->raw) MST_TRY(feed_rows(r, (const uint8_t *)"", 0, true, err));
   if (r->only_place) MST_TRY(find_place(r, out, err));
 done:
   return status;
+}
+
+/* Damage ends a slice that is to be rescued behind its last whole record. */
+static mst_status step_body(reading *r, mst_step *out, bool *gave, mst_error *err) {
+  mst_error cause = {0};
+  const mst_status status = read_body(r, out, gave, r->salvage ? &cause : err);
+  if (status == MST_OK || !r->salvage) return status;
+  if (status != MST_E_CORRUPT) {
+    if (err != NULL) *err = cause;
+    return status;
+  }
+  *gave = false;
+  r->failure = cause;
+  r->phase = READ_REST;
+  return r->raw ? MST_OK : feed_rows(r, (const uint8_t *)"", 0, true, err);
 }
 
 static mst_status step_reading(reading *r, const mst_given *given, mst_step *out, mst_error *err) {
@@ -460,6 +531,10 @@ static mst_status step_reading(reading *r, const mst_given *given, mst_step *out
   if (!gave && r->phase == READ_REST) {
     MST_TRY(give_gathered(r, true, out, &gave, err));
     if (!gave) r->phase = READ_DONE;
+    if (!gave && r->failure.status != MST_OK) {
+      if (err != NULL) *err = r->failure;
+      return r->failure.status;
+    }
   }
   if (!gave) out->kind = MST_STEP_DONE;
 done:
@@ -475,6 +550,8 @@ static void reading_close(mst_machine *m) {
   reading *r = (reading *)m;
   close_container(r);
   if (r->scanner != NULL) r->setting.ops->close(r->scanner);
+  if (r->guard != NULL) r->setting.ops->close(r->guard);
+  mst_buf_free(&r->held);
   if (r->rows != NULL) r->setting.ops->rows_close(r->rows);
   mst_bytes_release(&r->window);
   mst_buf_free(&r->out);
@@ -544,12 +621,14 @@ mst_status mst_records_read(const mst_job *job, const json_t *part, const mst_re
   r->only_place = query->as == MST_READ_PLACE;
   r->rows_at = NOWHERE;
   mst_buf_init(&r->out, job->mem, SIZE_MAX / 2);
+  mst_buf_init(&r->held, job->mem, SIZE_MAX / 2);
   MST_TRY(mst_json_get_u64(setting.dialect, "header_bytes", "dialect", &r->header_bytes, err));
   MST_TRY(mst_part_from_json(part, r->size, &r->part, err));
   MST_TRY(check_unit(r, err));
   set_begin(r, query->header);
   if (r->only_place && setting.ops->rows_place == NULL) r->phase = READ_DONE;
   MST_TRY(open_scanner(r, err));
+  MST_TRY(open_guard(r, err));
   if (!r->raw) MST_TRY(open_rows(r, query, err));
   *out = &r->machine;
   r = NULL;

@@ -279,6 +279,32 @@ def test_a_name_that_looks_like_a_glob(meseta: Command, tmp_path: pathlib.Path) 
     assert (tmp_path / "copy").read_bytes() == reads(10)
 
 
+def test_get_recovers_what_lies_in_front_of_damage(meseta: Command, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "r.fastq.gz"
+    path.write_bytes(gzip.compress(reads(5000)))
+    meseta("index", path, "--spacing", "64Ki")
+    first, second = plan(meseta, path, "-n", 2)
+    at = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) * 3 // 4] ^= 0x55
+    path.write_bytes(data)
+    os.utime(path, ns=(at.st_atime_ns, at.st_mtime_ns))
+    meseta("get", second, code=6)
+    done = meseta("get", second, "--recover")
+    assert b"damaged" in done.stderr and b"r.fastq.gz" in done.stderr
+    front = meseta("get", first).stdout
+    assert reads(5000).startswith(front + done.stdout[: len(done.stdout) // 4])
+
+
+def test_a_magic_that_was_hit_is_damage(meseta: Command, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "r.fastq.gz"
+    path.write_bytes(b"\x1f\x8a" + gzip.compress(reads(10))[2:])
+    assert b"promises gzip" in meseta("index", path, code=6).stderr
+    path = tmp_path / "plain.txt"
+    path.write_bytes(b"x\n")
+    assert b"meseta slices" in meseta("get", path, code=6).stderr
+
+
 def test_several_regions(meseta: Command, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "g.fa"
     path.write_text("".join(f">g{i}\n" + "ACGT" * 5 + "\n" for i in range(20)))
