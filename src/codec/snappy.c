@@ -9,8 +9,18 @@
 
 /* ---- copying ------------------------------------------------------------------------------------------------- */
 
-static inline void copy8(uint8_t *to, const uint8_t *from) { memcpy(to, from, 8); }
-static inline void copy16(uint8_t *to, const uint8_t *from) { memcpy(to, from, 16); }
+/* All is read before any is written: the areas may overlap. */
+static inline void copy8(uint8_t *to, const uint8_t *from) {
+  uint8_t all[8];
+  memcpy(all, from, sizeof all);
+  memcpy(to, all, sizeof all);
+}
+
+static inline void copy16(uint8_t *to, const uint8_t *from) {
+  uint8_t all[16];
+  memcpy(all, from, sizeof all);
+  memcpy(to, all, sizeof all);
+}
 
 /* Copies `n` bytes in steps of 16; reads and writes up to 15 bytes more. The areas do not overlap. */
 static inline void copy_wild(uint8_t *to, const uint8_t *from, size_t n) {
