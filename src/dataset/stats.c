@@ -152,6 +152,7 @@ static bool recent_bounds(void *self, const struct ArrowSchema *field, mst_bound
   return true;
 }
 
+/* Those of files that `d` names; NULL: of all, for a version of the past may come back. */
 static mst_status put_recent(mst_stat_rows *rows, const mst_document *d, json_t *map, mst_error *err) {
   mst_status status = MST_OK;
   const char *label;
@@ -161,7 +162,8 @@ static mst_status put_recent(mst_stat_rows *rows, const mst_document *d, json_t 
   mst_buf_init(&r.high, rows->mem, SIZE_MAX);
   json_object_foreach(map, label, entry) {
     const json_int_t n = json_integer_value(json_array_get(entry, 0));
-    if (!json_is_integer(json_array_get(entry, 0)) || n < 0 || mst_document_find(d, label) == MST_DOCUMENT_NONE) continue;
+    if (!json_is_integer(json_array_get(entry, 0)) || n < 0) continue;
+    if (d != NULL && mst_document_find(d, label) == MST_DOCUMENT_NONE) continue;
     r.columns = json_array_get(entry, 1);
     MST_TRY(mst_stat_rows_put(rows, label, (uint64_t)n, recent_bounds, &r, err));
   }
@@ -314,15 +316,6 @@ static mst_status member(json_t *object, const char *name, bool array, json_t **
   return MST_OK;
 }
 
-static void forget_removed(json_t *map, const mst_document *d) {
-  const char *label;
-  json_t *entry;
-  void *next;
-  json_object_foreach_safe(map, next, label, entry) {
-    if (mst_document_find(d, label) == MST_DOCUMENT_NONE) (void)json_object_del(map, label);
-  }
-}
-
 /* Ends the rows as a segment. */
 static mst_status write_segment(const mst_stats_commit *c, mst_stat_rows *rows, json_t *segments, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
@@ -354,7 +347,7 @@ static mst_status move_recent(const mst_stats_commit *c, json_t *map, json_t *se
   mst_status status = MST_OK;
   mst_stat_rows rows = {0};
   MST_TRY(mst_stat_rows_open(mst_context_mem(c->ctx), c->schema, &rows, err));
-  MST_TRY(put_recent(&rows, c->document, map, err));
+  MST_TRY(put_recent(&rows, NULL, map, err));
   for (size_t i = 0; i < c->n_files; i++)
     MST_TRY(mst_stat_rows_put(&rows, c->files[i]->label, c->files[i]->rows, file_bounds, (void *)(uintptr_t)c->files[i], err));
   MST_TRY(write_segment(c, &rows, segments, cancel, err));
@@ -428,7 +421,6 @@ mst_status mst_stats_push(json_t *section, const mst_stats_commit *c, mst_cancel
   MST_TRY(member(section, "statistics", false, &statistics, err));
   MST_TRY(member(statistics, "recent", false, &map, err));
   MST_TRY(member(statistics, "segments", true, &segments, err));
-  forget_removed(map, c->document);
   if (c->n_files > RECENT_FILES_MAX) {
     status = move_recent(c, map, segments, cancel, err);
     goto merge;

@@ -26,7 +26,7 @@ typedef struct mst_stats_commit {
   mst_store *store;
   const char *uuid;
   const struct ArrowSchema *schema;  /* the table's; NULL: nothing is recorded */
-  const mst_document *document;      /* the new one: what it does not name is forgotten */
+  const mst_document *document;      /* the new one; what it does not name is forgotten when segments are merged */
   const mst_new_file *const *files;
   size_t n_files;
 } mst_stats_commit;
