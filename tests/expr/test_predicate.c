@@ -148,8 +148,11 @@ static naive_value moment_value(const char *format, naive_value v) {
   return v;
 }
 
-static naive_value any_value(const char *format, bool nullable) {
-  const cell c = cell_any(format, false);
+/* Often one that occurs, so that bounds and literals meet. */
+static naive_value any_value(const test_column *column, size_t rows, bool nullable) {
+  const char *format = column->format;
+  cell c = rows > 0 && cell_below(2) == 0 ? column->cells[cell_below(rows)] : cell_any(format, false);
+  if (c.null) c = cell_any(format, false);
   naive_value v = {.text = c};
   const uint64_t k = cell_below(12);
   if (nullable && k == 0) v.null = true;
@@ -172,7 +175,7 @@ static naive_value any_value(const char *format, bool nullable) {
   return v;
 }
 
-static naive *any_leaf(const test_column *columns, int n_columns) {
+static naive *any_leaf(const test_column *columns, int n_columns, size_t rows) {
   static const char *const patterns[] = {"%",   "a%", "%b",   "_b%", "a",    "",
                                          "%b%", "__", "ab%_", "_",   "%a_%", "z\xc3\xa4%"};
   naive *q = &pool[pool_used++];
@@ -188,7 +191,7 @@ static naive *any_leaf(const test_column *columns, int n_columns) {
   case 3:
     q->kind = N_IN;
     q->n_values = 1 + (int)cell_below(8);
-    for (int k = 0; k < q->n_values; k++) q->values[k] = any_value(format, true);
+    for (int k = 0; k < q->n_values; k++) q->values[k] = any_value(&columns[q->column], rows, true);
     break;
   case 4:
     if (cell_below(4) == 0) {
@@ -198,19 +201,19 @@ static naive *any_leaf(const test_column *columns, int n_columns) {
   default:
     q->kind = N_COMPARE;
     q->op = (mst_compare_op)cell_below(6);
-    q->values[0] = any_value(format, false);
+    q->values[0] = any_value(&columns[q->column], rows, false);
     q->negated = false;
   }
   return q;
 }
 
-static naive *any_condition(const test_column *columns, int n_columns, int depth) {
+static naive *any_condition(const test_column *columns, int n_columns, size_t rows, int depth) {
   naive *q;
-  if (depth == 0 || cell_below(4) == 0) return any_leaf(columns, n_columns);
+  if (depth == 0 || cell_below(4) == 0) return any_leaf(columns, n_columns, rows);
   q = &pool[pool_used++];
   *q = (naive){.kind = cell_below(5) == 0 ? N_NOT : cell_below(2) == 0 ? N_AND : N_OR};
   q->n_parts = q->kind == N_NOT ? 1 : 2 + (int)cell_below(2);
-  for (int k = 0; k < q->n_parts; k++) q->parts[k] = any_condition(columns, n_columns, depth - 1);
+  for (int k = 0; k < q->n_parts; k++) q->parts[k] = any_condition(columns, n_columns, rows, depth - 1);
   return q;
 }
 
@@ -337,11 +340,12 @@ static void make_table(scene *s) {
   s->rows = cell_below(8) == 0 ? cell_below(3) : cell_below(ROWS_MAX);
   for (int k = 0; k < s->n_columns; k++) {
     test_column *column = &s->columns[k];
-    const bool nullable = cell_below(3) > 0, same = cell_below(6) == 0;
+    const bool nullable = cell_below(2) == 0;
+    const size_t distinct = cell_below(2) == 0 ? 1 + cell_below(4) : ROWS_MAX; /* few: bounds are close */
     column->format = formats[cell_below(sizeof formats / sizeof formats[0])];
     snprintf(column->name, sizeof column->name, nested ? "s.c%d" : "c%d", k);
     for (size_t i = 0; i < s->rows; i++)
-      column->cells[i] = same && i > 0 ? column->cells[0] : cell_any(column->format, nullable);
+      column->cells[i] = i >= distinct ? column->cells[cell_below(distinct)] : cell_any(column->format, nullable);
     cells_make(column->name + (nested ? 2 : 0), column->format, (cell_style)cell_below(3), column->cells, s->rows,
                &fields[k], &arrays[k]);
   }
@@ -369,7 +373,7 @@ static void make_table(scene *s) {
 static void make_condition(scene *s) {
   mst_error err;
   pool_used = 0;
-  s->condition = any_condition(s->columns, s->n_columns, 3);
+  s->condition = any_condition(s->columns, s->n_columns, s->rows, (int)cell_below(4));
   mst_buf_init(&s->text, NULL, 1 << 20);
   put_condition(&s->text, s->columns, s->condition);
   if (mst_where_parse(NULL, mst_buf_text(&s->text), s->text.size, &s->where, &err) != MST_OK)
@@ -598,6 +602,104 @@ static void random_conditions_plain(void **state) {
   unsetenv("MESETA_KERNELS");
 }
 
+/* ---- bounds of texts, all of them
+ * ---------------------------------------------------------------------------------------- */
+
+enum { WORDS = 31 }; /* over a and b, of up to four letters */
+
+typedef struct word_bounds {
+  mst_scalar words[WORDS]; /* sorted */
+  int min, max;
+} word_bounds;
+
+static void tell_words(void *self, size_t column, mst_bounds *out) {
+  const word_bounds *w = self;
+  (void)column;
+  *out = (mst_bounds){
+      .has_min = true, .has_max = true, .min = w->words[w->min], .max = w->words[w->max], .has_nulls = true};
+}
+
+static int order_words(const void *a, const void *b) { return mst_scalar_compare(a, b); }
+
+/* Which words match, one row each. */
+static void match_words(const word_bounds *w, const mst_predicate *p, uint64_t *bits) {
+  const mst_field field = {"v", "u", true, NULL, 0};
+  struct ArrowArray batch;
+  mst_builder *b = NULL;
+  assert_int_equal(mst_builder_new(NULL, &field, &b, NULL), MST_OK);
+  for (int i = 0; i < WORDS; i++) mst_builder_bytes(b, w->words[i].as.bytes.data, w->words[i].as.bytes.size, NULL);
+  assert_int_equal(mst_batch_take(NULL, &b, 1, &batch, NULL), MST_OK);
+  assert_int_equal(mst_predicate_eval(p, &batch, bits, NULL), MST_OK);
+  mst_array_release(&batch);
+  mst_builder_free(b);
+}
+
+static void text_bounds(void **state) {
+  static const char *const conditions[] = {"v like 'a%'",
+                                           "v like 'ab%'",
+                                           "v like 'ba'",
+                                           "v like '%'",
+                                           "v like '%b'",
+                                           "v like 'a_'",
+                                           "v like 'b%a'",
+                                           "v like ''",
+                                           "not v like 'b%'",
+                                           "v < 'ab'",
+                                           "v <= 'ab'",
+                                           "v > 'ab'",
+                                           "v >= 'ab'",
+                                           "v = 'ab'",
+                                           "v != 'ab'",
+                                           "v in ('a', 'ba', 'zz')",
+                                           "v not in ('', 'bbbb')",
+                                           "v between 'ab' and 'ba'",
+                                           "v > 'a' and v < 'b'",
+                                           "v < 'a' or v > 'b'",
+                                           "v is null",
+                                           "v is not null",
+                                           "v = 'c'",
+                                           "v != 'c'"};
+  static const mst_field field = {"v", "u", true, NULL, 0};
+  uint8_t letters[WORDS][4];
+  word_bounds w = {.min = 0};
+  struct ArrowSchema schema;
+  int n = 0;
+  (void)state;
+  for (size_t size = 0; size <= 4; size++) {
+    for (unsigned k = 0; k < 1u << size; k++, n++) {
+      for (size_t i = 0; i < size; i++) letters[n][i] = (uint8_t)('a' + (k >> i & 1));
+      w.words[n] = mst_scalar_bytes(letters[n], size);
+    }
+  }
+  qsort(w.words, WORDS, sizeof w.words[0], order_words);
+  assert_int_equal(mst_schema_make(NULL, &field, 1, &schema, NULL), MST_OK);
+  for (size_t k = 0; k < sizeof conditions / sizeof conditions[0]; k++) {
+    mst_where *where = NULL;
+    mst_predicate *p = NULL;
+    uint64_t bits;
+    long decided = 0;
+    assert_int_equal(mst_where_parse(NULL, conditions[k], strlen(conditions[k]), &where, NULL), MST_OK);
+    assert_int_equal(mst_predicate_bind(NULL, where, &schema, &p, NULL), MST_OK);
+    match_words(&w, p, &bits);
+    for (w.min = 0; w.min < WORDS; w.min++) {
+      for (w.max = w.min; w.max < WORDS; w.max++) {
+        const unsigned count = (unsigned)(w.max - w.min + 1);
+        const uint64_t within = bits >> w.min & mst_mask_low(count);
+        const mst_prune verdict = mst_predicate_prune(p, count, tell_words, &w);
+        if (verdict == MST_PRUNE_NONE && within != 0)
+          fail_msg("%s: words %d to %d are ruled out", conditions[k], w.min, w.max);
+        if (verdict == MST_PRUNE_ALL && within != mst_mask_low(count))
+          fail_msg("%s: words %d to %d are let in", conditions[k], w.min, w.max);
+        decided += verdict != MST_PRUNE_SOME;
+      }
+    }
+    if (strcmp(conditions[k], "v like '%b'") != 0) assert_true(decided > 0);
+    mst_predicate_unref(p);
+    mst_where_unref(where);
+  }
+  mst_schema_release(&schema);
+}
+
 /* ---- allocation faults
  * -------------------------------------------------------------------------------------------------- */
 
@@ -657,6 +759,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(random_conditions),
       cmocka_unit_test(random_conditions_plain),
+      cmocka_unit_test(text_bounds),
       cmocka_unit_test(every_allocation_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
