@@ -25,19 +25,19 @@ mst_status mst_pq_bytes_in_add(mst_pq_bytes_in *b, uint64_t at, uint64_t end, ms
   }
   if (b->n_runs == b->runs_capacity) {
     size_t capacity = b->runs_capacity == 0 ? 1 : 2 * b->runs_capacity;
-    mst_pq_run *grown = mst_resize(b->mem, b->runs, capacity * sizeof *grown);
+    mst_pq_extent *grown = mst_resize(b->mem, b->runs, capacity * sizeof *grown);
     if (grown == NULL) return mst_fail_memory(err);
     b->runs = grown;
     b->runs_capacity = capacity;
   }
-  b->runs[b->n_runs++] = (mst_pq_run){at, end};
+  b->runs[b->n_runs++] = (mst_pq_extent){at, end};
   return MST_OK;
 }
 
 bool mst_pq_bytes_in_ask(mst_pq_bytes_in *b, uint64_t most, uint64_t least_end, mst_range *out) {
   size_t i;
   for (i = 0; i < b->n_runs; i++) {
-    const mst_pq_run *r = &b->runs[i];
+    const mst_pq_extent *r = &b->runs[i];
     uint64_t at = mst_max_u64(r->at, b->asked), end;
     if (at >= r->end || (most == 0 && at >= least_end)) continue;
     end = most >= r->end - at ? r->end : mst_min_u64(r->end, mst_max_u64(at + most, least_end));

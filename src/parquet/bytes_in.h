@@ -8,9 +8,9 @@
 #include "column/column.h"
 
 /* Bytes [at, end) of the file. */
-typedef struct mst_pq_run {
+typedef struct mst_pq_extent {
   uint64_t at, end;
-} mst_pq_run;
+} mst_pq_extent;
 
 typedef struct mst_pq_segment {
   uint64_t at;
@@ -19,7 +19,7 @@ typedef struct mst_pq_segment {
 
 typedef struct mst_pq_bytes_in {
   const mst_allocator *mem;
-  mst_pq_run *runs; /* what will be read, rising and apart */
+  mst_pq_extent *runs; /* what will be read, rising and apart */
   size_t n_runs, runs_capacity;
   uint64_t asked;       /* all that lies below was asked for */
   mst_pq_segment *held; /* rising; neighbours may touch */

@@ -252,7 +252,7 @@ static mst_status bad_head(const char *what, size_t at, mst_error *err) {
 }
 
 /* The header of the page at `at` and, when `body`, all of it. `*data` is NULL when bytes are missing. */
-static mst_status look_at_page(mst_pq_column_in *c, mst_pq_bytes_in *bytes, mst_pq_run run, bool body, mst_pq_page *p,
+static mst_status look_at_page(mst_pq_column_in *c, mst_pq_bytes_in *bytes, mst_pq_extent run, bool body, mst_pq_page *p,
                                const uint8_t **data, mst_error *err) {
   mst_status status = MST_OK;
   const char *what = "";
@@ -285,7 +285,7 @@ done:
 }
 
 static mst_status look_ahead(mst_pq_column_in *c, bool body, mst_pq_page *p, const uint8_t **data, mst_error *err) {
-  return look_at_page(c, &c->bytes, (mst_pq_run){c->at, c->end}, body, p, data, err);
+  return look_at_page(c, &c->bytes, (mst_pq_extent){c->at, c->end}, body, p, data, err);
 }
 
 static mst_status check_crc(const mst_pq_page *p, const uint8_t *body, mst_error *err) {

@@ -48,7 +48,7 @@ typedef struct mst_pq_column_in {
   uint64_t at, end; /* of the next page, of the chunk */
   mst_pq_bytes_in bytes;
   mst_pq_bytes_in dictionary_bytes;        /* of a dictionary that is only read when a page needs it */
-  mst_pq_run dictionary_at;                /* where that one lies; empty: the dictionary comes with the pages */
+  mst_pq_extent dictionary_at;             /* where that one lies; empty: the dictionary comes with the pages */
   uint64_t missing;                        /* not 0: bytes below this one must be here before it can go on */
   bool misses_dictionary;                  /* ... of `dictionary_bytes`, not of `bytes` */
   const mst_pq_offset_index *offset_index; /* borrowed; NULL: pages are met one after the other */

@@ -296,8 +296,9 @@ static mst_status stage(column_out *c, mst_block *out, mst_pq_stats *stats, mst_
   uint64_t bits = 0;
   size_t i;
   for (i = 0; i < c->n_parts; i++)
-    MST_TRY(mst_pq_put_plain(c->leaf, c->config->kernels, c->parts[i].array, c->shred.runs + c->parts[i].first_run,
-                             c->parts[i].n_runs, out, &bits, stats, err));
+    if (c->parts[i].n_runs > 0)
+      MST_TRY(mst_pq_put_plain(c->leaf, c->config->kernels, c->parts[i].array, c->shred.runs + c->parts[i].first_run,
+                               c->parts[i].n_runs, out, &bits, stats, err));
 done:
   return status;
 }

@@ -112,9 +112,13 @@ static void mask_slots_tail(const uint8_t *reps, const uint8_t *defs, size_t n, 
   }
 }
 
+/* Values in pages lie at any address. */
+#define LOOSE __attribute__((aligned(1), may_alias))
+
 #define RANGE_BODY(type, name)                                      \
   INLINE void name(const uint8_t *bytes, size_t n, type range[2]) { \
-    const type *values = (const type *)(const void *)bytes;         \
+    typedef type LOOSE loose;                                       \
+    const loose *values = (const loose *)(const void *)bytes;       \
     type low = values[0], high = values[0];                         \
     size_t i;                                                       \
     for (i = 0; i < n; i++) {                                       \
@@ -132,7 +136,8 @@ RANGE_BODY(uint64_t, range_u64_body)
 /* Eight lanes, because one would wait for itself; comparisons with NaN are false and leave the bounds alone. */
 #define RANGE_FLOAT_BODY(type, name)                                  \
   INLINE size_t name(const uint8_t *bytes, size_t n, type range[2]) { \
-    const type *values = (const type *)(const void *)bytes;           \
+    typedef type LOOSE loose;                                         \
+    const loose *values = (const loose *)(const void *)bytes;         \
     type low[8], high[8];                                             \
     size_t i, k, nans = 0;                                            \
     for (k = 0; k < 8; k++) {                                         \

@@ -94,7 +94,7 @@ static bool needs_dictionary(const mst_pq_scan *s, const mst_pq_column_in *c, co
 static mst_status plan_dictionary(mst_pq_scan *s, mst_pq_column_in *c, const mst_pq_lane *lane, mst_error *err) {
   uint64_t end = lane->index.pages[0].at;
   if (needs_dictionary(s, c, lane)) return mst_pq_bytes_in_add(&c->bytes, c->at, end, err);
-  c->dictionary_at = (mst_pq_run){c->at, end};
+  c->dictionary_at = (mst_pq_extent){c->at, end};
   c->at = end;
   return mst_pq_bytes_in_add(&c->dictionary_bytes, c->dictionary_at.at, end, err);
 }
