@@ -179,6 +179,7 @@ void exact_check_cuts(drive *d, uint64_t seed, int rounds) {
   exact_ok(drive_inspect(d, &err), &err);
   exact_ok(drive_index(d, NULL, 0, &err), &err);
   exact_ok(drive_index_bytes(d, &first, &err), &err);
+  rounds = exact_rounds(rounds);
   for (int i = 0; i < rounds; i++) {
     exact_ok(drive_inspect(d, &err), &err);
     mst_buf_clear(&other);

@@ -19,6 +19,13 @@ typedef struct exact {
 void exact_add(exact *e, uint64_t start);
 void exact_free(exact *e);
 
+/* How often something random is repeated: less with sanitizers, which make each round many times slower. */
+#if defined(__SANITIZE_ADDRESS__)
+static inline int exact_rounds(int n) { return n < 4 ? 1 : n / 4; }
+#else
+static inline int exact_rounds(int n) { return n; }
+#endif
+
 /* Seeded, the same everywhere. */
 uint64_t exact_random(uint64_t *state);
 

@@ -76,7 +76,7 @@ static void nasty_noise_is_read_right(void **state) {
   uint64_t rng = 42;
   uint8_t data[1500];
   (void)state;
-  for (int i = 0; i < 1500; i++) {
+  for (int i = 0; i < exact_rounds(1500); i++) {
     const dialect *d = &dialects[scan_random(&rng) % (sizeof dialects / sizeof *dialects)];
     check_scan(data, make_noise(&rng, d, data, i % 3 == 0 ? sizeof data : 60), d, 3, &rng);
   }
@@ -119,7 +119,7 @@ static void rows_are_read_right(void **state) {
   uint64_t rng = 7;
   static uint8_t data[6000];
   (void)state;
-  for (int i = 0; i < 60; i++) {
+  for (int i = 0; i < exact_rounds(60); i++) {
     const dialect *d = &dialects[scan_random(&rng) % (sizeof dialects / sizeof *dialects)];
     check_scan(data, make_rows(&rng, d, data, sizeof data), d, 4, &rng);
   }
@@ -132,7 +132,7 @@ static void kernels_agree(void **state) {
   uint64_t rng = 99, a[100], b[100];
   uint8_t data[4096];
   (void)state;
-  for (int i = 0; i < 4000; i++) {
+  for (int i = 0; i < exact_rounds(4000); i++) {
     const dialect *d = &dialects[scan_random(&rng) % (sizeof dialects / sizeof *dialects)];
     const size_t n = i % 2 == 0 ? make_noise(&rng, d, data, sizeof data) : make_rows(&rng, d, data, sizeof data);
     mst_scan_quoted x = {.quote = (uint8_t)d->quote, .delimiter = (uint8_t)d->delimiter, .escape = (uint8_t)d->escape,
@@ -160,7 +160,7 @@ static void utf8_kernels_agree(void **state) {
   uint64_t rng = 5;
   uint8_t data[200];
   (void)state;
-  for (int i = 0; i < 300000; i++) {
+  for (int i = 0; i < exact_rounds(300000); i++) {
     const size_t n = 1 + scan_random(&rng) % (i % 4 == 0 ? sizeof data : 80), at = scan_random(&rng) % n;
     memset(data, 'a', n);
     for (size_t k = at; k < n && k < at + 5; k++) data[k] = bytes[scan_random(&rng) % sizeof bytes];
@@ -278,7 +278,7 @@ static void random_objects_are_exact(void **state) {
   static uint8_t data[40000];
   uint64_t rng = 3;
   (void)state;
-  for (int i = 0; i < 40; i++) {
+  for (int i = 0; i < exact_rounds(40); i++) {
     const dialect *d = &dialects[scan_random(&rng) % (sizeof dialects / sizeof *dialects)];
     const size_t n = make_rows(&rng, d, data, 2000 + scan_random(&rng) % (sizeof data - 2000));
     json_t *options = options_of(d);

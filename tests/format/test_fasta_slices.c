@@ -257,7 +257,7 @@ static void test_random_objects_are_exact(void **state) {
   maker m = {.text = malloc(3000), .max = 3000, .seed = 17};
   (void)state;
   assert_non_null(m.text);
-  for (int i = 0; i < 60; i++) {
+  for (int i = 0; i < exact_rounds(60); i++) {
     make_object(&m, 1500);
     check_text(m.text, m.n, 1 + exact_random(&m.seed) % 400, 4);
   }

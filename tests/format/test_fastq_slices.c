@@ -210,7 +210,7 @@ static maker new_maker(size_t max, uint64_t seed) {
 static void test_random_objects_are_exact(void **state) {
   maker m = new_maker(10000, 31);
   (void)state;
-  for (int i = 0; i < 40; i++) {
+  for (int i = 0; i < exact_rounds(40); i++) {
     make_object(&m, exact_random(&m.seed) % 3000, 600, false);
     check_text(m.text, m.n, false, NULL, 0, 1 + exact_random(&m.seed) % 500, 4);
   }
@@ -231,7 +231,7 @@ static void test_reads_of_more_lines_are_exact(void **state) {
   maker m = new_maker(100000, 33);
   json_t *options = json_pack("{s:s}", "lines", "multi");
   (void)state;
-  for (int i = 0; i < 20; i++) {
+  for (int i = 0; i < exact_rounds(20); i++) {
     make_object(&m, exact_random(&m.seed) % 3000, 900, true);
     check_text(m.text, m.n, true, options, i % 10 == 0 ? 700 : 0, 300, 2);
   }
@@ -243,7 +243,7 @@ static void test_pairs_stay_together(void **state) {
   maker m = new_maker(100000, 34);
   json_t *options = json_pack("{s:b}", "interleaved", 1);
   (void)state;
-  for (int i = 0; i < 10; i++) {
+  for (int i = 0; i < exact_rounds(10); i++) {
     naive p, pairs;
     mst_error err = {0};
     size_t reads = 0;
@@ -277,7 +277,7 @@ static void test_mates_are_cut_at_the_same_numbers(void **state) {
   drive d[2];
   mst_error err = {0};
   (void)state;
-  for (int i = 0; i < 60; i++) {
+  for (int i = 0; i < exact_rounds(60); i++) {
     add_read(&a, 100, false);
     add_read(&b, 300, false);
   }

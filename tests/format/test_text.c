@@ -70,7 +70,7 @@ static void random_texts_are_exact(void **state) {
   char text[700];
   uint64_t seed = 1;
   (void)state;
-  for (int i = 0; i < 150; i++) check_text(text, make_text(&seed, text, sizeof text), 1 + exact_random(&seed) % 200);
+  for (int i = 0; i < exact_rounds(150); i++) check_text(text, make_text(&seed, text, sizeof text), 1 + exact_random(&seed) % 200);
 }
 
 /* Lines of many lengths, some longer than a span. */
@@ -90,7 +90,7 @@ static void wrapped_texts_are_exact(void **state) {
   uint64_t seed = 2;
   (void)state;
   assert_non_null(text);
-  for (int i = 0; i < 12; i++) {
+  for (int i = 0; i < exact_rounds(12); i++) {
     const size_t n = make_lines(&seed, text, exact_random(&seed) % MAX);
     exact e;
     naive_lines(&e, (uint8_t *)text, n);
@@ -151,7 +151,7 @@ static void words_are_never_cut(void **state) {
   char text[3000];
   uint64_t seed = 3;
   (void)state;
-  for (int i = 0; i < 60; i++) {
+  for (int i = 0; i < exact_rounds(60); i++) {
     const size_t n = make_text(&seed, text, sizeof text);
     exact e;
     naive_lines(&e, (uint8_t *)text, n);

@@ -149,7 +149,7 @@ static void lines_are_read_right(void **state) {
   static const char *const ends[] = {"\n", "\r\n", "-\n", "-\r\n"};
   uint64_t rng = 11;
   (void)state;
-  for (int i = 0; i < 80; i++) {
+  for (int i = 0; i < exact_rounds(80); i++) {
     making m = make_vcf(&rng, 1 + scan_random(&rng) % 40, i % 3 != 0, i % 2 == 0, ends[i % 4]);
     json_t *dialect = dialect_of((const uint8_t *)m.text, m.n);
     const scan_case c = {.ops = &mst_records_vcf, .dialect = dialect};
