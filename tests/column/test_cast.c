@@ -79,6 +79,7 @@ static void integers(void **state) {
       {"tdD", 200000, "tsn:", NULL},
       {"tss:", 86400, "tdD", "1970-01-02"},
       {"tss:", 86401, "tdD", NULL},
+      {"tsm:", 1, "tdm", NULL},
       {"tss:", -1, "tsn:UTC", "1969-12-31T23:59:59Z"},
       {"tsn:", 1000, "tsu:", "1970-01-01T00:00:00.000001"},
       {"tsn:", 1001, "tsu:", NULL},
