@@ -238,12 +238,13 @@ static mst_status settle_found(mst_run *r, mst_dataset **out) {
 
 /* ---- deciding ------------------------------------------------------------------------------------------------------ */
 
-static mst_status unknown(const mst_run *r, const mst_error *why, mst_error *err) {
-  mst_status status = mst_fail(err, MST_E_IO, "the outcome of the commit is unknown: %.500s",
-                               why->message[0] != '\0' ? why->message : "its reply was lost");
-  if (err != NULL) err->retryable = false;
-  (void)r;
-  return status;
+static mst_status unknown(const mst_error *why, mst_error *err) {
+  const mst_status status = why->status == MST_E_CANCELLED ? MST_E_CANCELLED : MST_E_IO;
+  if (err == NULL) return status;
+  *err = *why; /* with its object, HTTP status and request id */
+  err->status = status;
+  err->retryable = false;
+  return mst_while(err, status, "the outcome of the commit is unknown");
 }
 
 /* Without a section there is no id: the very bytes tell. */
@@ -321,17 +322,17 @@ static mst_status attempt(mst_run *r, mst_dataset **out, uint64_t *version, bool
     if (err != NULL) *err = why;
     return why.status;
   }
-  if (v == REFUSED) return unknown(r, &why, err);
+  if (v == REFUSED) return unknown(&why, err);
   status = look(r, version, &sure, err);
-  if (status != MST_OK) return r->unclear > 0 ? unknown(r, &why, err) : status;
+  if (status != MST_OK) return r->unclear > 0 ? unknown(&why, err) : status;
   if (*version > 0) return settle_found(r, out);
-  if (r->unclear > 0 && !sure) return unknown(r, &why, err);
+  if (r->unclear > 0 && !sure) return unknown(&why, err);
   if (v == UNCLEAR && ended_here(r, &why)) {
     if (err != NULL) *err = why;
     return why.status;
   }
   MST_TRY(check_head(r, err));
-  if (v == UNCLEAR && (r->unclear >= UNCLEAR_MAX || why.status == MST_E_CANCELLED)) return unknown(r, &why, err);
+  if (v == UNCLEAR && (r->unclear >= UNCLEAR_MAX || why.status == MST_E_CANCELLED)) return unknown(&why, err);
   if (r->losses >= LOSSES_MAX) {
     status = mst_fail(err, MST_E_CONFLICT, "other writers won %u times in a row; nothing was changed", (unsigned)r->losses);
     goto done;
@@ -365,17 +366,21 @@ done:
   return status;
 }
 
+mst_status mst_commit_allowed(mst_store *store, const char *uuid, const char *lock, bool plateau, mst_cancel *cancel, mst_error *err) {
+  if (lock != NULL || plateau) return MST_OK;
+  if ((mst_store_flags(store) & MST_STORE_NO_CONDITIONS) != 0)
+    return mst_fail(err, MST_E_UNSUPPORTED,
+                    "this store knows no conditional writes, so that several writers could not share it; name a lock (lock=…) that all of "
+                    "them use");
+  return mst_probe_require(store, uuid, cancel, err);
+}
+
 /* Whether writes may rest on conditions here. */
 static mst_status settle_mode(mst_run *r, mst_error *err) {
   if (r->lock_name != NULL) return MST_OK;
-  r->conditional = true;
-  mst_status status = (mst_store_flags(r->store) & MST_STORE_NO_CONDITIONS) != 0
-                          ? mst_fail(err, MST_E_UNSUPPORTED, "this store knows no conditional writes")
-                          : mst_probe_require(r->store, r->uuid, r->cancel, err);
-  if (status == MST_E_UNSUPPORTED && r->plateau) {
-    r->conditional = false;
-    status = MST_OK;
-  }
+  mst_status status = mst_commit_allowed(r->store, r->uuid, NULL, false, r->cancel, err);
+  r->conditional = status == MST_OK;
+  if (status == MST_E_UNSUPPORTED && r->plateau) status = MST_OK;
   return status;
 }
 
