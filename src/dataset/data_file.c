@@ -25,6 +25,7 @@ static mst_status open_writer(mst_data_file *f, mst_error *err) {
   const uint64_t memory = s->memory != 0 ? s->memory : mst_context_memory_max(s->ctx);
   o.row_group_bytes = mst_max_u64(mst_min_u64((uint64_t)64 << 20, memory / 4), (uint64_t)1 << 20);
   if (s->plateau) o.row_group_bytes = UINT64_MAX / 4;
+  if (s->codec == MST_PARQUET_ZSTD) o.level = 1; /* encoded values leave little for higher ones, which take twice the time */
   return mst_table_writer_open(s->store, f->key, f->schema, &o, MST_PUT_REPLACE, &f->writer, f->cancel, err);
 }
 

@@ -228,6 +228,8 @@ static mst_status keys_of_first(reader *r, mst_error *err) {
     MST_TRY(mst_key_unquote(&r->key, part.column, part.n_column, err));
     if (memchr(mst_buf_text(&r->key), '\0', r->key.size) != NULL || !mst_utf8_valid(mst_buf_text(&r->key), r->key.size, &bad))
       MST_TRY(mst_fail(err, MST_E_CORRUPT, "%s: partition \"%.120s\": a key that is no text", r->name, path));
+    if (mst_document_key_find(r->d, mst_buf_text(&r->key)) != MST_DOCUMENT_NONE)
+      MST_TRY(mst_fail(err, MST_E_CORRUPT, "%s: partition \"%.120s\" has two values of one key", r->name, path));
     MST_TRY(mst_document_put_key(r->d, mst_buf_text(&r->key), r->key.size, err));
   }
 done:
