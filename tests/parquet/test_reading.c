@@ -225,10 +225,19 @@ static void check(const mst_buf *file, const mst_parquet_read_options *o, const 
   mst_buf_free(&got.text);
 }
 
+static mst_context *open_threads(uint32_t n) {
+  mst_context_options options = MST_CONTEXT_OPTIONS_INIT;
+  mst_context *ctx = NULL;
+  options.cpu_threads = n;
+  assert_int_equal(mst_context_open(&options, &ctx, NULL), MST_OK);
+  return ctx;
+}
+
 static void conditions_give_the_same_rows_however_they_are_read(void **state) {
   static const uint64_t memories[] = {0, 1, 20000}, batches[] = {0, 3, 64};
   uint64_t seed, s;
   size_t k;
+  mst_context *ctx = open_threads(3);
   (void)state;
   for (seed = 1; seed <= 60; seed++) {
     mst_buf file, want;
@@ -243,6 +252,7 @@ static void conditions_give_the_same_rows_however_they_are_read(void **state) {
       mst_range some = range;
       mst_buf_init(&want, NULL, SIZE_MAX / 4);
       some.length = next_random(&s) % ((uint64_t)rows - some.offset) + 1;
+      o.ctx = seed % 2 == 0 ? ctx : NULL;
       o.memory = memories[next_random(&s) % 3];
       o.batch_rows = batches[next_random(&s) % 3];
       o.limit = next_random(&s) % 3 == 0 ? 1 + next_random(&s) % 20 : 0;
@@ -259,6 +269,7 @@ static void conditions_give_the_same_rows_however_they_are_read(void **state) {
     }
     mst_buf_free(&file);
   }
+  mst_context_unref(ctx);
 }
 
 static void ranges_of_rows_are_exact(void **state) {
@@ -404,6 +415,28 @@ static void few_rows_cost_few_bytes(void **state) {
   mst_buf_free(&file);
 }
 
+static void threads_give_the_same_batches(void **state) {
+  mst_context *ctx = open_threads(4);
+  mst_parquet_read_options o = {.batch_rows = 7000}, verify = {.verify = true, .ctx = ctx};
+  mst_buf file;
+  reading one, many;
+  (void)state;
+  mst_buf_init(&file, NULL, SIZE_MAX / 4);
+  write_large(&file);
+  assert_int_equal(read_text(NULL, &file, &o, &one, NULL), MST_OK);
+  o.ctx = ctx;
+  assert_int_equal(read_text(NULL, &file, &o, &many, NULL), MST_OK);
+  assert_int_equal(one.rows, 200000);
+  assert_int_equal(one.text.size, many.text.size);
+  assert_memory_equal(one.text.data, many.text.data, one.text.size);
+  mst_buf_free(&one.text);
+  mst_buf_free(&many.text);
+  assert_int_equal(read_text(NULL, &file, &verify, &one, NULL), MST_OK);
+  mst_buf_free(&one.text);
+  mst_context_unref(ctx);
+  mst_buf_free(&file);
+}
+
 static void a_small_budget_is_kept(void **state) {
   mst_parquet_read_options o = {.memory = 1 << 20};
   mst_test_allocator a;
@@ -531,6 +564,7 @@ int main(void) {
       cmocka_unit_test(columns_of_the_condition_need_not_come_out),
       cmocka_unit_test(what_cannot_be_read_is_said_before),
       cmocka_unit_test(few_rows_cost_few_bytes),
+      cmocka_unit_test(threads_give_the_same_batches),
       cmocka_unit_test(a_small_budget_is_kept),
       cmocka_unit_test(damage_is_no_other_answer),
       cmocka_unit_test(what_was_written_is_found_good),
