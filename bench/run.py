@@ -25,6 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench"))
 
 import make_data  # noqa: E402
+import dataset_cases  # noqa: E402
 import parquet_cases  # noqa: E402
 import stores  # noqa: E402
 
@@ -245,6 +246,10 @@ def main() -> None:
     if not args.only or any("Parquet" in o for o in args.only):
         found, remarks = parquet_cases.results(data, int(5_000_000 * args.scale), args.runs, args.only)
         results += found
+    tables: list[str] = []
+    if not args.only or any("dataset" in o for o in args.only):
+        found, tables = dataset_cases.results(data, args.scale, args.runs, args.only)
+        results += found
     failed = sum(not r for r in results)
     results = [r for r in results if r]
     lines = [f"meseta {subprocess.run([meseta, 'version'], capture_output=True, text=True, check=True).stdout.split()[1]}, {platform.machine()}, "
@@ -254,6 +259,8 @@ def main() -> None:
         lines += threads_table(meseta, data, args.runs, {**os.environ})
     if remarks:
         lines += ["", "Parquet:", "", *remarks]
+    if tables:
+        lines += ["", "datasets:", "", *tables]
     if missing:
         lines += ["", "not here: " + ", ".join(sorted(missing))]
     print("\n".join(lines))
