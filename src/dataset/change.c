@@ -193,7 +193,7 @@ mst_status mst_ds_change_append(mst_change *c, struct ArrowArrayStream *stream, 
   mst_new_files list;
   mst_new_files_init(&list, c->mem);
   MST_TRY(mst_change_check(c, err));
-  MST_TRY(mst_commit_allowed(c->base->store, c->base->uuid, c->base->lock_name, c->base->plateau, cancel, err));
+  MST_TRY(mst_commit_allowed(c->base->store, c->base->uuid, c->base->lock_name, c->base->plateau, c->base->document, cancel, err));
   MST_TRY(mst_change_keep_alive(c, cancel, err));
   MST_TRY(mst_change_settings(c, &settings, err));
   MST_TRY(mst_files_write(&settings, stream, &list, cancel, err));

@@ -54,7 +54,7 @@ static mst_status wait_after_silence(const mst_run *r, uint32_t times, mst_error
 static void forget_head(mst_run *r) {
   mst_ds_unref(r->head);
   r->head = NULL;
-  r->section = (mst_section){.digest = "", .birth = "", .history = "0"};
+  r->section = (mst_section){.digest = "", .birth = "", .history = "0", .tried = ""};
   r->external = false;
   r->repaired = false;
 }
@@ -366,22 +366,25 @@ done:
   return status;
 }
 
-mst_status mst_commit_allowed(mst_store *store, const char *uuid, const char *lock, bool plateau, mst_cancel *cancel, mst_error *err) {
+mst_status mst_commit_allowed(mst_store *store, const char *uuid, const char *lock, bool plateau, const mst_document *document,
+                              mst_cancel *cancel, mst_error *err) {
+  mst_section s = {.tried = ""};
   if (lock != NULL || plateau) return MST_OK;
   if ((mst_store_flags(store) & MST_STORE_NO_CONDITIONS) != 0)
     return mst_fail(err, MST_E_UNSUPPORTED,
                     "this store knows no conditional writes, so that several writers could not share it; name a lock (lock=…) that all of "
                     "them use");
-  return mst_probe_require(store, uuid, cancel, err);
+  mst_status status = document == NULL ? MST_OK : mst_section_of(document, uuid, &s, err);
+  return status == MST_OK ? mst_probe_require(store, uuid, s.tried, cancel, err) : status;
 }
 
 /* Whether writes may rest on conditions here. */
 static mst_status settle_mode(mst_run *r, mst_error *err) {
   if (r->lock_name != NULL) return MST_OK;
-  mst_status status = mst_commit_allowed(r->store, r->uuid, NULL, false, r->cancel, err);
+  mst_status status = mst_commit_allowed(r->store, r->uuid, NULL, false, r->base == NULL ? NULL : r->base->document, r->cancel, err);
   r->conditional = status == MST_OK;
-  if (status == MST_E_UNSUPPORTED && r->plateau) status = MST_OK;
-  return status;
+  if (status == MST_E_UNSUPPORTED && r->plateau) return MST_OK;
+  return status == MST_OK ? mst_probe_place(r->store, r->place, err) : status;
 }
 
 static void begin_run(mst_run *r, mst_context *ctx, mst_store *store, const char *uuid, const char *id, mst_cancel *cancel) {
@@ -432,7 +435,7 @@ mst_status mst_commit_first(const mst_first_commit *c, mst_dataset **out, json_t
   r.lock_name = c->options != NULL ? c->options->lock : NULL;
   MST_TRY(settle_mode(&r, err));
   if (c->old != NULL) MST_TRY(stand_on(&r, mst_ds_ref(c->old), err));
-  else r.section = (mst_section){.digest = "", .birth = "", .history = "0"};
+  else r.section = (mst_section){.digest = "", .birth = "", .history = "0", .tried = ""};
   return run(&r, out, report, err);
 done:
   return status;

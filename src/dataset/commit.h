@@ -32,8 +32,10 @@ typedef struct mst_first_commit {
 /* A lost reply is looked up by the commit's own id: success once. `report` as in mst_change_commit; may be NULL. */
 mst_status mst_commit_first(const mst_first_commit *c, mst_dataset **out, json_t **report, mst_cancel *cancel, mst_error *err);
 
-/* Before anything is written: MST_E_UNSUPPORTED where several writers could not share the store and no lock is named. */
-mst_status mst_commit_allowed(mst_store *store, const char *uuid, const char *lock, bool plateau, mst_cancel *cancel, mst_error *err);
+/* Before anything is written: MST_E_UNSUPPORTED where several writers could not share the store and no lock is named. `document`: what is
+ * there, which may tell; NULL: nothing. */
+mst_status mst_commit_allowed(mst_store *store, const char *uuid, const char *lock, bool plateau, const mst_document *document,
+                              mst_cancel *cancel, mst_error *err);
 /* Gives up the versions before `oldest`: the head is written anew with nothing else changed, not even its version. */
 mst_status mst_commit_oldest(mst_dataset *d, uint64_t oldest, mst_dataset **out, mst_cancel *cancel, mst_error *err);
 

@@ -435,6 +435,8 @@ static mst_status begin_section(mst_run *r, json_t **out, mst_error *err) {
   if (history != NULL) MST_TRY(mst_json_set_text(s, "history", history, err));
   if (r->schema_key != NULL) MST_TRY(mst_json_set_text(s, "schema", r->schema_key, err));
   else (void)json_object_del(s, "schema");
+  if (r->conditional && r->place[0] != '\0') MST_TRY(mst_json_set_text(s, "tried", r->place, err));
+  else (void)json_object_del(s, "tried");
   if (r->behind) MST_TRY(mst_json_set(s, "behind", json_true(), err));
   else (void)json_object_del(s, "behind");
   if (r->twin) MST_TRY(mst_json_set(s, "twin", json_true(), err));

@@ -18,6 +18,7 @@ typedef struct mst_run {
   mst_dataset *base;             /* borrowed; NULL: there was nothing */
   bool plateau;                  /* nothing of ours unless it is there already */
   bool conditional;              /* the store honours conditions */
+  char place[17];                /* the store, where a trial showed that; "" */
   const char *lock_name;         /* NULL: none */
 
   mst_dataset *head;   /* a reference: what the next write stands on; NULL: nothing is there */

@@ -182,7 +182,7 @@ mst_status mst_ds_create(mst_store *store, const char *uuid, const mst_dataset_o
   mst_new_files_init(&c.files, c.mem);
   MST_TRY(check_options(&c, options, err));
   MST_TRY(find_old(&c, options, cancel, err));
-  MST_TRY(mst_commit_allowed(store, uuid, options->lock, options->plateau != 0, cancel, err));
+  MST_TRY(mst_commit_allowed(store, uuid, options->lock, options->plateau != 0, c.old == NULL ? NULL : c.old->document, cancel, err));
   MST_TRY(write_streams(&c, options, streams, n, cancel, err));
   MST_TRY(commit(&c, options, out, report, cancel, err));
 done:

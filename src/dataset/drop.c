@@ -21,6 +21,7 @@ typedef struct drop {
   mst_cancel *cancel;
   bool conditional;
   char id[33];
+  char tried[17]; /* what the document says of its store */
   mst_buf head, twin; /* keys */
   json_t *keys;       /* what goes, besides these two */
   bool has_head, has_twin;
@@ -59,7 +60,9 @@ static mst_status look(drop *d, bool *ours, mst_error *err) {
   d->has_head = true;
   if (mst_document_parse(d->mem, bytes.data, bytes.size, MST_DOCUMENT_JSON, mst_buf_text(&d->head), &doc, NULL) == MST_OK) {
     d->of_others = strcmp(mst_document_uuid(doc), d->uuid) != 0;
-    if (mst_section_of(doc, d->uuid, &s, NULL) == MST_OK && s.dropped) {
+    const bool has_section = mst_section_of(doc, d->uuid, &s, NULL) == MST_OK;
+    if (has_section && strlen(s.tried) < sizeof d->tried) memcpy(d->tried, s.tried, strlen(s.tried) + 1);
+    if (has_section && s.dropped) {
       d->tombstone = true;
       *ours = strcmp(s.digest, d->id) == 0;
     }
@@ -204,7 +207,7 @@ static mst_status tell(drop *d, json_t **keys, mst_error *err) {
 static mst_status settle_mode(drop *d, bool plateau, mst_error *err) {
   d->conditional = d->lock_name == NULL;
   if (!d->conditional) return MST_OK;
-  mst_status status = mst_probe_require(d->store, d->uuid, d->cancel, err);
+  mst_status status = mst_probe_require(d->store, d->uuid, d->tried, d->cancel, err);
   if (status != MST_E_UNSUPPORTED || !plateau) return status;
   d->conditional = false;
   mst_error_clear(err);

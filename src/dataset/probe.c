@@ -9,7 +9,7 @@
 #include "dataset/key.h"
 #include "dataset/ours.h"
 
-enum { WRITERS_MAX = 64, QUICK_WRITERS = 4 };
+enum { WRITERS_MAX = 64, QUICK_WRITERS = 4, SILENT_MAX = 4 };
 
 typedef struct racer {
   mst_op op;
@@ -65,6 +65,7 @@ static bool lost(mst_status status) { return status == MST_E_EXISTS || status ==
 
 /* What a failure that is neither winning nor losing means: the store does not know conditions, or the attempt says nothing. */
 static mst_status strange(const mst_op *op, mst_status status, mst_store_verdict *v, mst_error *err) {
+  if (status == MST_E_IO || status == MST_E_TIMEOUT) v->silent = true;
   if (status == MST_E_UNSUPPORTED || status == MST_E_ARGUMENT) {
     (void)snprintf(v->why, sizeof v->why, "the store refuses conditional writes");
     return MST_OK;
@@ -118,6 +119,30 @@ static void say(mst_store_verdict *v) {
     (void)snprintf(v->why, sizeof v->why, "writers that may only replace one version: %u too many succeeded", (unsigned)v->lost);
 }
 
+/* A round in which a reply was lost says nothing: once more, elsewhere. */
+static mst_status clear_round(mst_store *store, const char *prefix, mst_buf *key, racer *racers, uint32_t n, mst_store_verdict *v,
+                              mst_cancel *cancel, mst_error *err) {
+  mst_status status = MST_OK;
+  for (int i = 0; i < SILENT_MAX; i++) {
+    mst_store_verdict trial = *v;
+    mst_error ignored;
+    trial.silent = false;
+    mst_buf_clear(key);
+    status = mst_buf_printf(key, err, "%sprobe-%016llx", prefix, (unsigned long long)random_of(store));
+    if (status != MST_OK) return status;
+    status = one_round(store, mst_buf_text(key), racers, n, &trial, cancel, err);
+    const char *keys[1] = {mst_buf_text(key)};
+    mst_op op = mst_op_make(MST_OP_DELETE, NULL);
+    op.keys = keys;
+    op.n_keys = 1;
+    (void)mst_store_perform(store, &op, &ignored);
+    if (trial.silent) continue;
+    *v = trial;
+    return status;
+  }
+  return status;
+}
+
 mst_status mst_probe_run(mst_store *store, const char *prefix, uint32_t writers, uint32_t rounds, mst_store_verdict *out,
                          mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
@@ -136,18 +161,8 @@ mst_status mst_probe_run(mst_store *store, const char *prefix, uint32_t writers,
     rounds = 0;
   }
   MST_TRY_ALLOC(racers = mst_alloc_zero(mem, n, sizeof *racers));
-  for (uint32_t i = 0; i < rounds && v.why[0] == '\0'; i++) {
-    mst_buf_clear(&key);
-    MST_TRY(mst_buf_printf(&key, err, "%sprobe-%016llx", prefix, (unsigned long long)random_of(store)));
-    status = one_round(store, mst_buf_text(&key), racers, n, &v, cancel, err);
-    mst_error ignored;
-    const char *keys[1] = {mst_buf_text(&key)};
-    mst_op op = mst_op_make(MST_OP_DELETE, NULL);
-    op.keys = keys;
-    op.n_keys = 1;
-    (void)mst_store_perform(store, &op, &ignored);
-    if (status != MST_OK) goto done;
-  }
+  for (uint32_t i = 0; i < rounds && v.why[0] == '\0'; i++)
+    MST_TRY(clear_round(store, prefix, &key, racers, n, &v, cancel, err));
   say(&v);
   *out = v;
 done:
@@ -232,12 +247,28 @@ static bool is_our_own(const mst_store *store) {
   return (mst_store_flags(store) & (MST_STORE_LOCAL | MST_STORE_NO_CONDITIONS)) == MST_STORE_LOCAL;
 }
 
-mst_status mst_probe_require(mst_store *store, const char *uuid, mst_cancel *cancel, mst_error *err) {
+mst_status mst_probe_place(mst_store *store, char out[17], mst_error *err) {
+  uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+  mst_buf text;
+  out[0] = '\0';
+  if (is_our_own(store)) return MST_OK;
+  mst_buf_init(&text, mst_context_mem(mst_store_context(store)), SIZE_MAX);
+  mst_status status = place_of(store, &text, err);
+  for (size_t i = 0; i < text.size; i++) h = (h ^ text.data[i]) * UINT64_C(1099511628211);
+  if (status == MST_OK) (void)snprintf(out, 17, "%016llx", (unsigned long long)h);
+  mst_buf_free(&text);
+  return status;
+}
+
+mst_status mst_probe_require(mst_store *store, const char *uuid, const char *tried, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_store_verdict v = {0};
   mst_context *ctx = mst_store_context(store);
   mst_buf text;
+  char place[17];
   if (is_our_own(store)) return MST_OK;
+  status = mst_probe_place(store, place, err);
+  if (status != MST_OK || strcmp(place, tried) == 0) return status;
   mst_buf_init(&text, mst_context_mem(ctx), SIZE_MAX);
   probes *known = mst_context_slot(ctx, MST_SLOT_PROBES, probes_make, probes_drop, err);
   if (known == NULL) return MST_E_NO_MEMORY;

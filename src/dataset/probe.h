@@ -13,13 +13,17 @@ typedef struct mst_store_verdict {
   uint32_t doubled; /* writers that all won one race, beyond the first one */
   uint32_t lost;    /* increments that were lost in the race               */
   char why[160];    /* what was seen; "" when all is well                  */
+  bool silent;      /* a reply was lost: the trial says nothing            */
 } mst_store_verdict;
 
 /* Tries it with objects below `prefix`, which are removed again. `writers` at once, `rounds` times. */
 mst_status mst_probe_run(mst_store *store, const char *prefix, uint32_t writers, uint32_t rounds, mst_store_verdict *out,
                          mst_cancel *cancel, mst_error *err);
-/* The same once for each store of a process. MST_E_UNSUPPORTED says what was seen and what to do about it. */
-mst_status mst_probe_require(mst_store *store, const char *uuid, mst_cancel *cancel, mst_error *err);
+/* Tells stores apart, by URL and settings; "" for those that need no trial. */
+mst_status mst_probe_place(mst_store *store, char out[17], mst_error *err);
+/* The same once for each store of a process, and not at all where `tried`, what a dataset's section says, is this place.
+ * MST_E_UNSUPPORTED says what was seen and what to do about it. */
+mst_status mst_probe_require(mst_store *store, const char *uuid, const char *tried, mst_cancel *cancel, mst_error *err);
 
 /* A lock by its name, for stores without conditions; [owned]. It holds between those who name the same one, and lapses when its holder
  * dies. */

@@ -21,7 +21,7 @@ static mst_status get_key(const json_t *map, const char *name, const char *uuid,
 
 mst_status mst_section_of(const mst_document *d, const char *uuid, mst_section *out, mst_error *err) {
   mst_status status = MST_OK;
-  mst_section s = {.digest = "", .birth = "", .history = "0"};
+  mst_section s = {.digest = "", .birth = "", .history = "0", .tried = ""};
   uint64_t format = 0;
   s.map = json_object_get(mst_document_metadata(d), MST_SECTION);
   if (s.map != NULL && !json_is_object(s.map)) s.map = NULL; /* a user's own member of this name */
@@ -38,6 +38,7 @@ mst_status mst_section_of(const mst_document *d, const char *uuid, mst_section *
   MST_TRY(mst_json_get_text(s.map, "digest", what, &s.digest, err));
   MST_TRY(mst_json_get_text(s.map, "birth", what, &s.birth, err));
   MST_TRY(mst_json_get_text(s.map, "history", what, &s.history, err));
+  MST_TRY(mst_json_get_text(s.map, "tried", what, &s.tried, err));
   MST_TRY(mst_json_get_u64(s.map, "oldest", what, &s.oldest, err));
   MST_TRY(mst_json_get_bool(s.map, "dropped", what, &s.dropped, err));
   MST_TRY(mst_json_get_bool(s.map, "behind", what, &s.behind, err));

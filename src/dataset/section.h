@@ -18,6 +18,7 @@ typedef struct mst_section {
   const char *schema;  /* key of the authoritative schema object; NULL: `_common_metadata` */
   const char *birth;   /* "" when absent */
   const char *history; /* "0" when absent */
+  const char *tried;   /* the store where conditional writes were seen to hold; "" when absent */
   uint64_t oldest;     /* versions before this one were given up explicitly */
   bool dropped;        /* a tombstone: the dataset is being removed */
   bool behind;         /* `_common_metadata` may not be written yet */
