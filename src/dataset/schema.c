@@ -202,19 +202,19 @@ static bool same_type(const struct ArrowSchema *a, const struct ArrowSchema *b, 
 
 bool mst_table_schema_same(const struct ArrowSchema *a, const struct ArrowSchema *b) { return same_type(a, b, false); }
 
-/* What is wrong between two schemas, a line each. */
+/* What is wrong between two schemas, a clause each. */
 static mst_status list_differences(const struct ArrowSchema *stored, const struct ArrowSchema *added, mst_buf *out, mst_error *err) {
   mst_status status = MST_OK;
   for (int64_t i = 0; i < stored->n_children && status == MST_OK; i++) {
     const struct ArrowSchema *a = stored->children[i];
     const int64_t at = mst_table_schema_find(added, a->name);
-    if (at < 0) status = mst_buf_printf(out, err, "- %.80s: %.40s\n", a->name, a->format);
+    if (at < 0) status = mst_buf_printf(out, err, "; \"%.80s\" (%.40s) is missing", a->name, a->format);
     else if (!is_null(a) && !is_null(added->children[at]) && !same_type(a, added->children[at], true))
-      status = mst_buf_printf(out, err, "- %.80s: %.40s\n+ %.80s: %.40s\n", a->name, a->format, a->name, added->children[at]->format);
+      status = mst_buf_printf(out, err, "; \"%.80s\" is of Arrow type %.40s, not %.40s", a->name, added->children[at]->format, a->format);
   }
   for (int64_t i = 0; i < added->n_children && status == MST_OK; i++)
     if (mst_table_schema_find(stored, added->children[i]->name) < 0)
-      status = mst_buf_printf(out, err, "+ %.80s: %.40s\n", added->children[i]->name, added->children[i]->format);
+      status = mst_buf_printf(out, err, "; the table has no column \"%.80s\"", added->children[i]->name);
   return status;
 }
 
@@ -256,9 +256,7 @@ mst_status mst_table_schema_unite(const mst_allocator *mem, const struct ArrowSc
   MST_TRY(list_differences(stored, added, &text, err));
   if (text.size > 0)
     MST_TRY(mst_fail(err, MST_E_ARGUMENT,
-                     "Schemas for dataset '%.60s' are not compatible!\n\nSchema violation\n\nOrigin schema: {%.100s}\nOrigin reference: "
-                     "{stored}\n\nDiff:\n%.400s",
-                     uuid, origin, mst_buf_text(&text)));
+                     "the columns of %.100s are not those of dataset '%.60s' (schema violation)%.600s", origin, uuid, mst_buf_text(&text)));
   MST_TRY(fill_nulls(mem, stored, added, out, err));
 done:
   mst_buf_free(&text);
