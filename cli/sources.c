@@ -1,5 +1,6 @@
 /* cli/sources.c - the commands index, slices, get, verify and show. */
 #include "cli.h"
+#include "dataset.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -382,10 +383,24 @@ static int show_one(cli *c, const char *url) {
   return code;
 }
 
-static int run_show(cli *c) { return cli_each_source(c, show_one); }
+/* Names of datasets have no dot; only for such a URL is there one more thing to ask. */
+static bool is_dataset(cli *c, const char *url) {
+  const char *slash = strrchr(url, '/'), *name = slash == NULL ? url : slash + 1;
+  bool found = false;
+  mst_dataset_options o = MST_DATASET_OPTIONS_INIT;
+  o.config = c->storage;
+  o.n_config = c->n_storage;
+  if (*name == '\0' || strpbrk(name, ".*?[") != NULL) return false;
+  return mst_dataset_exists(c->ctx, url, &o, &found, c->cancel, NULL) == MST_OK && found;
+}
+
+static int run_show(cli *c) {
+  if (c->n_args == 1 && is_dataset(c, c->args[0])) return cli_dataset_show_command.run(c);
+  return cli_each_source(c, show_one);
+}
 
 const cli_command cli_command_show = {.name = "show",
-                                      .title = "what lies there: source, format, index",
+                                      .title = "what lies there: a source and its index, a Parquet file, a dataset",
                                       .usage = "[options] URL…",
                                       .text = "Shows what is known of a source without reading it through: size and "
                                               "version, format and dialect, and the state of its index.\n",

@@ -68,6 +68,7 @@ def test_create_show_read(table: pathlib.Path, run: Run, rows: Run) -> None:
     assert run("dataset", "count", table).stdout == b"3\n"
     assert run("dataset", "count", table, "--where", "qty >= 2").stdout == b"2\n"
     assert b"partition keys" in run("dataset", "show", table).stdout
+    assert run("show", table).stdout == run("dataset", "show", table).stdout
 
 
 def test_changes(table: pathlib.Path, run: Run, rows: Run) -> None:
