@@ -81,6 +81,8 @@ mst_status mst_table_open(mst_store *store, const char *key, const mst_table_ope
     status = mst_error_name(err, status, mst_object_url(t->object));
     goto done;
   }
+  /* a small file is here already as a whole: no second request */
+  if (tail.size == mst_table_size(t)) t->bytes = mst_bytes_share(&tail);
   *out = t;
   t = NULL;
 done:
@@ -125,6 +127,6 @@ static mst_status get_in_memory(const mst_table *t, const mst_range *ranges, siz
 }
 
 mst_status mst_table_get(mst_table *t, const mst_range *ranges, size_t n, mst_bytes *out, mst_cancel *cancel, mst_error *err) {
-  if (t->object != NULL) return mst_object_read(t->object, ranges, n, out, cancel, err);
+  if (t->object != NULL && t->bytes.data == NULL) return mst_object_read(t->object, ranges, n, out, cancel, err);
   return mst_error_name(err, get_in_memory(t, ranges, n, out, err), mst_table_url(t));
 }
