@@ -6,6 +6,7 @@
 #include "dataset/history.h"
 #include "dataset/ours.h"
 #include "dataset/schema.h"
+#include "dataset/stats.h"
 
 static uint64_t number_of(const json_t *object, const char *name) {
   json_int_t v = json_integer_value(json_object_get(object, name));
@@ -118,6 +119,28 @@ static mst_status check_kept(mst_dataset *d, const json_t *records, uint64_t ver
                   (unsigned long long)version, d->uuid, (unsigned long long)oldest);
 }
 
+/* Statistics are of files, whatever version names them: those of the head serve the past, too. */
+static mst_status lend_statistics(const mst_dataset *d, mst_document **document, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_section s;
+  mst_edit *e = NULL;
+  mst_document *with = NULL;
+  json_t *lent = NULL;
+  MST_TRY(mst_section_of(d->document, d->uuid, &s, err));
+  json_t *statistics = json_object_get(s.map, "statistics");
+  if (statistics == NULL) return MST_OK;
+  MST_TRY_ALLOC(lent = json_pack("{s:i,s:i,s:O}", "format", MST_SECTION_FORMAT, "version", 1, "statistics", statistics));
+  MST_TRY(mst_edit_open(d->mem, *document, NULL, NULL, &e, err));
+  MST_TRY(mst_edit_metadata_set(e, MST_SECTION, json_incref(lent), err));
+  MST_TRY(mst_edit_finish(e, &with, err));
+  mst_document_unref(*document);
+  *document = with;
+done:
+  json_decref(lent);
+  mst_edit_free(e);
+  return status;
+}
+
 /* A version's document, checked to be whole. */
 static mst_status old_document(mst_dataset *d, uint64_t *version, int64_t time_us, mst_document **out, char **schema, mst_cancel *cancel,
                                mst_error *err) {
@@ -129,7 +152,10 @@ static mst_status old_document(mst_dataset *d, uint64_t *version, int64_t time_u
   if (*version == 0) MST_TRY(version_at(d, records, time_us, version, err));
   if (*version <= d->version) MST_TRY(check_kept(d, records, *version, err));
   MST_TRY(mst_history_document(d, records, *version, &document, &key, cancel, err));
-  MST_TRY(check_files(d, document, *version, cancel, err));
+  if (*version != d->version) {
+    MST_TRY(check_files(d, document, *version, cancel, err));
+    MST_TRY(lend_statistics(d, &document, err));
+  }
   *out = document;
   *schema = key;
   document = NULL;
@@ -170,11 +196,26 @@ done:
   return status;
 }
 
+/* Rows of the partitions that `d` has and `other` has not; -1 when that is not known of all. */
+static mst_status rows_beyond(mst_dataset *d, const mst_document *other, int64_t *rows, mst_cancel *cancel, mst_error *err) {
+  const mst_stats *stats = NULL;
+  uint64_t n;
+  mst_status status = mst_stats_load(d, &stats, cancel, err);
+  *rows = 0;
+  for (size_t i = 0; status == MST_OK && *rows >= 0 && i < mst_document_partitions(d->document); i++) {
+    if (mst_document_find(other, mst_document_label(d->document, i)) != MST_DOCUMENT_NONE) continue;
+    *rows = mst_stats_rows(stats, i, &n) && n <= (uint64_t)(INT64_MAX - *rows) ? *rows + (int64_t)n : -1;
+  }
+  return status;
+}
+
 /* ---- restore ------------------------------------------------------------------------------------------------------- */
 
 mst_status mst_ds_change_restore(mst_change *c, uint64_t version, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   char *key = NULL;
+  mst_dataset *past = NULL;
+  int64_t added, removed;
   if (c->committed || c->n_files > 0 || c->n_gone > 0 || c->metadata != NULL || c->n_indices > 0 || c->schema.release != NULL ||
       c->whole != NULL)
     return mst_fail(err, MST_E_ARGUMENT, "restore stands alone: nothing else may be in its change");
@@ -183,10 +224,14 @@ mst_status mst_ds_change_restore(mst_change *c, uint64_t version, mst_cancel *ca
   MST_TRY(old_schema(c->base, key, &c->schema, cancel, err));
   c->whole_schema_key = key;
   key = NULL;
+  MST_TRY(mst_state_of(c->base, c->whole, MST_DOCUMENT_JSON, NULL, version, c->schema.release != NULL ? &c->schema : NULL, &past, cancel, err));
+  MST_TRY(rows_beyond(past, c->base->document, &added, cancel, err));
+  MST_TRY(rows_beyond(c->base, c->whole, &removed, cancel, err));
   c->kind = MST_CHANGE_ALONE;
-  mst_change_count(c, -1, -1);
+  mst_change_count(c, added, removed);
   mst_change_did(c, "restore");
 done:
+  mst_ds_unref(past);
   mst_free(c->mem, key);
   return status;
 }

@@ -426,6 +426,29 @@ static void test_statistics_follow(void **state) {
   mst_ds_unref(d);
 }
 
+static void test_statistics_serve_the_past(void **state) {
+  (void)state;
+  mst_dataset *d = create(NULL), *x = NULL, *y = NULL, *past = NULL;
+  json_t *report = NULL;
+  OK(kit_commit(k, append(d, 100, 6, -1, "more"), &x));
+  OK(kit_commit(k, delete(x, "k in (1, 102)"), &y));
+  OK(mst_ds_at(y, 2, 0, &past, NULL, &k->err));
+  check_statistics(past);
+  mst_change *c = begin(y);
+  OK(mst_ds_change_restore(c, 1, NULL, &k->err));
+  mst_ds_unref(x);
+  OK(mst_ds_change_commit(c, &x, &report, NULL, &k->err));
+  assert_int_equal(json_integer_value(json_object_get(report, "rows_added")), 3);    /* the file of k = 1 as it was */
+  assert_int_equal(json_integer_value(json_object_get(report, "rows_removed")), 2 + 5); /* that file rewritten, and the appended ones */
+  check_statistics(x);
+  json_decref(report);
+  mst_ds_change_free(c);
+  mst_ds_unref(past);
+  mst_ds_unref(x);
+  mst_ds_unref(y);
+  mst_ds_unref(d);
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -442,6 +465,7 @@ int main(void) {
       T(test_fragments),
       T(test_steps_see_each_other),
       T(test_statistics_follow),
+      T(test_statistics_serve_the_past),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
