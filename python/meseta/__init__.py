@@ -9,7 +9,7 @@ r"""meseta: index raw files in object stores once, cut them into lazy slices for
 
 from __future__ import annotations
 
-from . import _meseta, parquet
+from . import _meseta
 from .dataset import Dataset
 from .errors import (
     ArgumentError,
@@ -34,6 +34,9 @@ from .stream import Batch, Schema, Stream
 TYPE_CHECKING = False  # so that importing the package does not import typing
 if TYPE_CHECKING:
     from typing import Any
+
+    from . import dask as dask
+    from . import parquet
 
 __all__ = [
     "ArgumentError",
@@ -101,9 +104,11 @@ def formats() -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in _meseta.describe("formats")}
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("dask", "parquet"):  # loaded when they are first asked for
-        import importlib
+if not TYPE_CHECKING:  # for type checkers there is no name that is not there
 
-        return importlib.import_module(f"meseta.{name}")
-    raise AttributeError(f"module 'meseta' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in ("dask", "parquet"):  # loaded when they are first asked for
+            import importlib
+
+            return importlib.import_module(f"meseta.{name}")
+        raise AttributeError(f"module 'meseta' has no attribute {name!r}")
