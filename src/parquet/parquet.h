@@ -54,6 +54,7 @@ typedef struct mst_parquet_sorting {
 
 typedef struct mst_parquet_writer_options {
   const mst_allocator *mem;
+  mst_context *ctx;         /* lends threads to encode columns on: then two row groups are in flight; NULL: none */
   mst_parquet_codec codec;  /* of the columns that name none */
   int level;                /* 0: the codec's default */
   uint64_t row_group_rows;  /* 0: 1 Mi rows */
@@ -97,7 +98,7 @@ mst_status mst_parquet_writer_put_group(mst_parquet_writer *w, struct ArrowArray
 mst_status mst_parquet_writer_metadata(mst_parquet_writer *w, const char *key, const char *value, mst_error *err);
 /* Writes the footer. The writer must still be freed. */
 mst_status mst_parquet_writer_close(mst_parquet_writer *w, mst_error *err);
-uint64_t mst_parquet_writer_size(const mst_parquet_writer *w);   /* bytes handed out so far */
+uint64_t mst_parquet_writer_size(const mst_parquet_writer *w); /* bytes handed out so far */
 size_t mst_parquet_writer_groups(const mst_parquet_writer *w); /* row groups that are out */
 void mst_parquet_writer_free(mst_parquet_writer *w);
 
@@ -113,8 +114,8 @@ typedef struct mst_parquet_file mst_parquet_file;
 mst_status mst_parquet_file_parse(const mst_allocator *mem, const uint8_t *tail, size_t n, uint64_t size,
                                   mst_parquet_file **out, uint64_t *need, mst_error *err);
 /* The same, keeping a reference to `tail` instead of a copy of its bytes where it has an owner. */
-mst_status mst_parquet_file_open(const mst_allocator *mem, const mst_bytes *tail, uint64_t size,
-                                 mst_parquet_file **out, uint64_t *need, mst_error *err);
+mst_status mst_parquet_file_open(const mst_allocator *mem, const mst_bytes *tail, uint64_t size, mst_parquet_file **out,
+                                 uint64_t *need, mst_error *err);
 mst_parquet_file *mst_parquet_file_ref(mst_parquet_file *f);
 void mst_parquet_file_unref(mst_parquet_file *f);
 uint64_t mst_parquet_file_rows(const mst_parquet_file *f);
@@ -171,12 +172,12 @@ mst_status mst_parquet_reader_step(mst_parquet_reader *r, const mst_bytes *given
                                    const mst_range **need, size_t *n_need, struct ArrowArray *out, mst_error *err);
 /* What was read and what could be left out, so far. */
 typedef struct mst_parquet_read_facts {
-  uint64_t rows;           /* given out                                    */
-  uint64_t groups, pages;  /* row groups begun, data pages decoded         */
-  uint64_t groups_pruned;  /* row groups that no row was looked at of      */
-  uint64_t rows_pruned;    /* rows left out without being looked at        */
-  uint64_t bytes;          /* that were asked for                          */
-  uint64_t requests;       /* steps that asked for bytes                   */
+  uint64_t rows;          /* given out                                    */
+  uint64_t groups, pages; /* row groups begun, data pages decoded         */
+  uint64_t groups_pruned; /* row groups that no row was looked at of      */
+  uint64_t rows_pruned;   /* rows left out without being looked at        */
+  uint64_t bytes;         /* that were asked for                          */
+  uint64_t requests;      /* steps that asked for bytes                   */
 } mst_parquet_read_facts;
 mst_parquet_read_facts mst_parquet_reader_facts(const mst_parquet_reader *r);
 void mst_parquet_reader_free(mst_parquet_reader *r);

@@ -4,13 +4,14 @@
 #include "codec/codec.h"
 #include "parquet/encode_out.h"
 #include "parquet/footer_out.h"
+#include "parquet/group_out.h"
 #include "parquet/parquet.h"
 #include "parquet/sketch_out.h"
 #include "parquet/values_out.h"
 
 /* A batch of which the rows before `done` are already written. */
 typedef struct pending_batch {
-  struct ArrowArray batch;
+  mst_pq_batch *of;
   int64_t done;
 } pending_batch;
 
@@ -27,6 +28,9 @@ struct mst_parquet_writer {
   pending_batch *pending;
   size_t n_pending, pending_capacity;
   uint64_t pending_rows, pending_bytes;
+  mst_pq_encoders *encoders;     /* NULL: columns are encoded one by one */
+  mst_pq_group_out *encoding[2]; /* row groups that are not out yet, in order */
+  size_t n_encoding;
   mst_pq_file_meta meta;
   bool closed, failed;
 };
@@ -247,6 +251,7 @@ mst_status mst_parquet_writer_open(const struct ArrowSchema *schema, const mst_p
   w->meta.shape = &w->shape;
   MST_TRY(configure(w, o, err));
   MST_TRY(keep_schema(w, !o->no_arrow_schema, err));
+  MST_TRY(mst_pq_encoders_open(w->mem, o->ctx, &w->encoders, err));
   MST_TRY(put_out(w, &magic, err));
   *out = w;
   w = NULL;
@@ -269,7 +274,9 @@ void mst_parquet_writer_free(mst_parquet_writer *w) {
   size_t i;
   mst_pq_pair *p;
   if (w == NULL) return;
-  for (i = 0; i < w->n_pending; i++) mst_array_release(&w->pending[i].batch);
+  mst_pq_encoders_close(w->encoders);
+  for (i = 0; i < w->n_encoding; i++) mst_pq_group_out_free(w->encoding[i]);
+  for (i = 0; i < w->n_pending; i++) mst_pq_batch_drop(w->pending[i].of);
   mst_free(w->mem, w->pending);
   for (i = 0; i < w->meta.n_groups; i++) free_group(w, &w->meta.groups[i]);
   mst_free(w->mem, w->meta.groups);
@@ -402,9 +409,14 @@ done:
   return status;
 }
 
-/* Writes `n` pieces as one row group. The pieces are of whole batches' structs; each leaf looks at its own column. */
-static mst_status write_group(mst_parquet_writer *w, const struct ArrowArray *const *batches, const int64_t *first,
-                              const int64_t *count, size_t n, const position_want *want, mst_error *err) {
+/* The first row group finds out which encodings suit; those that follow keep to it, whoever encodes them. */
+static void learn(mst_parquet_writer *w, uint32_t leaf, const mst_pq_column_config *found) {
+  if (w->meta.n_groups == 1) w->configs[leaf] = *found;
+}
+
+/* Writes `n` pieces as one row group, column by column. */
+static mst_status write_group(mst_parquet_writer *w, const mst_pq_rows *rows, size_t n, const position_want *want,
+                              mst_error *err) {
   mst_status status = MST_OK;
   mst_pq_group_meta *g = NULL;
   mst_pq_chunk_out chunk;
@@ -416,13 +428,17 @@ static mst_status write_group(mst_parquet_writer *w, const struct ArrowArray *co
   MST_TRY(begin_group(w, &g, err));
   MST_TRY_ALLOC(blooms = mst_alloc_zero(w->mem, w->shape.n_leaves + 1u, sizeof *blooms));
   MST_TRY_ALLOC(pieces = mst_alloc_array(w->mem, n + 1, sizeof *pieces));
-  for (i = 0; i < n; i++) g->rows += (uint64_t)count[i];
+  for (i = 0; i < n; i++) g->rows += (uint64_t)rows[i].count;
   for (leaf = 0; leaf < w->shape.n_leaves; leaf++) {
     uint64_t at = w->at;
-    for (i = 0; i < n; i++)
+    mst_pq_column_config config = w->configs[leaf];
+    for (i = 0; i < n; i++) {
+      const struct ArrowArray *array = &rows[i].batch->array;
       pieces[i] =
-          (mst_pq_piece){batches[i]->children[w->shape.leaves[leaf].top], batches[i]->offset + first[i], count[i]};
-    MST_TRY(mst_pq_column_write(w->mem, &w->shape.leaves[leaf], &w->configs[leaf], &w->coder, pieces, n, &chunk, err));
+          (mst_pq_piece){array->children[w->shape.leaves[leaf].top], array->offset + rows[i].first, rows[i].count};
+    }
+    MST_TRY(mst_pq_column_write(w->mem, &w->shape.leaves[leaf], &config, &w->coder, pieces, n, &chunk, err));
+    learn(w, leaf, &config);
     MST_TRY(put_chunk(w, leaf, &chunk, g, err));
     if (want != NULL && want->leaf == leaf) MST_TRY(tell_positions(w, want, &chunk, at, &pieces[0], err));
     blooms[leaf] = chunk.bloom;
@@ -441,35 +457,77 @@ done:
   return status;
 }
 
+/* Hands out the oldest row group that is being encoded. */
+static mst_status put_encoded(mst_parquet_writer *w, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_group_out *out = w->encoding[0];
+  mst_pq_group_meta *g = NULL;
+  mst_pq_chunk_out *chunk, **chunks = NULL;
+  const mst_pq_column_config *config;
+  uint32_t leaf;
+  MST_TRY(begin_group(w, &g, err));
+  g->rows = mst_pq_group_out_rows(out);
+  MST_TRY_ALLOC(chunks = mst_alloc_zero(w->mem, w->shape.n_leaves + 1u, sizeof *chunks));
+  for (leaf = 0; leaf < w->shape.n_leaves; leaf++) {
+    MST_TRY(mst_pq_group_out_leaf(out, leaf, &chunk, &config, err));
+    learn(w, leaf, config);
+    MST_TRY(put_chunk(w, leaf, chunk, g, err));
+    chunks[leaf] = chunk;
+  }
+  for (leaf = 0; leaf < w->shape.n_leaves; leaf++)
+    if (chunks[leaf]->bloom.size > 0) MST_TRY(put_bloom(w, &chunks[leaf]->bloom, &g->chunks[leaf], err));
+  w->meta.rows += g->rows;
+  mst_pq_group_out_free(out);
+  w->encoding[0] = w->encoding[1];
+  w->n_encoding--;
+done:
+  if (status != MST_OK) w->failed = true;
+  mst_free(w->mem, chunks);
+  return status;
+}
+
+static mst_status put_all_encoded(mst_parquet_writer *w, mst_error *err) {
+  mst_status status = MST_OK;
+  while (w->n_encoding > 0) MST_TRY(put_encoded(w, err));
+done:
+  return status;
+}
+
+/* The threads encode this row group while the one before it goes out. */
+static mst_status encode_group(mst_parquet_writer *w, const mst_pq_rows *rows, size_t n, mst_error *err) {
+  mst_status status = MST_OK;
+  mst_pq_group_out *out = NULL;
+  status = mst_pq_group_out_begin(w->encoders, &w->shape, w->configs, rows, n, &out, err);
+  if (out != NULL) w->encoding[w->n_encoding++] = out;
+  if (status != MST_OK) w->failed = true;
+  /* What the first one finds out, the second must know. */
+  while (status == MST_OK && w->n_encoding > (w->meta.n_groups == 0 ? 0 : 1)) status = put_encoded(w, err);
+  return status;
+}
+
 /* Writes the first `rows` pending rows as one row group. */
 static mst_status write_pending(mst_parquet_writer *w, uint64_t rows, mst_error *err) {
   mst_status status = MST_OK;
   size_t n = 0, left;
   uint64_t need = rows;
-  const struct ArrowArray **batches = NULL;
-  int64_t *first = NULL, *count = NULL;
-  MST_TRY_ALLOC(batches = mst_alloc_array(w->mem, w->n_pending + 1, sizeof *batches));
-  MST_TRY_ALLOC(first = mst_alloc_array(w->mem, w->n_pending + 1, sizeof *first));
-  MST_TRY_ALLOC(count = mst_alloc_array(w->mem, w->n_pending + 1, sizeof *count));
+  mst_pq_rows *parts = NULL;
+  MST_TRY_ALLOC(parts = mst_alloc_array(w->mem, w->n_pending + 1, sizeof *parts));
   for (; need > 0; n++) {
     pending_batch *p = &w->pending[n];
-    batches[n] = &p->batch;
-    first[n] = p->done;
-    count[n] = (int64_t)mst_min_u64(need, (uint64_t)(p->batch.length - p->done));
-    p->done += count[n];
-    need -= (uint64_t)count[n];
+    int64_t count = (int64_t)mst_min_u64(need, (uint64_t)(p->of->array.length - p->done));
+    parts[n] = (mst_pq_rows){p->of, p->done, count};
+    p->done += count;
+    need -= (uint64_t)count;
   }
-  MST_TRY(write_group(w, batches, first, count, n, NULL, err));
-  for (left = 0; left < w->n_pending && w->pending[left].done == w->pending[left].batch.length; left++)
-    mst_array_release(&w->pending[left].batch);
+  MST_TRY(w->encoders != NULL ? encode_group(w, parts, n, err) : write_group(w, parts, n, NULL, err));
+  for (left = 0; left < w->n_pending && w->pending[left].done == w->pending[left].of->array.length; left++)
+    mst_pq_batch_drop(w->pending[left].of);
   memmove(w->pending, w->pending + left, (w->n_pending - left) * sizeof *w->pending);
   w->n_pending -= left;
   w->pending_bytes -= (uint64_t)((double)w->pending_bytes * ((double)rows / (double)w->pending_rows));
   w->pending_rows -= rows;
 done:
-  mst_free(w->mem, batches);
-  mst_free(w->mem, first);
-  mst_free(w->mem, count);
+  mst_free(w->mem, parts);
   return status;
 }
 
@@ -498,6 +556,7 @@ mst_status mst_parquet_writer_put(mst_parquet_writer *w, struct ArrowArray *batc
   mst_status status = MST_OK;
   uint64_t bytes = 0;
   pending_batch *grown;
+  mst_pq_batch *shared;
   MST_TRY(usable(w, err));
   MST_TRY(take_in(w, batch, &bytes, err));
   if (batch->length == 0) goto done;
@@ -507,10 +566,10 @@ mst_status mst_parquet_writer_put(mst_parquet_writer *w, struct ArrowArray *batc
     w->pending = grown;
     w->pending_capacity = capacity;
   }
-  w->pending[w->n_pending++] = (pending_batch){.batch = *batch};
-  w->pending_rows += (uint64_t)batch->length;
+  MST_TRY(mst_pq_batch_new(w->mem, batch, &shared, err));
+  w->pending[w->n_pending++] = (pending_batch){.of = shared};
+  w->pending_rows += (uint64_t)shared->array.length;
   w->pending_bytes += bytes;
-  batch->release = NULL;
   while (w->pending_rows > 0) {
     uint64_t each = w->pending_bytes / w->pending_rows + 1;
     uint64_t rows = mst_min_u64(w->row_group_rows, mst_max_u64(1, w->row_group_bytes / each));
@@ -526,6 +585,7 @@ mst_status mst_parquet_writer_flush(mst_parquet_writer *w, mst_error *err) {
   mst_status status = MST_OK;
   MST_TRY(usable(w, err));
   if (w->pending_rows > 0) MST_TRY(write_pending(w, w->pending_rows, err));
+  MST_TRY(put_all_encoded(w, err));
 done:
   return status;
 }
@@ -534,13 +594,12 @@ mst_status mst_parquet_writer_put_group(mst_parquet_writer *w, struct ArrowArray
                                         mst_parquet_positions_fn positions, void *arg, mst_error *err) {
   mst_status status = MST_OK;
   position_want want = {.call = positions, .arg = arg};
-  const struct ArrowArray *batches[1] = {batch};
-  int64_t first = 0, count;
+  mst_pq_batch whole;
+  mst_pq_rows rows = {.batch = &whole};
   uint64_t bytes;
   uint32_t leaf;
   MST_TRY(mst_parquet_writer_flush(w, err));
   MST_TRY(take_in(w, batch, &bytes, err));
-  count = batch->length;
   for (leaf = 0; leaf < w->shape.n_leaves; leaf++)
     if (binary_column >= 0 && w->shape.leaves[leaf].top == (uint32_t)binary_column) break;
   if (leaf == w->shape.n_leaves || w->shape.leaves[leaf].map != MST_PQ_MAP_TEXT || w->shape.leaves[leaf].n_steps != 1 ||
@@ -551,7 +610,9 @@ mst_status mst_parquet_writer_put_group(mst_parquet_writer *w, struct ArrowArray
     goto done;
   }
   want.leaf = leaf;
-  if (count > 0) MST_TRY(write_group(w, batches, &first, &count, 1, &want, err));
+  whole = (mst_pq_batch){.array = *batch, .users = 1};
+  rows.count = batch->length;
+  if (rows.count > 0) MST_TRY(write_group(w, &rows, 1, &want, err));
 done:
   mst_array_release(batch);
   return status;

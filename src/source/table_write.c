@@ -61,6 +61,7 @@ static mst_status open_parquet(mst_table_writer *w, const mst_parquet_writer_opt
   mst_parquet_writer_options o = {.codec = MST_PARQUET_ZSTD};
   if (options != NULL) o = *options;
   o.mem = w->mem;
+  o.ctx = w->ctx;
   const mst_parquet_sink sink = {.self = w, .put = send};
   return mst_parquet_writer_open(&w->schema, &o, &sink, &w->parquet, err);
 }

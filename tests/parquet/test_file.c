@@ -1,5 +1,5 @@
-/* tests/parquet/test_file.c - Tests of Parquet files as indexes use them: what was written is read, positions point at the bytes, footers are
- * found, every allocation may fail. */
+/* tests/parquet/test_file.c - Tests of Parquet files as indexes use them: what was written is read, positions point at
+ * the bytes, footers are found, every allocation may fail. */
 #include "memory_file.h"
 
 static const mst_field item = {.name = "item", .format = "i", .nullable = true};
@@ -271,6 +271,74 @@ static void every_allocation_may_fail(void **state) {
   mst_buf_free(&file);
 }
 
+typedef struct full_sink {
+  mst_buf *out;
+  int64_t left;
+} full_sink;
+
+static mst_status put_until_full(void *self, mst_bytes *bytes, mst_error *err) {
+  full_sink *f = self;
+  mst_status status = MST_OK;
+  f->left -= (int64_t)bytes->size;
+  status = f->left < 0 ? mst_fail(err, MST_E_IO, "full") : mst_buf_put(f->out, bytes->data, bytes->size, err);
+  mst_bytes_release(bytes);
+  return status;
+}
+
+static mst_status write_long(mst_context *ctx, int64_t fail_after, mst_buf *out, mst_error *err) {
+  mst_status status = MST_OK;
+  struct ArrowSchema schema = {0};
+  struct ArrowArray batch = {0};
+  mst_parquet_writer *w = NULL;
+  full_sink full = {.out = out, .left = fail_after};
+  mst_parquet_sink sink = {.self = &full, .put = put_until_full};
+  mst_parquet_column_options bloom = {.name = "record", .bloom = true};
+  mst_parquet_writer_options options = {
+      .ctx = ctx, .codec = MST_PARQUET_ZSTD, .columns = &bloom, .n_columns = 1, .row_group_rows = 700, .page_rows = 90};
+  int64_t i;
+  MST_TRY(mst_schema_make(NULL, columns, COLUMNS, &schema, err));
+  MST_TRY(mst_parquet_writer_open(&schema, &options, &sink, &w, err));
+  for (i = 0; i < 12; i++) {
+    MST_TRY(make_batch(NULL, 500 * i, 500, &batch, err));
+    MST_TRY(mst_parquet_writer_put(w, &batch, err));
+    if (i == 7) MST_TRY(mst_parquet_writer_flush(w, err));
+  }
+  MST_TRY(mst_parquet_writer_close(w, err));
+done:
+  mst_array_release(&batch);
+  mst_schema_release(&schema);
+  mst_parquet_writer_free(w);
+  return status;
+}
+
+/* However many threads encode, the bytes are the same, and a sink that fails ends all of them. */
+static void threads_write_the_same_bytes(void **state) {
+  mst_context_options options = MST_CONTEXT_OPTIONS_INIT;
+  mst_context *ctx = NULL;
+  mst_buf alone, together;
+  uint64_t rows;
+  int64_t room;
+  mst_error err;
+  (void)state;
+  options.cpu_threads = 3;
+  assert_int_equal(mst_context_open(&options, &ctx, NULL), MST_OK);
+  mst_buf_init(&alone, NULL, SIZE_MAX / 4);
+  mst_buf_init(&together, NULL, SIZE_MAX / 4);
+  assert_int_equal(write_long(NULL, INT64_MAX, &alone, NULL), MST_OK);
+  assert_int_equal(write_long(ctx, INT64_MAX, &together, NULL), MST_OK);
+  assert_int_equal(alone.size, together.size);
+  assert_memory_equal(alone.data, together.data, alone.size);
+  assert_int_equal(memory_read_all(NULL, together.data, together.size, &rows, NULL), MST_OK);
+  assert_int_equal(rows, 6000);
+  for (room = 0; room < (int64_t)alone.size; room += 1 + (int64_t)alone.size / 23) {
+    mst_buf_clear(&together);
+    assert_int_equal(write_long(ctx, room, &together, &err), MST_E_IO);
+  }
+  mst_buf_free(&alone);
+  mst_buf_free(&together);
+  mst_context_unref(ctx);
+}
+
 /* Every byte of a small file in turn becomes another: an error, or values, but nothing worse. */
 static void flipped_bytes_do_no_harm(void **state) {
   mst_buf file;
@@ -292,9 +360,10 @@ static void flipped_bytes_do_no_harm(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_index_comes_back),         cmocka_unit_test(some_columns_of_one_group),
-      cmocka_unit_test(metadata_says_where_it_lies), cmocka_unit_test(a_closed_writer_takes_nothing_more),
-      cmocka_unit_test(every_allocation_may_fail),   cmocka_unit_test(flipped_bytes_do_no_harm),
+      cmocka_unit_test(an_index_comes_back),          cmocka_unit_test(some_columns_of_one_group),
+      cmocka_unit_test(metadata_says_where_it_lies),  cmocka_unit_test(a_closed_writer_takes_nothing_more),
+      cmocka_unit_test(every_allocation_may_fail),    cmocka_unit_test(flipped_bytes_do_no_harm),
+      cmocka_unit_test(threads_write_the_same_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
