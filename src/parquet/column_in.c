@@ -818,6 +818,11 @@ done:
   return status;
 }
 
+mst_status mst_pq_column_in_dictionary(mst_pq_column_in *c, mst_error *err) {
+  mst_status status = open_dictionary(c, err);
+  return status == MST_OK ? MST_OK : in_column(c, status, err);
+}
+
 /* Goes to the page that holds `row` when it is a later one than the open page. */
 static void jump(mst_pq_column_in *c, uint64_t row) {
   const mst_pq_page_place *p = &c->offset_index->pages[mst_pq_page_of_row(c->offset_index, row)];

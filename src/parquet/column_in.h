@@ -86,6 +86,8 @@ void mst_pq_column_in_finish(mst_pq_column_in *c);
 mst_status mst_pq_column_in_read(mst_pq_column_in *c, uint64_t rows, uint64_t bytes_most, mst_error *err);
 /* Passes over rows up to `row` of the row group, without reading pages that hold nothing else. */
 mst_status mst_pq_column_in_skip(mst_pq_column_in *c, uint64_t row, mst_error *err);
+/* Loads the dictionary whose page lies at the beginning of the chunk and is here; `c->dictionary` has it then. */
+mst_status mst_pq_column_in_dictionary(mst_pq_column_in *c, mst_error *err);
 /* The row of the row group that is read next. */
 static inline uint64_t mst_pq_column_in_row(const mst_pq_column_in *c) {
   return c->rows_done + c->rows_skipped + c->out.rows;

@@ -7,10 +7,12 @@
 #include "parquet/piece.h"
 
 enum {
-  INDEX_WORTH = 16 << 10,    /* chunks smaller than this are read whole                       */
-  INDEX_SIZE_MAX = 64 << 20, /* larger page indexes are not worth looking at                  */
-  BLOOM_HEAD = 64,           /* bytes that hold a Bloom filter's header                       */
-  BLOOM_SHARE = 4            /* a filter may cost this part of the bytes that it could save   */
+  INDEX_WORTH = 16 << 10,      /* chunks smaller than this are read whole                       */
+  INDEX_SIZE_MAX = 64 << 20,   /* larger page indexes are not worth looking at                  */
+  BLOOM_HEAD = 64,             /* bytes that hold a Bloom filter's header                       */
+  DICTIONARY_MOST = 256 << 10, /* larger dictionaries are not looked through */
+  DICTIONARY_SHARE = 8,        /* a dictionary may take this part of its chunk's bytes */
+  BLOOM_SHARE = 4              /* a filter may cost this part of the bytes that it could save   */
 };
 
 mst_status mst_pq_job_new(mst_pq_task *task, size_t group, bool filtered, mst_pq_spans *spans, mst_pq_job **out,
@@ -40,6 +42,7 @@ void mst_pq_job_free(mst_pq_job *job) {
     mst_bytes_release(&job->facts[i].offset);
     mst_bytes_release(&job->facts[i].column);
     mst_bytes_release(&job->facts[i].bloom);
+    mst_bytes_release(&job->facts[i].dictionary);
   }
   mst_free(job->task->mem, job->slots);
   mst_free(job->task->mem, job->facts);
@@ -133,6 +136,17 @@ static mst_status want_bloom(mst_pq_job *job, size_t column, uint64_t saves, mst
   return want(job, c->bloom_at, size, &job->facts[column].bloom, err);
 }
 
+/* The dictionary tells which values occur when all pages use it. */
+static mst_status want_dictionary(mst_pq_job *job, size_t column, mst_error *err) {
+  const mst_pq_chunk *c = chunk_of(job, job->task->filter.bounded[column].leaf);
+  int64_t size = c->data_at - c->dictionary_at;
+  bool only = (c->flags & (MST_PQ_CHUNK_PAGES_TOLD | MST_PQ_CHUNK_PAGES_PLAIN)) == MST_PQ_CHUNK_PAGES_TOLD;
+  if (!only || (c->flags & MST_PQ_CHUNK_ENCRYPTED) != 0 || c->dictionary_at < 4 || size <= 0) return MST_OK;
+  if (size > DICTIONARY_MOST || size > c->packed_size / DICTIONARY_SHARE) return MST_OK;
+  if (c->bloom_at > 0 || !mst_pq_filter_asks_equality(&job->task->filter, column)) return MST_OK;
+  return want(job, c->dictionary_at, size, &job->facts[column].dictionary, err);
+}
+
 static mst_status want_facts(mst_pq_job *job, mst_error *err) {
   mst_status status = MST_OK;
   const mst_pq_filter *filter = &job->task->filter;
@@ -145,6 +159,7 @@ static mst_status want_facts(mst_pq_job *job, mst_error *err) {
     if (filter->bounded[i].field == NULL) continue;
     c = chunk_of(job, filter->bounded[i].leaf);
     MST_TRY(want_bloom(job, i, saves, err));
+    MST_TRY(want_dictionary(job, i, err));
     if (!wants_offset_index(job, filter->bounded[i].leaf)) continue;
     MST_TRY(want(job, c->column_index_at, c->column_index_size, &job->facts[i].column, err));
   }
@@ -242,18 +257,41 @@ done:
   return status;
 }
 
+/* Dictionaries that are here already are not asked for again. */
+static mst_status use_dictionaries(mst_pq_job *job, mst_error *err) {
+  mst_status status = MST_OK;
+  const mst_pq_filter *filter = &job->task->filter;
+  size_t i;
+  uint32_t k;
+  for (i = 0; job->facts != NULL && i < filter->n; i++) {
+    const mst_bytes *page = &job->facts[i].dictionary;
+    for (k = 0; page->data != NULL && k < job->filter.n_open; k++) {
+      mst_pq_column_in *c = &job->filter.columns[k];
+      if (c->leaf != filter->bounded[i].leaf || c->bytes.n_runs == 0 || c->bytes.runs[0].at != c->at) continue;
+      if (c->bytes.runs[0].end < c->at + page->size || c->bytes.asked > 0) continue;
+      MST_TRY(mst_pq_bytes_in_put(&c->bytes, c->at, page, err));
+      c->bytes.asked = c->at + page->size;
+    }
+  }
+done:
+  return status;
+}
+
 /* All indexes and filters are here: some rows may be ruled out. */
 static mst_status use_facts(mst_pq_job *job, mst_error *err) {
   mst_status status = MST_OK;
   mst_pq_task *t = job->task;
   mst_pq_spans left = {.mem = t->mem};
   uint64_t before = job->spans.rows;
+  mst_prune decided = MST_PRUNE_SOME;
   bool more;
   MST_TRY(want_more_bloom(job, &more, err));
   if (more && !is_here(job)) return MST_OK;
   share_offsets(job);
   if (job->facts != NULL) {
-    if (mst_pq_prune_bloom(t->file, &t->filter, job->facts) == MST_PRUNE_NONE) {
+    MST_TRY(mst_pq_prune_dictionaries(t->file, &t->filter, job->group, job->facts, t->tools, &decided, err));
+    if (decided == MST_PRUNE_SOME) decided = mst_pq_prune_bloom(t->file, &t->filter, job->facts);
+    if (decided == MST_PRUNE_NONE) {
       mst_pq_spans_free(&job->spans);
     } else {
       MST_TRY(mst_pq_prune_pages(t->file, &t->filter, job->group, job->facts, &job->spans, &left, err));
@@ -268,6 +306,7 @@ static mst_status use_facts(mst_pq_job *job, mst_error *err) {
     job->state = MST_PQ_JOB_DONE;
   } else {
     MST_TRY(begin_reading(job, err));
+    if (job->filtered) MST_TRY(use_dictionaries(job, err));
   }
 done:
   mst_pq_spans_free(&left);

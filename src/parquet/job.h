@@ -20,7 +20,8 @@ typedef struct mst_pq_task {
   struct ArrowSchema rest_schema;
   mst_pq_origin *origins; /* one for each column of the output */
   uint64_t batch_rows;
-  bool rows_asked; /* `batch_rows` is what the caller wants */
+  mst_pq_tools *tools; /* borrowed; for work between that of threads */
+  bool rows_asked;     /* `batch_rows` is what the caller wants */
   uint64_t memory;
   uint64_t rows_left; /* that the limit leaves */
   bool pruning;

@@ -5,7 +5,7 @@
 #include "parquet/prune.h"
 
 #include "parquet/bloom.h"
-#include "parquet/page_index.h"
+#include "parquet/column_in.h"
 
 /* ---- binding ------------------------------------------------------------------------------------------------- */
 
@@ -119,6 +119,71 @@ bool mst_pq_filter_asks_equality(const mst_pq_filter *filter, size_t column) {
       mst_predicate_values(filter->predicate, column, &set, NULL) == MST_OK && !set.any && !set.nulls && !set.nans;
   mst_value_set_free(&set);
   return asks;
+}
+
+/* ---- dictionaries -------------------------------------------------------------------------------------------- */
+
+typedef struct dictionary_ask {
+  const mst_pq_filter *filter;
+  mst_pq_column_in *columns; /* dictionary.loaded where there is one */
+} dictionary_ask;
+
+static mst_scalar entry_of(const mst_pq_dictionary *d, const mst_pq_bounded *b, uint32_t i) {
+  const uint32_t *ends = (const uint32_t *)(const void *)d->ends.data;
+  if (b->field->conv != MST_PQ_CONV_BYTES)
+    return mst_scalar_load(&b->type, d->values.data + (size_t)i * b->field->width);
+  return mst_scalar_bytes(d->values.data + ends[i], ends[i + 1] - ends[i]);
+}
+
+static bool is_in_dictionary(void *self, size_t column, const mst_scalar *value) {
+  const dictionary_ask *a = self;
+  const mst_pq_dictionary *d = &a->columns[column].dictionary;
+  uint32_t i;
+  if (!d->loaded) return true;
+  for (i = 0; i < d->n; i++) {
+    const mst_scalar entry = entry_of(d, &a->filter->bounded[column], i);
+    if (entry.kind != value->kind || mst_scalar_equal(&entry, value)) return true;
+  }
+  return false;
+}
+
+static mst_status load(mst_parquet_file *f, size_t group, const mst_pq_bounded *b, const mst_bytes *bytes,
+                       mst_pq_tools *tools, mst_pq_column_in *c, mst_error *err) {
+  mst_status status = MST_OK;
+  MST_TRY(mst_pq_column_in_open(f, group, b->field, b->leaf, false, c, err));
+  mst_pq_column_in_use(c, tools);
+  MST_TRY(mst_pq_bytes_in_add(&c->bytes, c->at, c->at + bytes->size, err));
+  MST_TRY(mst_pq_bytes_in_put(&c->bytes, c->at, bytes, err));
+  status = mst_pq_column_in_dictionary(c, err);
+done:
+  return status;
+}
+
+mst_status mst_pq_prune_dictionaries(mst_parquet_file *f, const mst_pq_filter *filter, size_t group,
+                                     const mst_pq_page_facts *facts, mst_pq_tools *tools, mst_prune *out,
+                                     mst_error *err) {
+  mst_status status = MST_OK;
+  dictionary_ask a = {.filter = filter};
+  size_t i, opened = 0;
+  bool any = false;
+  *out = MST_PRUNE_SOME;
+  for (i = 0; i < filter->n; i++) any |= facts[i].dictionary.data != NULL;
+  if (!any) return MST_OK;
+  MST_TRY_ALLOC(a.columns = mst_alloc_zero(f->mem, filter->n + 1, sizeof *a.columns));
+  for (; opened < filter->n; opened++) {
+    mst_pq_column_in *c = &a.columns[opened];
+    if (facts[opened].dictionary.data == NULL) continue;
+    status = load(f, group, &filter->bounded[opened], &facts[opened].dictionary, tools, c, err);
+    if (status != MST_OK) c->dictionary.loaded = false;
+    if (status == MST_E_NO_MEMORY) goto done;
+  }
+  status = MST_OK;
+  *out = mst_predicate_probe(filter->predicate, is_in_dictionary, &a);
+done:
+  for (i = 0; a.columns != NULL && i < filter->n && i <= opened; i++)
+    if (a.columns[i].file != NULL) mst_pq_column_in_close(&a.columns[i]);
+  mst_free(f->mem, a.columns);
+  return status;
 }
 
 /* ---- pages --------------------------------------------------------------------------------------------------- */

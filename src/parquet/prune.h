@@ -8,6 +8,7 @@
 #include "parquet/bounds.h"
 #include "parquet/project.h"
 #include "parquet/spans.h"
+#include "parquet/tools.h"
 
 typedef struct mst_pq_filter {
   mst_predicate *predicate;  /* bound to the columns below; NULL: there is no condition */
@@ -27,10 +28,15 @@ mst_prune mst_pq_prune_group(const mst_parquet_file *f, const mst_pq_filter *fil
 /* Page indexes and Bloom filter of one column of the condition; what is not there has no data. */
 typedef struct mst_pq_page_facts {
   mst_bytes offset, column;
-  mst_bytes bloom; /* header and filter */
+  mst_bytes bloom;      /* header and filter */
+  mst_bytes dictionary; /* the page of a dictionary that all data pages use */
 } mst_pq_page_facts;
 /* What Bloom filters decide. Broken ones decide nothing. */
 mst_prune mst_pq_prune_bloom(const mst_parquet_file *f, const mst_pq_filter *filter, const mst_pq_page_facts *facts);
+/* What dictionaries decide: a value that is not in one is in no page. Broken ones decide nothing. */
+mst_status mst_pq_prune_dictionaries(mst_parquet_file *f, const mst_pq_filter *filter, size_t group,
+                                     const mst_pq_page_facts *facts, mst_pq_tools *tools, mst_prune *out,
+                                     mst_error *err);
 /* The rows of `from` that lie in pages which may match, added to `out`; all of them where indexes are broken. */
 mst_status mst_pq_prune_pages(const mst_parquet_file *f, const mst_pq_filter *filter, size_t group,
                               const mst_pq_page_facts *facts, const mst_pq_spans *from, mst_pq_spans *out,

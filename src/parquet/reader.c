@@ -77,6 +77,7 @@ static mst_status take_sizes(mst_parquet_reader *r, const mst_parquet_read_optio
   r->task.rows_left = o->limit > 0 ? o->limit : UINT64_MAX;
   r->rows_unplanned = o->where == NULL ? r->task.rows_left : UINT64_MAX;
   MST_TRY(mst_pq_crew_open(r->task.mem, o->ctx, &r->crew, err));
+  r->task.tools = &r->crew.tools[0];
   r->decoding_most =
       (size_t)mst_min_u64(r->crew.threads, 1 + r->task.memory / 2 / mst_max_u64(1, r->task.batch_rows * row));
 done:

@@ -415,6 +415,49 @@ static void few_rows_cost_few_bytes(void **state) {
   mst_buf_free(&file);
 }
 
+/* Values that lie between those of a column, but are none of them: its dictionary tells. */
+static void a_dictionary_rules_out_values(void **state) {
+  const mst_field column = {.name = "even", .format = "l"};
+  mst_parquet_writer_options options = {.page_rows = 5000};
+  mst_builder *b;
+  struct ArrowSchema schema;
+  struct ArrowArray batch;
+  mst_parquet_writer *w;
+  mst_where *absent = parse("even = 501"), *present = parse("even = 500");
+  mst_parquet_read_options o = {.where = absent};
+  mst_buf file;
+  mst_parquet_sink sink = memory_sink(&file);
+  reading got;
+  uint64_t s = 1;
+  int64_t i;
+  (void)state;
+  mst_buf_init(&file, NULL, SIZE_MAX / 4);
+  assert_int_equal(mst_schema_make(NULL, &column, 1, &schema, NULL), MST_OK);
+  assert_int_equal(mst_parquet_writer_open(&schema, &options, &sink, &w, NULL), MST_OK);
+  assert_int_equal(mst_builder_new(NULL, &column, &b, NULL), MST_OK);
+  for (i = 0; i < 100000; i++)
+    assert_int_equal(mst_builder_i64(b, (int64_t)(next_random(&s) % 1000) * 2, NULL), MST_OK);
+  assert_int_equal(mst_batch_take(NULL, &b, 1, &batch, NULL), MST_OK);
+  assert_int_equal(mst_parquet_writer_put(w, &batch, NULL), MST_OK);
+  assert_int_equal(mst_parquet_writer_close(w, NULL), MST_OK);
+  assert_int_equal(read_text(NULL, &file, &o, &got, NULL), MST_OK);
+  assert_int_equal(got.rows, 0);
+  assert_int_equal(got.facts.rows_pruned, 100000);
+  assert_int_equal(got.facts.pages, 0);
+  assert_true(got.facts.bytes < 10000);
+  mst_buf_free(&got.text);
+  o.where = present;
+  assert_int_equal(read_text(NULL, &file, &o, &got, NULL), MST_OK);
+  assert_true(got.rows > 50 && got.facts.bytes < file.size); /* the dictionary is read once */
+  mst_buf_free(&got.text);
+  mst_where_unref(absent);
+  mst_where_unref(present);
+  mst_parquet_writer_free(w);
+  mst_builder_free(b);
+  mst_schema_release(&schema);
+  mst_buf_free(&file);
+}
+
 static void threads_give_the_same_batches(void **state) {
   mst_context *ctx = open_threads(4);
   mst_parquet_read_options o = {.batch_rows = 7000}, verify = {.verify = true, .ctx = ctx};
@@ -564,6 +607,7 @@ int main(void) {
       cmocka_unit_test(columns_of_the_condition_need_not_come_out),
       cmocka_unit_test(what_cannot_be_read_is_said_before),
       cmocka_unit_test(few_rows_cost_few_bytes),
+      cmocka_unit_test(a_dictionary_rules_out_values),
       cmocka_unit_test(threads_give_the_same_batches),
       cmocka_unit_test(a_small_budget_is_kept),
       cmocka_unit_test(damage_is_no_other_answer),
