@@ -1,4 +1,5 @@
-/* dataset/change.c - gathers what a commit will do: files that come, partitions that go, metadata, schema, and what it was judged by.
+/* dataset/change.c - gathers what a commit will do: files that come, partitions that go, metadata, schema, and what it
+ * was judged by.
  *
  * May call: base, column, store, dataset's own headers. */
 #include "dataset/change.h"
@@ -12,7 +13,8 @@
 enum { FRAGMENT_VALUES_MAX = 16 << 10 };
 static const int64_t ALIVE_EVERY_US = INT64_C(3600) * 1000000; /* well below the age at which files are collected */
 
-/* ---- opening and dropping ------------------------------------------------------------------------------------------ */
+/* ---- opening and dropping ------------------------------------------------------------------------------------------
+ */
 
 mst_status mst_ds_change_open(mst_dataset *d, mst_change **out, mst_error *err) {
   mst_status status = MST_OK;
@@ -26,12 +28,14 @@ mst_status mst_ds_change_open(mst_dataset *d, mst_change **out, mst_error *err) 
   c->alive_tick = env->tick_us(env->self);
   mst_uuid_make(d->ctx, c->id);
   if (d->past) {
-    status = mst_fail(err, MST_E_ARGUMENT, "version %llu of the dataset '%s' lies in the past: it can be restored, not changed",
+    status = mst_fail(err, MST_E_ARGUMENT,
+                      "version %llu of the dataset '%s' lies in the past: it can be restored, not changed",
                       (unsigned long long)d->version, d->uuid);
     goto done;
   }
   if (d->foreign) {
-    status = mst_fail(err, MST_E_ARGUMENT, "this dataset's document names another dataset, '%s': it can be read, not changed", d->uuid);
+    status = mst_fail(err, MST_E_ARGUMENT,
+                      "this dataset's document names another dataset, '%s': it can be read, not changed", d->uuid);
     goto done;
   }
   MST_TRY_ALLOC(c->gone = mst_alloc_zero(d->mem, mst_document_partitions(d->document) / 64 + 1, sizeof *c->gone));
@@ -70,7 +74,8 @@ void mst_ds_change_free(mst_change *c) {
   mst_context_unref(ctx);
 }
 
-/* ---- bookkeeping --------------------------------------------------------------------------------------------------- */
+/* ---- bookkeeping ---------------------------------------------------------------------------------------------------
+ */
 
 mst_status mst_change_check(const mst_change *c, mst_error *err) {
   if (c->committed) return mst_fail(err, MST_E_ARGUMENT, "this change was committed; begin a new one");
@@ -144,7 +149,8 @@ done:
   return status;
 }
 
-/* ---- files that come ----------------------------------------------------------------------------------------------- */
+/* ---- files that come -----------------------------------------------------------------------------------------------
+ */
 
 static void take_schema(mst_change *c, mst_new_files *list) {
   if (list->schema.release == NULL) return;
@@ -193,7 +199,8 @@ mst_status mst_ds_change_append(mst_change *c, struct ArrowArrayStream *stream, 
   mst_new_files list;
   mst_new_files_init(&list, c->mem);
   MST_TRY(mst_change_check(c, err));
-  MST_TRY(mst_commit_allowed(c->base->store, c->base->uuid, c->base->lock_name, c->base->plateau, c->base->document, cancel, err));
+  MST_TRY(mst_commit_allowed(c->base->store, c->base->uuid, c->base->lock_name, c->base->plateau, c->base->document,
+                             cancel, err));
   MST_TRY(mst_change_keep_alive(c, cancel, err));
   MST_TRY(mst_change_settings(c, &settings, err));
   MST_TRY(mst_files_write(&settings, stream, &list, cancel, err));
@@ -208,7 +215,8 @@ done:
   return status;
 }
 
-/* ---- fragments ----------------------------------------------------------------------------------------------------- */
+/* ---- fragments -----------------------------------------------------------------------------------------------------
+ */
 
 mst_status mst_ds_change_write(mst_change *c, struct ArrowArrayStream *stream, json_t **fragment, mst_cancel *cancel,
                                mst_error *err) {
@@ -283,7 +291,8 @@ done:
   return status;
 }
 
-/* ---- partitions that go -------------------------------------------------------------------------------------------- */
+/* ---- partitions that go --------------------------------------------------------------------------------------------
+ */
 
 static bool is_gone(const mst_change *c, size_t i) { return (c->gone[i / 64] >> (i % 64) & 1) != 0; }
 
@@ -308,8 +317,8 @@ mst_status mst_change_remove_label(mst_change *c, const char *label, mst_error *
 }
 
 /* Rows that a removal takes away; -1 when that is not known. */
-static mst_status rows_to_go(mst_change *c, const char *label, const mst_stats **stats, int64_t *rows, mst_cancel *cancel,
-                             mst_error *err) {
+static mst_status rows_to_go(mst_change *c, const char *label, const mst_stats **stats, int64_t *rows,
+                             mst_cancel *cancel, mst_error *err) {
   uint64_t n = 0;
   *rows = 0;
   for (size_t i = 0; i < c->n_files; i++) {
@@ -327,7 +336,8 @@ static mst_status rows_to_go(mst_change *c, const char *label, const mst_stats *
   return MST_OK;
 }
 
-mst_status mst_ds_change_remove_labels(mst_change *c, const char *const *labels, size_t n, mst_cancel *cancel, mst_error *err) {
+mst_status mst_ds_change_remove_labels(mst_change *c, const char *const *labels, size_t n, mst_cancel *cancel,
+                                       mst_error *err) {
   mst_status status = MST_OK;
   const mst_stats *stats = NULL;
   int64_t sum = 0, rows;
@@ -342,7 +352,8 @@ done:
   return status;
 }
 
-/* ---- metadata, schema, indices ------------------------------------------------------------------------------------- */
+/* ---- metadata, schema, indices -------------------------------------------------------------------------------------
+ */
 
 mst_status mst_ds_change_metadata(mst_change *c, const char *metadata_json, mst_error *err) {
   mst_status status = MST_OK;
@@ -383,8 +394,8 @@ mst_status mst_ds_change_schema(mst_change *c, const struct ArrowSchema *schema,
   const char **keys = NULL;
   MST_TRY(mst_change_check(c, err));
   MST_TRY(partition_keys(c->base->document, c->mem, &keys, err));
-  MST_TRY(mst_table_schema_evolve(c->mem, mst_change_schema_now(c), schema, keys, mst_document_n_keys(c->base->document), &grown,
-                                  err));
+  MST_TRY(mst_table_schema_evolve(c->mem, mst_change_schema_now(c), schema, keys,
+                                  mst_document_n_keys(c->base->document), &grown, err));
   mst_schema_release(&c->schema);
   c->schema = grown;
   grown.release = NULL;
@@ -397,7 +408,8 @@ done:
   return status;
 }
 
-/* ---- the view ------------------------------------------------------------------------------------------------------ */
+/* ---- the view ------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status view_document(mst_change *c, mst_document **out, mst_error *err) {
   mst_status status = MST_OK;
@@ -425,7 +437,8 @@ mst_status mst_change_view(mst_change *c, mst_dataset **out, mst_error *err) {
   }
   if (c->view == NULL) {
     MST_TRY(view_document(c, &document, err));
-    MST_TRY(mst_state_of(c->base, document, c->base->form, &none, c->base->version, mst_change_schema_now(c), &c->view, NULL, err));
+    MST_TRY(mst_state_of(c->base, document, c->base->form, &none, c->base->version, mst_change_schema_now(c), &c->view,
+                         NULL, err));
   }
   *out = c->view;
 done:
@@ -433,7 +446,8 @@ done:
   return status;
 }
 
-/* ---- dependencies -------------------------------------------------------------------------------------------------- */
+/* ---- dependencies --------------------------------------------------------------------------------------------------
+ */
 
 mst_status mst_change_depend(mst_change *c, const mst_dependency *d, mst_error *err) {
   mst_status status = grow(c->mem, (void **)&c->depends, c->n_depends, &c->depends_room, sizeof *c->depends, err);
@@ -452,7 +466,8 @@ static void on_where_free(void *self) {
   if (w != NULL) mst_free(w->mem, w);
 }
 
-static mst_status one_matches(const on_where *w, mst_dataset *head, const char *label, bool *hit, mst_cancel *cancel, mst_error *err) {
+static mst_status one_matches(const on_where *w, mst_dataset *head, const char *label, bool *hit, mst_cancel *cancel,
+                              mst_error *err) {
   mst_status status = MST_OK;
   struct ArrowArrayStream rows = {0};
   struct ArrowArray batch = {0};
@@ -477,8 +492,8 @@ done:
   return status;
 }
 
-static mst_status on_where_match(void *self, mst_dataset *head, const char *const *labels, size_t n, size_t *hit, mst_cancel *cancel,
-                                 mst_error *err) {
+static mst_status on_where_match(void *self, mst_dataset *head, const char *const *labels, size_t n, size_t *hit,
+                                 mst_cancel *cancel, mst_error *err) {
   bool found = false;
   size_t i = 0;
   for (; i < n && !found; i++) {

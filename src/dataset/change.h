@@ -1,5 +1,5 @@
-/* dataset/change.h - a commit in the making: which partitions go, which files come, what is merged into the metadata, and what of
- * the base it was judged by.
+/* dataset/change.h - a commit in the making: which partitions go, which files come, what is merged into the metadata,
+ * and what of the base it was judged by.
  *
  * Owns: mst_change. May call: base, column, expr, store, dataset's own headers. Private to the dataset module. */
 #ifndef MST_DATASET_CHANGE_H
@@ -12,10 +12,10 @@
 typedef struct mst_dependency {
   const char *what; /* for the message: "the condition of delete"; static */
   void *self;
-  /* Looks at partitions labels[0 … n) of `head`, which somebody else added since the change's base. `*hit` = number of the first one
-   * that matters, or n. Judged by partition keys, then statistics, then rows. */
-  mst_status (*match)(void *self, mst_dataset *head, const char *const *labels, size_t n, size_t *hit, mst_cancel *cancel,
-                      mst_error *err);
+  /* Looks at partitions labels[0 … n) of `head`, which somebody else added since the change's base. `*hit` = number of
+   * the first one that matters, or n. Judged by partition keys, then statistics, then rows. */
+  mst_status (*match)(void *self, mst_dataset *head, const char *const *labels, size_t n, size_t *hit,
+                      mst_cancel *cancel, mst_error *err);
   void (*free)(void *self); /* may be NULL */
 } mst_dependency;
 
@@ -62,8 +62,8 @@ struct mst_change {
 
 /* Whether more may be put into it. */
 mst_status mst_change_check(const mst_change *c, mst_error *err);
-/* The base with the change so far, for row operations that see what earlier steps did. Borrowed until the next call that changes c.
- * While it differs from the base it names no secondary indices (they do not know the new files). */
+/* The base with the change so far, for row operations that see what earlier steps did. Borrowed until the next call
+ * that changes c. While it differs from the base it names no secondary indices (they do not know the new files). */
 mst_status mst_change_view(mst_change *c, mst_dataset **out, mst_error *err);
 /* What new files of this change must look like; free with mst_write_settings_free(c->base, …). */
 mst_status mst_change_settings(mst_change *c, mst_write_settings *out, mst_error *err);

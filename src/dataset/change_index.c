@@ -1,5 +1,5 @@
-/* dataset/change_index.c - secondary indices that a change builds or drops. An index is built over the base before the commit; what others
- * add meanwhile is indexed by the commit itself.
+/* dataset/change_index.c - secondary indices that a change builds or drops. An index is built over the base before the
+ * commit; what others add meanwhile is indexed by the commit itself.
  *
  * May call: base, column, dataset's own headers. */
 #include "dataset/change.h"
@@ -23,7 +23,8 @@ static void let_go(waiting *w) {
   w->bytes = 0;
 }
 
-static mst_status hold(waiting *w, const char *label, const struct ArrowSchema *schema, struct ArrowArray *batch, mst_error *err) {
+static mst_status hold(waiting *w, const char *label, const struct ArrowSchema *schema, struct ArrowArray *batch,
+                       mst_error *err) {
   uint64_t bytes = 0;
   if (w->n == w->room) {
     const size_t room = w->room == 0 ? 16 : w->room * 2;
@@ -45,8 +46,8 @@ static mst_status hold(waiting *w, const char *label, const struct ArrowSchema *
 }
 
 /* Puts what waits into the index. */
-static mst_status put_in(waiting *w, mst_index **index, const mst_document *d, const char *column, const struct ArrowSchema *type,
-                         mst_error *err) {
+static mst_status put_in(waiting *w, mst_index **index, const mst_document *d, const char *column,
+                         const struct ArrowSchema *type, mst_error *err) {
   mst_index *next = NULL;
   for (size_t i = 0; i < w->n; i++) w->parts[i].values = w->batches[i].children[0];
   mst_status status = mst_index_apply(w->mem, *index, d, d, column, type, w->parts, w->n, &next, NULL, err);
@@ -57,8 +58,8 @@ static mst_status put_in(waiting *w, mst_index **index, const mst_document *d, c
   return MST_OK;
 }
 
-static mst_status read_one(mst_dataset *d, const char *label, const char *column, struct ArrowSchema *schema, waiting *w,
-                           mst_cancel *cancel, mst_error *err) {
+static mst_status read_one(mst_dataset *d, const char *label, const char *column, struct ArrowSchema *schema,
+                           waiting *w, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   struct ArrowArrayStream rows = {0};
   struct ArrowArray batch = {0};
@@ -80,8 +81,8 @@ done:
   return status;
 }
 
-static mst_status build(mst_change *c, const char *column, const struct ArrowSchema *type, mst_index **out, mst_cancel *cancel,
-                        mst_error *err) {
+static mst_status build(mst_change *c, const char *column, const struct ArrowSchema *type, mst_index **out,
+                        mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   const mst_document *d = c->base->document;
   struct ArrowSchema schema = {0};
@@ -132,7 +133,8 @@ mst_status mst_ds_change_build_index(mst_change *c, const char *column, mst_canc
     return mst_fail(err, MST_E_ARGUMENT, "'%.100s' is a partition key, which is an index already", column);
   MST_TRY(mst_state_field(c->base, column, &field, err));
   if (strcmp(column, "partition") == 0)
-    return mst_fail(err, MST_E_ARGUMENT, "a column called 'partition' cannot have a secondary index: its files have a column of that name");
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "a column called 'partition' cannot have a secondary index: its files have a column of that name");
   MST_TRY(mst_index_type_check(field, err));
   MST_TRY(mst_while(err, build(c, column, field, &built, cancel, err), "while building the index of '%.100s'", column));
   MST_TRY(place_of(c, column, &place, err));

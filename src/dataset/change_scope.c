@@ -1,5 +1,6 @@
-/* dataset/change_scope.c - plateau's delete scope: [{column: value, …}, …] removes each partition that has, for all columns of one entry,
- * the value. Only partition keys and secondary indices are asked, so that whole partitions can be told without reading them.
+/* dataset/change_scope.c - plateau's delete scope: [{column: value, …}, …] removes each partition that has, for all
+ * columns of one entry, the value. Only partition keys and secondary indices are asked, so that whole partitions can be
+ * told without reading them.
  *
  * May call: base, column, expr, dataset's own headers. */
 #include "dataset/change.h"
@@ -29,18 +30,21 @@ static void scope_free(void *self) {
   mst_free(s->mem, s);
 }
 
-/* ---- parsing ------------------------------------------------------------------------------------------------------- */
+/* ---- parsing -------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status check_column(const mst_dataset *d, const char *column, mst_error *err) {
   if (mst_document_key_find(d->document, column) != MST_DOCUMENT_NONE) return MST_OK;
   if (mst_document_index_find(d->document, column) != MST_DOCUMENT_NONE) return MST_OK;
   return mst_fail(err, MST_E_ARGUMENT,
-                  "the delete scope names '%.100s', which is neither a partition key nor has a secondary index: rows are deleted by "
+                  "the delete scope names '%.100s', which is neither a partition key nor has a secondary index: rows "
+                  "are deleted by "
                   "delete(where=…)",
                   column);
 }
 
-static mst_status parse_condition(scope *s, const mst_dataset *d, const char *column, json_t *value, size_t entry, mst_error *err) {
+static mst_status parse_condition(scope *s, const mst_dataset *d, const char *column, json_t *value, size_t entry,
+                                  mst_error *err) {
   mst_status status = MST_OK;
   json_t *list = NULL;
   mst_buf text;
@@ -67,7 +71,8 @@ static mst_status parse_entries(scope *s, const mst_dataset *d, const json_t *li
   s->items = mst_alloc_zero(s->mem, total + 1, sizeof *s->items);
   if (s->items == NULL) return mst_fail_memory(err);
   json_array_foreach(list, i, entry) {
-    if (!json_is_object(entry)) return mst_fail(err, MST_E_ARGUMENT, "entry %zu of the delete scope is no object {column: value}", i);
+    if (!json_is_object(entry))
+      return mst_fail(err, MST_E_ARGUMENT, "entry %zu of the delete scope is no object {column: value}", i);
     json_object_foreach(entry, column, value) {
       mst_status status = parse_condition(s, d, column, value, i, err);
       if (status != MST_OK) return status;
@@ -97,11 +102,12 @@ done:
   return status;
 }
 
-/* ---- judging ------------------------------------------------------------------------------------------------------- */
+/* ---- judging -------------------------------------------------------------------------------------------------------
+ */
 
 /* The truth of a condition for each value of one column. */
-static mst_status judge_values(const condition *c, const mst_allocator *mem, const struct ArrowSchema *type, const struct ArrowArray *values,
-                               int64_t n, uint64_t **out, mst_error *err) {
+static mst_status judge_values(const condition *c, const mst_allocator *mem, const struct ArrowSchema *type,
+                               const struct ArrowArray *values, int64_t n, uint64_t **out, mst_error *err) {
   mst_status status = MST_OK;
   mst_predicate *p = NULL;
   uint64_t *bits = NULL;
@@ -154,7 +160,8 @@ done:
   return status;
 }
 
-static mst_status judge_condition(const condition *c, mst_dataset *d, uint64_t **out, mst_cancel *cancel, mst_error *err) {
+static mst_status judge_condition(const condition *c, mst_dataset *d, uint64_t **out, mst_cancel *cancel,
+                                  mst_error *err) {
   return mst_document_key_find(d->document, c->column) != MST_DOCUMENT_NONE ? judge_key(c, d, out, err)
                                                                             : judge_index(c, d, out, cancel, err);
 }
@@ -187,7 +194,8 @@ done:
 }
 
 /* A file that this change itself added: its keys by the view, its indexed values by itself. */
-static mst_status file_meets(const condition *c, const mst_new_file *f, mst_dataset *view, size_t at, bool *meets, mst_error *err) {
+static mst_status file_meets(const condition *c, const mst_new_file *f, mst_dataset *view, size_t at, bool *meets,
+                             mst_error *err) {
   mst_status status = MST_OK;
   uint64_t *bits = NULL;
   *meets = false;
@@ -205,8 +213,8 @@ static mst_status file_meets(const condition *c, const mst_new_file *f, mst_data
     mst_free(view->mem, bits);
     return status;
   }
-  return mst_fail(err, MST_E_UNSUPPORTED, "the fragment '%.160s' does not tell its values of '%.100s': commit it first", f->label,
-                  c->column);
+  return mst_fail(err, MST_E_UNSUPPORTED, "the fragment '%.160s' does not tell its values of '%.100s': commit it first",
+                  f->label, c->column);
 }
 
 static mst_status file_matches(const scope *s, const mst_new_file *f, mst_dataset *view, bool *out, mst_error *err) {
@@ -224,10 +232,11 @@ static mst_status file_matches(const scope *s, const mst_new_file *f, mst_datase
   return MST_OK;
 }
 
-/* ---- removing ------------------------------------------------------------------------------------------------------ */
+/* ---- removing ------------------------------------------------------------------------------------------------------
+ */
 
-static mst_status scope_match(void *self, mst_dataset *head, const char *const *labels, size_t n, size_t *hit, mst_cancel *cancel,
-                              mst_error *err) {
+static mst_status scope_match(void *self, mst_dataset *head, const char *const *labels, size_t n, size_t *hit,
+                              mst_cancel *cancel, mst_error *err) {
   const scope *s = self;
   uint64_t *bits = NULL;
   for (size_t i = 0; i < s->n; i++) {
@@ -248,7 +257,8 @@ static mst_status scope_match(void *self, mst_dataset *head, const char *const *
 }
 
 /* Those of the base. The count of their rows, -1 when it is not known of all. */
-static mst_status remove_of_base(mst_change *c, const uint64_t *bits, int64_t *rows, mst_cancel *cancel, mst_error *err) {
+static mst_status remove_of_base(mst_change *c, const uint64_t *bits, int64_t *rows, mst_cancel *cancel,
+                                 mst_error *err) {
   mst_status status = MST_OK;
   const mst_stats *stats = NULL;
   const mst_document *base = c->base->document;
@@ -256,7 +266,8 @@ static mst_status remove_of_base(mst_change *c, const uint64_t *bits, int64_t *r
     uint64_t n;
     if (!get_bit(bits, i) || get_bit(c->gone, i)) continue;
     if (stats == NULL) MST_TRY(mst_stats_load(c->base, &stats, cancel, err));
-    if (*rows >= 0) *rows = mst_stats_rows(stats, i, &n) && n <= (uint64_t)(INT64_MAX - *rows) ? *rows + (int64_t)n : -1;
+    if (*rows >= 0)
+      *rows = mst_stats_rows(stats, i, &n) && n <= (uint64_t)(INT64_MAX - *rows) ? *rows + (int64_t)n : -1;
     MST_TRY(mst_change_remove_label(c, mst_document_label(base, i), err));
   }
 done:

@@ -1,8 +1,8 @@
-/* dataset/commit.c - the conditional write and what follows on its answer: done, found by its id, rebased and tried again, a conflict, or
- * an outcome that cannot be known.
+/* dataset/commit.c - the conditional write and what follows on its answer: done, found by its id, rebased and tried
+ * again, a conflict, or an outcome that cannot be known.
  *
- * No write is ever repeated blindly. After anything but success the head is read, and the commit's own id is looked for in its log.
- * May call: base, store, dataset's own headers. */
+ * No write is ever repeated blindly. After anything but success the head is read, and the commit's own id is looked for
+ * in its log. May call: base, store, dataset's own headers. */
 #include "dataset/commit_run.h"
 
 #include "dataset/dataset.h"
@@ -17,7 +17,8 @@ static const int64_t PAUSE_FIRST_US = 4000, PAUSE_MAX_US = 2000000;
 
 typedef enum verdict { WON, LOST, UNCLEAR, REFUSED } verdict;
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status pause_us(const mst_run *r, int64_t us, mst_error *err) {
   const mst_env *env = mst_context_env(r->ctx);
@@ -49,7 +50,8 @@ static mst_status wait_after_silence(const mst_run *r, uint32_t times, mst_error
   return pause_us(r, random_below(r, span < PAUSE_MAX_US ? span : PAUSE_MAX_US), err);
 }
 
-/* ---- the head ------------------------------------------------------------------------------------------------------ */
+/* ---- the head ------------------------------------------------------------------------------------------------------
+ */
 
 static void forget_head(mst_run *r) {
   mst_ds_unref(r->head);
@@ -76,7 +78,8 @@ static mst_status read_head(mst_run *r, mst_error *err) {
   mst_dataset_options options = MST_DATASET_OPTIONS_INIT;
   options.plateau = r->plateau;
   options.lock = r->lock_name;
-  status = r->base != NULL ? mst_ds_refresh(r->base, &d, r->cancel, err) : mst_ds_open(r->store, r->uuid, &options, &d, r->cancel, err);
+  status = r->base != NULL ? mst_ds_refresh(r->base, &d, r->cancel, err)
+                           : mst_ds_open(r->store, r->uuid, &options, &d, r->cancel, err);
   if (status == MST_E_NOT_FOUND) {
     forget_head(r);
     return MST_OK;
@@ -86,7 +89,8 @@ static mst_status read_head(mst_run *r, mst_error *err) {
 
 static mst_status read_head_patiently(mst_run *r, mst_error *err) {
   mst_status status = read_head(r, err);
-  for (uint32_t i = 1; i < LOOKS_MAX && (status == MST_E_IO || status == MST_E_TIMEOUT || status == MST_E_CHANGED); i++) {
+  for (uint32_t i = 1; i < LOOKS_MAX && (status == MST_E_IO || status == MST_E_TIMEOUT || status == MST_E_CHANGED);
+       i++) {
     mst_error waiting;
     if (wait_after_silence(r, i, &waiting) != MST_OK) break;
     status = read_head(r, err);
@@ -94,7 +98,8 @@ static mst_status read_head_patiently(mst_run *r, mst_error *err) {
   return status;
 }
 
-/* ---- the write ----------------------------------------------------------------------------------------------------- */
+/* ---- the write -----------------------------------------------------------------------------------------------------
+ */
 
 static verdict judge(mst_status status) {
   switch (status) {
@@ -142,28 +147,32 @@ static mst_status put_head(mst_run *r, mst_error *err) {
   mst_put_mode mode = MST_PUT_CREATE;
   mst_buf key;
   mst_buf_init(&key, r->mem, MST_KEY_MAX);
-  MST_TRY(mst_key_head(&key, r->uuid, r->head == NULL && r->first != NULL && r->first->form == MST_DOCUMENT_MSGPACK, err));
+  MST_TRY(
+      mst_key_head(&key, r->uuid, r->head == NULL && r->first != NULL && r->first->form == MST_DOCUMENT_MSGPACK, err));
   if (r->head != NULL && r->head->form == MST_DOCUMENT_JSON) {
     mode = MST_PUT_IF_MATCH;
     pin = &r->head->head;
   }
   if (r->lock_name != NULL) status = put_locked(r, mst_buf_text(&key), err);
   else
-    status = mst_put_object(r->store, mst_buf_text(&key), r->text.data, r->text.size, r->conditional ? mode : MST_PUT_REPLACE,
-                            r->conditional ? pin : NULL, &r->pin, r->cancel, err);
+    status =
+        mst_put_object(r->store, mst_buf_text(&key), r->text.data, r->text.size,
+                       r->conditional ? mode : MST_PUT_REPLACE, r->conditional ? pin : NULL, &r->pin, r->cancel, err);
 done:
   mst_buf_free(&key);
   return status;
 }
 
-/* ---- after a commit ------------------------------------------------------------------------------------------------ */
+/* ---- after a commit ------------------------------------------------------------------------------------------------
+ */
 
 static void put_common_after(mst_run *r) {
   mst_error why;
   mst_buf key;
   const char *table = mst_document_table(r->document);
   if (!r->behind || r->schema == NULL) return;
-  if (table == NULL) table = r->first != NULL && r->first->table != NULL ? r->first->table : r->base != NULL ? r->base->table : "table";
+  if (table == NULL)
+    table = r->first != NULL && r->first->table != NULL ? r->first->table : r->base != NULL ? r->base->table : "table";
   mst_buf_init(&key, r->mem, MST_KEY_MAX);
   /* when it fails, the head says so and the next writer repairs it */
   if (mst_key_common(&key, r->uuid, table, &why) == MST_OK)
@@ -200,8 +209,9 @@ static mst_status make_report(const mst_run *r, uint64_t version, json_t **out, 
     for (size_t i = 0; i < r->first->files->n; i++) added += (int64_t)r->first->files->items[i].rows;
     removed = r->base != NULL ? -1 : 0;
   }
-  json_t *report = json_pack("{s:I,s:o,s:o,s:I,s:I}", "version", (json_int_t)version, "rows_added", count_json(added), "rows_removed",
-                             count_json(removed), "files_added", (json_int_t)r->n_added, "files_removed", (json_int_t)r->n_removed);
+  json_t *report = json_pack("{s:I,s:o,s:o,s:I,s:I}", "version", (json_int_t)version, "rows_added", count_json(added),
+                             "rows_removed", count_json(removed), "files_added", (json_int_t)r->n_added,
+                             "files_removed", (json_int_t)r->n_removed);
   if (report == NULL) return mst_fail_memory(err);
   *out = report;
   return MST_OK;
@@ -236,7 +246,8 @@ static mst_status settle_found(mst_run *r, mst_dataset **out) {
   return MST_OK;
 }
 
-/* ---- deciding ------------------------------------------------------------------------------------------------------ */
+/* ---- deciding ------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status unknown(const mst_error *why, mst_error *err) {
   const mst_status status = why->status == MST_E_CANCELLED ? MST_E_CANCELLED : MST_E_IO;
@@ -263,8 +274,8 @@ static mst_status same_bytes(mst_run *r, bool *same, mst_error *err) {
   return status == MST_E_NOT_FOUND ? MST_OK : status;
 }
 
-/* Looks for this commit in what the store has now, which becomes r->head. `*version` not 0: it is there. `*sure`: when it is not there, it
- * did not happen. */
+/* Looks for this commit in what the store has now, which becomes r->head. `*version` not 0: it is there. `*sure`: when
+ * it is not there, it did not happen. */
 static mst_status look(mst_run *r, uint64_t *version, bool *sure, mst_error *err) {
   mst_status status = MST_OK;
   const uint64_t since = r->base == NULL ? 0 : r->base->version;
@@ -289,8 +300,8 @@ done:
 static mst_status check_head(mst_run *r, mst_error *err) {
   if (r->head == NULL && r->base == NULL) return MST_OK;
   if (r->head == NULL)
-    return mst_fail(err, MST_E_CONFLICT, "the dataset '%s' was dropped since version %llu, which this change began on", r->uuid,
-                    (unsigned long long)r->base->version);
+    return mst_fail(err, MST_E_CONFLICT, "the dataset '%s' was dropped since version %llu, which this change began on",
+                    r->uuid, (unsigned long long)r->base->version);
   if (r->base == NULL) return mst_fail(err, MST_E_EXISTS, "the dataset '%s' exists already", r->uuid);
   if (r->head->version == r->base->version && strcmp(r->head->head.etag, r->base->head.etag) == 0) return MST_OK;
   return mst_run_check(r, err);
@@ -334,15 +345,18 @@ static mst_status attempt(mst_run *r, mst_dataset **out, uint64_t *version, bool
   MST_TRY(check_head(r, err));
   if (v == UNCLEAR && (r->unclear >= UNCLEAR_MAX || why.status == MST_E_CANCELLED)) return unknown(&why, err);
   if (r->losses >= LOSSES_MAX) {
-    status = mst_fail(err, MST_E_CONFLICT, "other writers won %u times in a row; nothing was changed", (unsigned)r->losses);
+    status =
+        mst_fail(err, MST_E_CONFLICT, "other writers won %u times in a row; nothing was changed", (unsigned)r->losses);
     goto done;
   }
   if (v == LOST && r->head == NULL && r->losses >= TOMBSTONE_LOOKS) {
-    status = mst_fail(err, MST_E_EXISTS, "a dataset '%s' is being dropped, or was left half dropped: drop it again first", r->uuid);
+    status = mst_fail(err, MST_E_EXISTS,
+                      "a dataset '%s' is being dropped, or was left half dropped: drop it again first", r->uuid);
     goto done;
   }
   *again = true;
-  status = v == LOST && r->head != NULL ? wait_after_loss(r, err) : wait_after_silence(r, v == LOST ? r->losses : r->unclear, err);
+  status = v == LOST && r->head != NULL ? wait_after_loss(r, err)
+                                        : wait_after_silence(r, v == LOST ? r->losses : r->unclear, err);
 done:
   return status;
 }
@@ -366,13 +380,14 @@ done:
   return status;
 }
 
-mst_status mst_commit_allowed(mst_store *store, const char *uuid, const char *lock, bool plateau, const mst_document *document,
-                              mst_cancel *cancel, mst_error *err) {
+mst_status mst_commit_allowed(mst_store *store, const char *uuid, const char *lock, bool plateau,
+                              const mst_document *document, mst_cancel *cancel, mst_error *err) {
   mst_section s = {.tried = ""};
   if (lock != NULL || plateau) return MST_OK;
   if ((mst_store_flags(store) & MST_STORE_NO_CONDITIONS) != 0)
     return mst_fail(err, MST_E_UNSUPPORTED,
-                    "this store knows no conditional writes, so that several writers could not share it; name a lock (lock=…) that all of "
+                    "this store knows no conditional writes, so that several writers could not share it; name a lock "
+                    "(lock=…) that all of "
                     "them use");
   mst_status status = document == NULL ? MST_OK : mst_section_of(document, uuid, &s, err);
   return status == MST_OK ? mst_probe_require(store, uuid, s.tried, cancel, err) : status;
@@ -381,13 +396,15 @@ mst_status mst_commit_allowed(mst_store *store, const char *uuid, const char *lo
 /* Whether writes may rest on conditions here. */
 static mst_status settle_mode(mst_run *r, mst_error *err) {
   if (r->lock_name != NULL) return MST_OK;
-  mst_status status = mst_commit_allowed(r->store, r->uuid, NULL, false, r->base == NULL ? NULL : r->base->document, r->cancel, err);
+  mst_status status =
+      mst_commit_allowed(r->store, r->uuid, NULL, false, r->base == NULL ? NULL : r->base->document, r->cancel, err);
   r->conditional = status == MST_OK;
   if (status == MST_E_UNSUPPORTED && r->plateau) return MST_OK;
   return status == MST_OK ? mst_probe_place(r->store, r->place, err) : status;
 }
 
-static void begin_run(mst_run *r, mst_context *ctx, mst_store *store, const char *uuid, const char *id, mst_cancel *cancel) {
+static void begin_run(mst_run *r, mst_context *ctx, mst_store *store, const char *uuid, const char *id,
+                      mst_cancel *cancel) {
   *r = (mst_run){.ctx = ctx, .mem = mst_context_mem(ctx), .store = store, .uuid = uuid, .id = id, .cancel = cancel};
   mst_buf_init(&r->text, r->mem, MST_DOCUMENT_BYTES_MAX);
 }
@@ -421,7 +438,8 @@ done:
   return status;
 }
 
-mst_status mst_commit_first(const mst_first_commit *c, mst_dataset **out, json_t **report, mst_cancel *cancel, mst_error *err) {
+mst_status mst_commit_first(const mst_first_commit *c, mst_dataset **out, json_t **report, mst_cancel *cancel,
+                            mst_error *err) {
   mst_status status = MST_OK;
   char id[33];
   mst_run r;
@@ -441,7 +459,8 @@ done:
   return status;
 }
 
-/* ---- the rule of history ------------------------------------------------------------------------------------------- */
+/* ---- the rule of history -------------------------------------------------------------------------------------------
+ */
 
 static mst_status set_oldest(mst_run *r, uint64_t oldest, mst_error *err) {
   mst_status status = MST_OK;

@@ -1,5 +1,5 @@
-/* dataset/commit.h - one conditional write that moves a dataset from a committed state to the next, and `metadata.meseta`, the part of
- * the document that it rests on (docs/specification/dataset.md).
+/* dataset/commit.h - one conditional write that moves a dataset from a committed state to the next, and
+ * `metadata.meseta`, the part of the document that it rests on (docs/specification/dataset.md).
  *
  * May call: base, column, store, dataset's own headers. Private to the dataset module. */
 #ifndef MST_DATASET_COMMIT_H
@@ -10,8 +10,8 @@
 #include "dataset/state.h"
 #include "dataset/write.h"
 
-/* The first state of a dataset, or the next one over `old`. All borrowed. Index objects, `metadata.meseta` and statistics are made
- * here, after the files were written. */
+/* The first state of a dataset, or the next one over `old`. All borrowed. Index objects, `metadata.meseta` and
+ * statistics are made here, after the files were written. */
 typedef struct mst_first_commit {
   mst_context *ctx;
   mst_store *store;
@@ -30,12 +30,13 @@ typedef struct mst_first_commit {
   const char *history; /* "7d", "10", "0"; NULL: "7d" */
 } mst_first_commit;
 /* A lost reply is looked up by the commit's own id: success once. `report` as in mst_change_commit; may be NULL. */
-mst_status mst_commit_first(const mst_first_commit *c, mst_dataset **out, json_t **report, mst_cancel *cancel, mst_error *err);
+mst_status mst_commit_first(const mst_first_commit *c, mst_dataset **out, json_t **report, mst_cancel *cancel,
+                            mst_error *err);
 
-/* Before anything is written: MST_E_UNSUPPORTED where several writers could not share the store and no lock is named. `document`: what is
- * there, which may tell; NULL: nothing. */
-mst_status mst_commit_allowed(mst_store *store, const char *uuid, const char *lock, bool plateau, const mst_document *document,
-                              mst_cancel *cancel, mst_error *err);
+/* Before anything is written: MST_E_UNSUPPORTED where several writers could not share the store and no lock is named.
+ * `document`: what is there, which may tell; NULL: nothing. */
+mst_status mst_commit_allowed(mst_store *store, const char *uuid, const char *lock, bool plateau,
+                              const mst_document *document, mst_cancel *cancel, mst_error *err);
 /* Gives up the versions before `oldest`: the head is written anew with nothing else changed, not even its version. */
 mst_status mst_commit_oldest(mst_dataset *d, uint64_t oldest, mst_dataset **out, mst_cancel *cancel, mst_error *err);
 

@@ -1,5 +1,5 @@
-/* dataset/commit_build.c - one attempt: the change rebased over the head, as a document with all objects that it names put before it.
- * May call: base, column, store, dataset's own headers. */
+/* dataset/commit_build.c - one attempt: the change rebased over the head, as a document with all objects that it names
+ * put before it. May call: base, column, store, dataset's own headers. */
 #include "dataset/commit_run.h"
 
 #include "dataset/dataset.h"
@@ -30,7 +30,8 @@ static const mst_new_file *file_of(const mst_run *r, size_t i) {
   return r->change != NULL ? r->change->files[i] : &r->first->files->items[i];
 }
 
-/* ---- partitions and metadata --------------------------------------------------------------------------------------- */
+/* ---- partitions and metadata ---------------------------------------------------------------------------------------
+ */
 
 static mst_status add_files(mst_run *r, mst_edit *e, mst_error *err) {
   mst_status status = MST_OK;
@@ -57,7 +58,8 @@ static mst_status remove_gone(mst_run *r, mst_edit *e, mst_error *err) {
     if ((c->gone[i / 64] >> (i % 64) & 1) == 0) continue;
     const char *label = mst_document_label(base, i);
     size_t at = r->head == r->base ? i : mst_document_find(r->head->document, label);
-    if (at == MST_DOCUMENT_NONE) return mst_fail(err, MST_E_CONFLICT, "the partition '%.200s' was removed by another commit", label);
+    if (at == MST_DOCUMENT_NONE)
+      return mst_fail(err, MST_E_CONFLICT, "the partition '%.200s' was removed by another commit", label);
     mst_edit_remove(e, at);
     r->removed[r->n_removed++] = label;
   }
@@ -119,7 +121,8 @@ static void count_whole(mst_run *r) {
   r->n_removed = mst_document_partitions(from) - kept;
 }
 
-/* ---- schema -------------------------------------------------------------------------------------------------------- */
+/* ---- schema --------------------------------------------------------------------------------------------------------
+ */
 
 static bool same_schema(const struct ArrowSchema *a, const struct ArrowSchema *b) {
   if (a == NULL || a->release == NULL || b == NULL || b->release == NULL)
@@ -131,7 +134,8 @@ static bool same_schema(const struct ArrowSchema *a, const struct ArrowSchema *b
 static const struct ArrowSchema *choose_schema(const mst_run *r) {
   if (r->first != NULL) return r->first->schema;
   if (r->whole) return &r->change->schema;
-  if (r->change->schema.release != NULL && !same_schema(&r->change->schema, &r->base->schema)) return &r->change->schema;
+  if (r->change->schema.release != NULL && !same_schema(&r->change->schema, &r->base->schema))
+    return &r->change->schema;
   return &r->head->schema;
 }
 
@@ -154,7 +158,8 @@ static mst_status put_common(mst_run *r, const struct ArrowSchema *schema, mst_p
   mst_bytes file = {0};
   mst_buf key;
   const char *table = mst_document_table(r->document);
-  if (table == NULL) table = r->first != NULL && r->first->table != NULL ? r->first->table : r->base != NULL ? r->base->table : "table";
+  if (table == NULL)
+    table = r->first != NULL && r->first->table != NULL ? r->first->table : r->base != NULL ? r->base->table : "table";
   mst_buf_init(&key, r->mem, MST_KEY_MAX);
   MST_TRY(mst_common_make(r->ctx, schema, &file, err));
   MST_TRY(mst_key_common(&key, r->uuid, table, err));
@@ -195,8 +200,10 @@ static mst_status settle_schema(mst_run *r, mst_error *err) {
   if (r->schema != NULL && r->schema->release == NULL) r->schema = NULL;
   const bool grown = !same_schema(r->schema, was);
   if (r->sectioned && r->schema != NULL) {
-    const char *known = r->whole && r->change != NULL && r->change->whole_schema_key != NULL ? r->change->whole_schema_key
-                        : !grown && !r->external ? r->section.schema : NULL;
+    const char *known = r->whole && r->change != NULL && r->change->whole_schema_key != NULL
+                            ? r->change->whole_schema_key
+                        : !grown && !r->external ? r->section.schema
+                                                 : NULL;
     if (known != NULL) MST_TRY_ALLOC(r->schema_key = mst_text_copy(r->mem, known));
     else MST_TRY(put_schema(r, err));
   }
@@ -205,7 +212,8 @@ done:
   return status;
 }
 
-/* ---- indices ------------------------------------------------------------------------------------------------------- */
+/* ---- indices -------------------------------------------------------------------------------------------------------
+ */
 
 /* Values of partitions that an index does not know yet. */
 typedef struct parts {
@@ -241,8 +249,9 @@ static mst_status parts_room(parts *p, mst_error *err) {
 }
 
 /* Takes `type` and `values` over when they are given as owned (may be NULL: the part's are borrowed). */
-static mst_status parts_add(parts *p, const char *label, const struct ArrowSchema *type, const struct ArrowArray *values,
-                            struct ArrowSchema *own_type, struct ArrowArray *own_values, mst_error *err) {
+static mst_status parts_add(parts *p, const char *label, const struct ArrowSchema *type,
+                            const struct ArrowArray *values, struct ArrowSchema *own_type,
+                            struct ArrowArray *own_values, mst_error *err) {
   mst_status status = parts_room(p, err);
   if (status != MST_OK) return status;
   p->owned[p->n] = own_values != NULL ? *own_values : (struct ArrowArray){0};
@@ -264,7 +273,8 @@ static void parts_settle(parts *p) {
 }
 
 /* Reads a column of one partition of a snapshot. */
-static mst_status parts_read(parts *p, mst_dataset *d, const char *label, const char *column, mst_cancel *cancel, mst_error *err) {
+static mst_status parts_read(parts *p, mst_dataset *d, const char *label, const char *column, mst_cancel *cancel,
+                             mst_error *err) {
   mst_status status = MST_OK;
   struct ArrowArrayStream rows = {0};
   struct ArrowSchema type = {0};
@@ -306,7 +316,8 @@ static mst_status own_parts(mst_run *r, const char *column, parts *p, mst_error 
       continue;
     }
     if (r->change == NULL)
-      return mst_fail(err, MST_E_INTERNAL, "the new file '%.200s' brings no values for the index of '%.100s'", f->label, column);
+      return mst_fail(err, MST_E_INTERNAL, "the new file '%.200s' brings no values for the index of '%.100s'", f->label,
+                      column);
     if (view == NULL) MST_TRY(mst_change_view(r->change, &view, err));
     MST_TRY(parts_read(p, view, f->label, column, r->cancel, err));
   }
@@ -338,8 +349,8 @@ static mst_status index_key(mst_run *r, const char *column, mst_buf *key, mst_er
   return mst_buf_printf(key, err, "-%016llx%s", (unsigned long long)env->random(env->self), MST_KEY_INDEX);
 }
 
-static mst_status index_one(mst_run *r, mst_edit *e, const char *column, const mst_index *old, const mst_document *from, bool fresh,
-                            mst_error *err) {
+static mst_status index_one(mst_run *r, mst_edit *e, const char *column, const mst_index *old, const mst_document *from,
+                            bool fresh, mst_error *err) {
   mst_status status = MST_OK;
   parts p = {.mem = r->mem};
   mst_index *index = NULL;
@@ -354,7 +365,8 @@ static mst_status index_one(mst_run *r, mst_edit *e, const char *column, const m
   MST_TRY(own_parts(r, column, &p, err));
   if (fresh && r->change != NULL) MST_TRY(others_parts(r, column, &p, err));
   parts_settle(&p);
-  MST_TRY(mst_index_apply(r->mem, old, from, r->document, column, r->schema->children[at], p.items, p.n, &index, &changed, err));
+  MST_TRY(mst_index_apply(r->mem, old, from, r->document, column, r->schema->children[at], p.items, p.n, &index,
+                          &changed, err));
   if (!changed && !fresh) goto done;
   MST_TRY(index_key(r, column, &key, err));
   MST_TRY(mst_index_write(index, r->document, r->store, mst_buf_text(&key), r->cancel, err));
@@ -381,7 +393,8 @@ static mst_status carry_indices(mst_run *r, mst_edit *e, mst_error *err) {
     const mst_change_index *a = asked(r, column);
     if (a != NULL) {
       /* built anew, or dropped */
-      MST_TRY(a->built != NULL ? index_one(r, e, column, a->built, r->base->document, true, err) : mst_edit_index(e, column, NULL, err));
+      MST_TRY(a->built != NULL ? index_one(r, e, column, a->built, r->base->document, true, err)
+                               : mst_edit_index(e, column, NULL, err));
       continue;
     }
     if (r->n_added == 0 && r->n_removed == 0 && mst_document_index_key(head, i) != NULL) continue;
@@ -417,15 +430,19 @@ done:
   return status;
 }
 
-/* ---- the section --------------------------------------------------------------------------------------------------- */
+/* ---- the section ---------------------------------------------------------------------------------------------------
+ */
 
 static mst_status begin_section(mst_run *r, json_t **out, mst_error *err) {
   mst_status status = MST_OK;
   char birth[33];
   json_t *s = r->section.map != NULL ? json_deep_copy(r->section.map) : json_object();
   if (s == NULL) return mst_fail_memory(err);
-  const char *history = r->first != NULL ? (r->first->history != NULL ? r->first->history : r->section.map != NULL ? NULL : "7d")
-                        : r->section.map == NULL ? "7d" : NULL;
+  const char *history = r->first != NULL         ? (r->first->history != NULL ? r->first->history
+                                                    : r->section.map != NULL  ? NULL
+                                                                              : "7d")
+                        : r->section.map == NULL ? "7d"
+                                                 : NULL;
   if (r->section.birth == NULL || r->section.birth[0] == '\0') {
     mst_uuid_make(r->ctx, birth);
     MST_TRY(mst_json_set_text(s, "birth", birth, err));
@@ -454,8 +471,9 @@ static mst_status log_foreign(mst_run *r, json_t *section, int64_t now_us, mst_e
   const char *history = json_string_value(json_object_get(section, "history"));
   const bool kept = history != NULL && strcmp(history, "0") != 0;
   int64_t time = r->head->head.modified_ns / 1000;
-  return mst_log_push_foreign(section, r->store, r->mem, r->uuid, r->head->document, r->external ? NULL : r->section.schema,
-                              r->version - 1, time > 0 && time < now_us ? time : now_us, kept, r->cancel, err);
+  return mst_log_push_foreign(section, r->store, r->mem, r->uuid, r->head->document,
+                              r->external ? NULL : r->section.schema, r->version - 1,
+                              time > 0 && time < now_us ? time : now_us, kept, r->cancel, err);
 }
 
 static int64_t rows_in_files(const mst_run *r) {
@@ -467,7 +485,9 @@ static int64_t rows_in_files(const mst_run *r) {
 
 static mst_status push_log(mst_run *r, json_t *section, int64_t now_us, mst_error *err) {
   const mst_change *c = r->change;
-  const char *operation = c == NULL ? (r->head == NULL ? "create" : "overwrite") : c->operation[0] != '\0' ? c->operation : "change";
+  const char *operation = c == NULL                 ? (r->head == NULL ? "create" : "overwrite")
+                          : c->operation[0] != '\0' ? c->operation
+                                                    : "change";
   mst_log_commit entry = {
       .store = r->store,
       .mem = r->mem,
@@ -484,7 +504,9 @@ static mst_status push_log(mst_run *r, json_t *section, int64_t now_us, mst_erro
       .n_removed = r->n_removed,
       .whole = r->whole,
       .rows_added = c != NULL ? c->rows_added : rows_in_files(r),
-      .rows_removed = c != NULL ? c->rows_removed : r->head != NULL ? -1 : 0,
+      .rows_removed = c != NULL         ? c->rows_removed
+                      : r->head != NULL ? -1
+                                        : 0,
       .version = r->version,
       .now_us = now_us,
       .document_bytes = mst_document_bytes_held(r->document),
@@ -527,7 +549,8 @@ done:
   return status;
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------------------------- */
+/* ---- all of it -----------------------------------------------------------------------------------------------------
+ */
 
 static mst_status finish_edit(mst_run *r, mst_edit *e, mst_error *err) {
   mst_document *document = NULL;
@@ -556,7 +579,8 @@ mst_status mst_run_build(mst_run *r, mst_error *err) {
     MST_TRY(make_section(r, e, err));
     MST_TRY(finish_edit(r, e, err));
   }
-  MST_TRY(mst_document_print(r->document, r->first != NULL && r->head == NULL ? r->first->form : MST_DOCUMENT_JSON, &r->text, err));
+  MST_TRY(mst_document_print(r->document, r->first != NULL && r->head == NULL ? r->first->form : MST_DOCUMENT_JSON,
+                             &r->text, err));
 done:
   mst_edit_free(e);
   return status;

@@ -47,7 +47,8 @@ typedef struct mst_run {
 /* Makes the attempt's document and puts all objects that it names. */
 mst_status mst_run_build(mst_run *r, mst_error *err);
 void mst_run_clear(mst_run *r); /* forgets the attempt */
-/* Whether the change still holds on r->head, where others have committed since r->base. MST_E_CONFLICT says what collides. */
+/* Whether the change still holds on r->head, where others have committed since r->base. MST_E_CONFLICT says what
+ * collides. */
 mst_status mst_run_check(mst_run *r, mst_error *err);
 
 #endif

@@ -1,6 +1,6 @@
-/* dataset/conflict.c - whether a change that was made over one state still holds over another: what others removed, added and changed
- * since, held against what this change removes, was judged by, and changes itself.
- * May call: base, column, store, dataset's own headers. */
+/* dataset/conflict.c - whether a change that was made over one state still holds over another: what others removed,
+ * added and changed since, held against what this change removes, was judged by, and changes itself. May call: base,
+ * column, store, dataset's own headers. */
 #include "dataset/commit_run.h"
 
 #include "dataset/dataset.h"
@@ -21,8 +21,8 @@ static mst_status check_log(mst_run *r, mst_error *err) {
     const char *operation = json_string_value(json_object_get(record, "operation"));
     if (operation == NULL || (strcmp(operation, "restore") != 0 && strcmp(operation, "overwrite") != 0)) continue;
     status = CONFLICT("version %llu is a%s %s, made since version %llu, which this change began on",
-                      ull((uint64_t)json_integer_value(json_object_get(record, "version"))), operation[0] == 'o' ? "n" : "", operation,
-                      ull(r->base->version));
+                      ull((uint64_t)json_integer_value(json_object_get(record, "version"))),
+                      operation[0] == 'o' ? "n" : "", operation, ull(r->base->version));
     goto done;
   }
 done:
@@ -46,8 +46,10 @@ static mst_status check_removed(const mst_run *r, mst_error *err) {
 static mst_status check_keys(const mst_run *r, mst_error *err) {
   const mst_document *a = r->base->document, *b = r->head->document;
   bool same = mst_document_n_keys(a) == mst_document_n_keys(b);
-  for (size_t i = 0; same && i < mst_document_n_keys(a); i++) same = strcmp(mst_document_key(a, i), mst_document_key(b, i)) == 0;
-  return same ? MST_OK : CONFLICT("the partition keys were changed by another commit since version %llu", ull(r->base->version));
+  for (size_t i = 0; same && i < mst_document_n_keys(a); i++)
+    same = strcmp(mst_document_key(a, i), mst_document_key(b, i)) == 0;
+  return same ? MST_OK
+              : CONFLICT("the partition keys were changed by another commit since version %llu", ull(r->base->version));
 }
 
 static mst_status check_schema(const mst_run *r, mst_error *err) {
@@ -67,7 +69,8 @@ static mst_status check_metadata(const mst_run *r, mst_error *err) {
     const json_t *now = json_object_get(mst_document_metadata(r->head->document), key);
     if ((was == NULL && now == NULL) || (was != NULL && now != NULL && json_equal(was, now))) continue;
     if (now != NULL && json_equal(now, value)) continue;
-    return CONFLICT("the metadata member '%.100s' was changed by another commit since version %llu", key, ull(r->base->version));
+    return CONFLICT("the metadata member '%.100s' was changed by another commit since version %llu", key,
+                    ull(r->base->version));
   }
   return MST_OK;
 }
@@ -95,11 +98,12 @@ static mst_status check_dependencies(mst_run *r, mst_error *err) {
   for (size_t i = 0; n > 0 && i < r->change->n_depends; i++) {
     const mst_dependency *d = &r->change->depends[i];
     hit = n;
-    status = mst_while(err, d->match(d->self, r->head, labels, n, &hit, r->cancel, err), "while looking for rows that others added");
+    status = mst_while(err, d->match(d->self, r->head, labels, n, &hit, r->cancel, err),
+                       "while looking for rows that others added");
     if (status != MST_OK) goto done;
     if (hit >= n) continue;
-    status = CONFLICT("another commit since version %llu added '%.160s', whose rows %.60s may match", ull(r->base->version), labels[hit],
-                      d->what);
+    status = CONFLICT("another commit since version %llu added '%.160s', whose rows %.60s may match",
+                      ull(r->base->version), labels[hit], d->what);
     goto done;
   }
 done:
@@ -116,8 +120,8 @@ mst_status mst_run_check(mst_run *r, mst_error *err) {
     goto done;
   }
   if (r->change == NULL || r->change->kind == MST_CHANGE_ALONE) {
-    status = CONFLICT("version %llu was committed since version %llu, and this change replaces everything", ull(r->head->version),
-                      ull(r->base->version));
+    status = CONFLICT("version %llu was committed since version %llu, and this change replaces everything",
+                      ull(r->head->version), ull(r->base->version));
     goto done;
   }
   MST_TRY(check_log(r, err));

@@ -1,9 +1,10 @@
-/* dataset/drop.c - removes a dataset: the head becomes a tombstone, by a conditional write that every writer meets; then the msgpack twin
- * goes, then all else below the dataset's prefixes, and the tombstone last. What is interrupted is taken up by dropping again.
+/* dataset/drop.c - removes a dataset: the head becomes a tombstone, by a conditional write that every writer meets;
+ * then the msgpack twin goes, then all else below the dataset's prefixes, and the tombstone last. What is interrupted
+ * is taken up by dropping again.
  *
- * Deletions carry no condition, for some servers ignore it: whoever ends a drop looks at the tombstone once more right before deleting it,
- * and leaves one alone that another has taken over.
- * May call: base, store, dataset's own headers. */
+ * Deletions carry no condition, for some servers ignore it: whoever ends a drop looks at the tombstone once more right
+ * before deleting it, and leaves one alone that another has taken over. May call: base, store, dataset's own headers.
+ */
 #include "dataset/commit_run.h"
 
 #include "dataset/dataset.h"
@@ -21,17 +22,18 @@ typedef struct drop {
   mst_cancel *cancel;
   bool conditional;
   char id[33];
-  char tried[17]; /* what the document says of its store */
+  char tried[17];     /* what the document says of its store */
   mst_buf head, twin; /* keys */
   json_t *keys;       /* what goes, besides these two */
   bool has_head, has_twin;
-  bool had_head; /* before anything was done */
+  bool had_head;  /* before anything was done */
   bool of_others; /* the document says that it belongs to another dataset */
   mst_pin pin;    /* of the head, or of our tombstone */
   bool tombstone; /* the head is one */
 } drop;
 
-/* ---- looking ------------------------------------------------------------------------------------------------------- */
+/* ---- looking -------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status has(drop *d, const char *key, bool *out, mst_error *err) {
   mst_op op = mst_op_make(MST_OP_HEAD, key);
@@ -58,7 +60,8 @@ static mst_status look(drop *d, bool *ours, mst_error *err) {
   }
   if (status != MST_OK) return status;
   d->has_head = true;
-  if (mst_document_parse(d->mem, bytes.data, bytes.size, MST_DOCUMENT_JSON, mst_buf_text(&d->head), &doc, NULL) == MST_OK) {
+  if (mst_document_parse(d->mem, bytes.data, bytes.size, MST_DOCUMENT_JSON, mst_buf_text(&d->head), &doc, NULL) ==
+      MST_OK) {
     d->of_others = strcmp(mst_document_uuid(doc), d->uuid) != 0;
     const bool has_section = mst_section_of(doc, d->uuid, &s, NULL) == MST_OK;
     if (has_section && strlen(s.tried) < sizeof d->tried) memcpy(d->tried, s.tried, strlen(s.tried) + 1);
@@ -109,14 +112,15 @@ done:
   return status;
 }
 
-/* ---- the tombstone ------------------------------------------------------------------------------------------------- */
+/* ---- the tombstone -------------------------------------------------------------------------------------------------
+ */
 
 static mst_status tombstone_text(drop *d, mst_buf *out, mst_error *err) {
   mst_status status = MST_OK;
   mst_edit *e = NULL;
   mst_document *doc = NULL;
-  json_t *map = json_pack("{s:{s:i,s:I,s:s,s:b}}", MST_SECTION, "format", MST_SECTION_FORMAT, "version", (json_int_t)1, "digest", d->id,
-                          "dropped", 1);
+  json_t *map = json_pack("{s:{s:i,s:I,s:s,s:b}}", MST_SECTION, "format", MST_SECTION_FORMAT, "version", (json_int_t)1,
+                          "digest", d->id, "dropped", 1);
   MST_TRY_ALLOC(map);
   MST_TRY(mst_edit_open(d->mem, NULL, d->uuid, "table", &e, err));
   MST_TRY(mst_edit_metadata(e, map, err));
@@ -134,15 +138,16 @@ static mst_status put_tombstone(drop *d, const mst_buf *text, mst_error *err) {
   mst_lock *lock = NULL;
   const mst_put_mode mode = !d->conditional ? MST_PUT_REPLACE : d->has_head ? MST_PUT_IF_MATCH : MST_PUT_CREATE;
   if (d->lock_name != NULL) MST_TRY(mst_lock_take(d->store, d->uuid, d->lock_name, &lock, d->cancel, err));
-  status = mst_put_object(d->store, mst_buf_text(&d->head), text->data, text->size, mode, d->has_head ? &d->pin : NULL, &d->pin, d->cancel,
-                          err);
+  status = mst_put_object(d->store, mst_buf_text(&d->head), text->data, text->size, mode, d->has_head ? &d->pin : NULL,
+                          &d->pin, d->cancel, err);
 done:
   mst_lock_give(lock);
   return status;
 }
 
 static bool worth_another(mst_status status) {
-  return status == MST_E_EXISTS || status == MST_E_CONFLICT || status == MST_E_IO || status == MST_E_TIMEOUT || status == MST_E_CHANGED;
+  return status == MST_E_EXISTS || status == MST_E_CONFLICT || status == MST_E_IO || status == MST_E_TIMEOUT ||
+         status == MST_E_CHANGED;
 }
 
 /* Until the head is a tombstone of our own. A commit that comes before it is dropped with the rest. */
@@ -174,7 +179,8 @@ done:
   return status;
 }
 
-/* ---- removing ------------------------------------------------------------------------------------------------------ */
+/* ---- removing ------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status delete_one(drop *d, const char *key, mst_error *err) {
   json_t *keys = json_pack("[s]", key);
@@ -198,8 +204,10 @@ done:
 }
 
 static mst_status tell(drop *d, json_t **keys, mst_error *err) {
-  if (d->has_twin && json_array_insert_new(d->keys, 0, json_string(mst_buf_text(&d->twin))) != 0) return mst_fail_memory(err);
-  if (d->had_head && json_array_append_new(d->keys, json_string(mst_buf_text(&d->head))) != 0) return mst_fail_memory(err);
+  if (d->has_twin && json_array_insert_new(d->keys, 0, json_string(mst_buf_text(&d->twin))) != 0)
+    return mst_fail_memory(err);
+  if (d->had_head && json_array_append_new(d->keys, json_string(mst_buf_text(&d->head))) != 0)
+    return mst_fail_memory(err);
   *keys = json_incref(d->keys);
   return MST_OK;
 }
@@ -214,8 +222,8 @@ static mst_status settle_mode(drop *d, bool plateau, mst_error *err) {
   return MST_OK;
 }
 
-mst_status mst_ds_drop(mst_store *store, const char *uuid, const mst_dataset_options *options, bool dry_run, json_t **keys,
-                       mst_cancel *cancel, mst_error *err) {
+mst_status mst_ds_drop(mst_store *store, const char *uuid, const mst_dataset_options *options, bool dry_run,
+                       json_t **keys, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   bool ours = false;
   drop d = {.store = store, .mem = mst_context_mem(mst_store_context(store)), .uuid = uuid, .cancel = cancel};
@@ -231,8 +239,8 @@ mst_status mst_ds_drop(mst_store *store, const char *uuid, const mst_dataset_opt
   d.had_head = d.has_head;
   MST_TRY(has(&d, mst_buf_text(&d.twin), &d.has_twin, err));
   if (!d.has_head && !d.has_twin) {
-    status = mst_fail(err, MST_E_NOT_FOUND, "the dataset '%s' does not exist: tried %s and %s", uuid, mst_buf_text(&d.head),
-                      mst_buf_text(&d.twin));
+    status = mst_fail(err, MST_E_NOT_FOUND, "the dataset '%s' does not exist: tried %s and %s", uuid,
+                      mst_buf_text(&d.head), mst_buf_text(&d.twin));
     goto done;
   }
   if (d.of_others) {

@@ -1,9 +1,10 @@
-/* dataset/gc.c - removes what no kept version names: files, index objects, and objects of ours, once they are old enough.
+/* dataset/gc.c - removes what no kept version names: files, index objects, and objects of ours, once they are old
+ * enough.
  *
- * What is named: by the head, by every version that the history keeps, and what these need to be made again. What is old enough: superseded,
- * or where no log tells put, longer ago than the limit; and put before the oldest change that is under way began. The order of reading
- * matters: the head first, then the list, so that what a commit makes in between is younger than the head that was read.
- * Nothing outside of the dataset's own prefixes is ever a candidate.
+ * What is named: by the head, by every version that the history keeps, and what these need to be made again. What is
+ * old enough: superseded, or where no log tells put, longer ago than the limit; and put before the oldest change that
+ * is under way began. The order of reading matters: the head first, then the list, so that what a commit makes in
+ * between is younger than the head that was read. Nothing outside of the dataset's own prefixes is ever a candidate.
  *
  * May call: base, store, dataset's own headers. */
 #include "dataset/gc.h"
@@ -24,7 +25,7 @@ typedef struct sweep {
   json_t *superseded; /* key → µs since 1970 when it went out of use */
   json_t *keys;       /* that go */
   int64_t now_us, limit_us;
-  int64_t before_us;  /* only what was put before this */
+  int64_t before_us;   /* only what was put before this */
   const char *writers; /* prefix of keepalives */
 } sweep;
 
@@ -33,7 +34,8 @@ static uint64_t number_of(const json_t *object, const char *name) {
   return v > 0 ? (uint64_t)v : 0;
 }
 
-/* ---- what is named ------------------------------------------------------------------------------------------------- */
+/* ---- what is named -------------------------------------------------------------------------------------------------
+ */
 
 static mst_status name(sweep *s, const char *key, mst_error *err) {
   return key == NULL || json_object_set_new(s->named, key, json_true()) == 0 ? MST_OK : mst_fail_memory(err);
@@ -69,8 +71,8 @@ static mst_status name_delta(sweep *s, const json_t *delta, mst_error *err) {
   size_t i;
   const char *column;
   json_t *label, *key, *rest = json_object_get(delta, "rest");
-  json_array_foreach(json_object_get(delta, "add"), i, label)
-    if (json_is_string(label)) MST_TRY(name_label(s, json_string_value(label), err));
+  json_array_foreach(json_object_get(delta, "add"), i, label) if (json_is_string(label))
+      MST_TRY(name_label(s, json_string_value(label), err));
   json_object_foreach(json_object_get(rest, "indices"), column, key) MST_TRY(name(s, json_string_value(key), err));
   MST_TRY(name(s, json_string_value(json_object_get(rest, "schema")), err));
 done:
@@ -105,17 +107,18 @@ static mst_status name_section(sweep *s, const mst_section *section, const json_
   json_t *item;
   MST_TRY(name(s, section->schema, err));
   json_array_foreach(json_object_get(section->map, "segments"), i, item)
-    MST_TRY(name(s, json_string_value(json_object_get(item, "key")), err));
+      MST_TRY(name(s, json_string_value(json_object_get(item, "key")), err));
   json_array_foreach(json_object_get(section->map, "checkpoints"), i, item)
-    MST_TRY(name(s, json_string_value(json_array_get(item, 1)), err));
+      MST_TRY(name(s, json_string_value(json_array_get(item, 1)), err));
   json_array_foreach(json_object_get(json_object_get(section->map, "statistics"), "segments"), i, item)
-    MST_TRY(name(s, json_string_value(json_object_get(item, "key")), err));
+      MST_TRY(name(s, json_string_value(json_object_get(item, "key")), err));
   json_array_foreach(records, i, item) MST_TRY(name(s, json_string_value(json_object_get(item, "body")), err));
 done:
   return status;
 }
 
-/* The oldest kept version as a whole, and whatever later ones added. A version that cannot be made again keeps nothing. */
+/* The oldest kept version as a whole, and whatever later ones added. A version that cannot be made again keeps nothing.
+ */
 static mst_status name_past(sweep *s, const json_t *records, uint64_t oldest, mst_error *err) {
   mst_status status = MST_OK;
   mst_document *doc = NULL;
@@ -190,9 +193,11 @@ done:
   return status;
 }
 
-/* ---- what goes ----------------------------------------------------------------------------------------------------- */
+/* ---- what goes -----------------------------------------------------------------------------------------------------
+ */
 
-/* plateau's own files are collected below the table and the indices only; whatever else lies under the prefix is not ours to judge. */
+/* plateau's own files are collected below the table and the indices only; whatever else lies under the prefix is not
+ * ours to judge. */
 static bool is_candidate(const sweep *s, const char *key) {
   const size_t n = strlen(s->d->uuid), n_table = strlen(s->d->table);
   if (!mst_key_is_deletable(key, s->d->uuid)) return false;
@@ -211,7 +216,8 @@ static bool is_old(const sweep *s, const char *key, int64_t put_us) {
 
 static mst_status consider(void *arg, const mst_object_info *info, mst_error *err) {
   sweep *s = arg;
-  if (!is_candidate(s, info->key) || json_object_get(s->named, info->key) != NULL || !is_old(s, info->key, info->modified_us))
+  if (!is_candidate(s, info->key) || json_object_get(s->named, info->key) != NULL ||
+      !is_old(s, info->key, info->modified_us))
     return MST_OK;
   return json_array_append_new(s->keys, json_string(info->key)) == 0 ? MST_OK : mst_fail_memory(err);
 }
@@ -269,7 +275,9 @@ static void repair_common(const sweep *s) {
   mst_section section;
   mst_error why;
   mst_buf key;
-  if (s->d->schema.release == NULL || mst_section_of(s->d->document, s->d->uuid, &section, &why) != MST_OK || !section.behind) return;
+  if (s->d->schema.release == NULL || mst_section_of(s->d->document, s->d->uuid, &section, &why) != MST_OK ||
+      !section.behind)
+    return;
   mst_buf_init(&key, s->d->mem, SIZE_MAX);
   if (mst_key_common(&key, s->d->uuid, s->d->table, &why) == MST_OK)
     (void)mst_common_write(s->d->store, mst_buf_text(&key), &s->d->schema, s->cancel, &why);
@@ -300,7 +308,8 @@ static void sweep_end(sweep *s) {
   json_decref(s->keys);
 }
 
-mst_status mst_ds_gc(mst_dataset *d, uint64_t older_than_s, bool dry_run, json_t **keys, mst_cancel *cancel, mst_error *err) {
+mst_status mst_ds_gc(mst_dataset *d, uint64_t older_than_s, bool dry_run, json_t **keys, mst_cancel *cancel,
+                     mst_error *err) {
   mst_status status = MST_OK;
   const mst_env *env = mst_context_env(d->ctx);
   sweep s = {.cancel = cancel, .named = json_object(), .superseded = json_object(), .keys = json_array()};
@@ -310,7 +319,8 @@ mst_status mst_ds_gc(mst_dataset *d, uint64_t older_than_s, bool dry_run, json_t
   }
   MST_TRY(mst_ds_refresh(d, &s.d, cancel, err));
   if (s.d->foreign) {
-    status = mst_fail(err, MST_E_ARGUMENT, "this dataset's document names another dataset, '%s': nothing is collected", s.d->uuid);
+    status = mst_fail(err, MST_E_ARGUMENT, "this dataset's document names another dataset, '%s': nothing is collected",
+                      s.d->uuid);
     goto done;
   }
   s.now_us = s.before_us = env->now_us(env->self);
@@ -321,7 +331,8 @@ mst_status mst_ds_gc(mst_dataset *d, uint64_t older_than_s, bool dry_run, json_t
   MST_TRY(list_prefix(&s, MST_KEY_OURS, consider, err));
   if (!dry_run) {
     MST_TRY(mst_keys_delete(d->store, s.keys, cancel, err));
-    MST_TRY(mst_keys_clear(d->store, s.d->uuid, s.now_us - s.limit_us < s.before_us ? s.now_us - s.limit_us : s.before_us, err));
+    MST_TRY(mst_keys_clear(d->store, s.d->uuid,
+                           s.now_us - s.limit_us < s.before_us ? s.now_us - s.limit_us : s.before_us, err));
     repair_common(&s);
   }
   *keys = json_incref(s.keys);

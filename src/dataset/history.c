@@ -1,5 +1,5 @@
-/* dataset/history.c - the log's reading side: records, which versions are kept, and documents of the past made from a checkpoint and the
- * deltas behind it. May call: base, store, dataset's own headers. */
+/* dataset/history.c - the log's reading side: records, which versions are kept, and documents of the past made from a
+ * checkpoint and the deltas behind it. May call: base, store, dataset's own headers. */
 #include "dataset/history.h"
 
 #include "dataset/dataset.h"
@@ -13,7 +13,8 @@ static uint64_t number_of(const json_t *object, const char *name) {
   return v > 0 ? (uint64_t)v : 0;
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status take_records(const json_t *from, uint64_t since, uint64_t *last, json_t *into, mst_error *err) {
   size_t i;
@@ -31,7 +32,8 @@ static mst_status take_records(const json_t *from, uint64_t since, uint64_t *las
 static mst_status put_external(const mst_dataset *d, uint64_t version, json_t *into, mst_error *err) {
   const mst_env *env = mst_context_env(d->ctx);
   const int64_t time = d->head.modified_ns > 0 ? d->head.modified_ns / 1000 : env->now_us(env->self);
-  json_t *r = json_pack("{s:s,s:I,s:I,s:s}", "id", "", "version", (json_int_t)version, "time", (json_int_t)time, "operation", "external");
+  json_t *r = json_pack("{s:s,s:I,s:I,s:s}", "id", "", "version", (json_int_t)version, "time", (json_int_t)time,
+                        "operation", "external");
   return r != NULL && json_array_append_new(into, r) == 0 ? MST_OK : mst_fail_memory(err);
 }
 
@@ -73,9 +75,11 @@ mst_status mst_log_delta(mst_dataset *d, const json_t *record, json_t **out, mst
   return MST_OK;
 }
 
-/* ---- which versions are kept --------------------------------------------------------------------------------------- */
+/* ---- which versions are kept ---------------------------------------------------------------------------------------
+ */
 
-mst_status mst_history_oldest(mst_dataset *d, const json_t *records, int64_t now_us, uint64_t *version, mst_error *err) {
+mst_status mst_history_oldest(mst_dataset *d, const json_t *records, int64_t now_us, uint64_t *version,
+                              mst_error *err) {
   mst_status status = MST_OK;
   mst_section s;
   mst_keep keep;
@@ -102,9 +106,11 @@ done:
   return status;
 }
 
-/* ---- documents of the past ----------------------------------------------------------------------------------------- */
+/* ---- documents of the past -----------------------------------------------------------------------------------------
+ */
 
-/* What remains of the deltas between a base and a version, read from the newest to the oldest: the newest word on a label counts. */
+/* What remains of the deltas between a base and a version, read from the newest to the oldest: the newest word on a
+ * label counts. */
 typedef struct replay {
   const mst_allocator *mem;
   json_t *decided; /* label → true: there, false: gone */
@@ -126,11 +132,13 @@ static mst_status replay_delta(replay *p, const json_t *delta, mst_error *err) {
   mst_status status = MST_OK;
   for (size_t i = json_array_size(added); i > 0 && status == MST_OK; i--) {
     const char *label = json_string_value(json_array_get(added, i - 1));
-    status = label == NULL ? mst_fail(err, MST_E_CORRUPT, "a delta of the log adds what is no label") : decide(p, label, true, err);
+    status = label == NULL ? mst_fail(err, MST_E_CORRUPT, "a delta of the log adds what is no label")
+                           : decide(p, label, true, err);
   }
   for (size_t i = 0; i < json_array_size(removed) && status == MST_OK; i++) {
     const char *label = json_string_value(json_array_get(removed, i));
-    status = label == NULL ? mst_fail(err, MST_E_CORRUPT, "a delta of the log removes what is no label") : decide(p, label, false, err);
+    status = label == NULL ? mst_fail(err, MST_E_CORRUPT, "a delta of the log removes what is no label")
+                           : decide(p, label, false, err);
   }
   json_object_foreach(rest, name, value) {
     if (status == MST_OK && json_object_get(p->rest, name) == NULL && json_object_set(p->rest, name, value) != 0)
@@ -160,8 +168,8 @@ static mst_status gone(const mst_dataset *d, uint64_t version, const char *why, 
 }
 
 /* The deltas of versions (base, version]; each must be there. */
-static mst_status replay_all(mst_dataset *d, const json_t *records, uint64_t base, uint64_t version, replay *p, mst_cancel *cancel,
-                             mst_error *err) {
+static mst_status replay_all(mst_dataset *d, const json_t *records, uint64_t base, uint64_t version, replay *p,
+                             mst_cancel *cancel, mst_error *err) {
   uint64_t expected = version;
   for (size_t i = json_array_size(records); i > 0 && expected > base; i--) {
     const json_t *r = json_array_get(records, i - 1);
@@ -170,7 +178,8 @@ static mst_status replay_all(mst_dataset *d, const json_t *records, uint64_t bas
     if (v > version) continue;
     if (v != expected) break;
     mst_status status = mst_log_delta(d, r, &delta, cancel, err);
-    if (status == MST_OK && delta == NULL) status = gone(d, version, "another program committed in between, which keeps no log", err);
+    if (status == MST_OK && delta == NULL)
+      status = gone(d, version, "another program committed in between, which keeps no log", err);
     if (status == MST_OK) status = replay_delta(p, delta, err);
     json_decref(delta);
     if (status != MST_OK) return status;
@@ -179,11 +188,13 @@ static mst_status replay_all(mst_dataset *d, const json_t *records, uint64_t bas
   return expected == base ? MST_OK : gone(d, version, "the log does not reach back so far", err);
 }
 
-static mst_status get_checkpoint(mst_dataset *d, const char *key, mst_document **out, mst_cancel *cancel, mst_error *err) {
+static mst_status get_checkpoint(mst_dataset *d, const char *key, mst_document **out, mst_cancel *cancel,
+                                 mst_error *err) {
   mst_status status = MST_OK;
   mst_bytes bytes = {0};
   mst_pin pin;
-  if (!mst_ours_is_key(key, d->uuid)) return mst_fail(err, MST_E_CORRUPT, "the checkpoint '%.200s' lies outside of the dataset", key);
+  if (!mst_ours_is_key(key, d->uuid))
+    return mst_fail(err, MST_E_CORRUPT, "the checkpoint '%.200s' lies outside of the dataset", key);
   MST_TRY(mst_state_get(d->store, key, MST_DOCUMENT_BYTES_MAX, &bytes, &pin, cancel, err));
   MST_TRY(mst_document_parse(d->mem, bytes.data, bytes.size, MST_DOCUMENT_MSGPACK, key, out, err));
 done:
@@ -198,8 +209,8 @@ static mst_status apply_indices(mst_edit *e, const mst_document *base, json_t *i
   if (indices == NULL) return MST_OK;
   for (size_t i = 0; base != NULL && i < mst_document_n_indices(base); i++)
     MST_TRY(mst_edit_index(e, mst_document_index_column(base, i), NULL, err));
-  json_object_foreach(indices, column, key)
-    if (json_is_string(key)) MST_TRY(mst_edit_index(e, column, json_string_value(key), err));
+  json_object_foreach(indices, column, key) if (json_is_string(key))
+      MST_TRY(mst_edit_index(e, column, json_string_value(key), err));
 done:
   return status;
 }
@@ -221,7 +232,8 @@ static mst_status apply(mst_dataset *d, const replay *p, mst_document *base, mst
   }
   for (size_t i = json_array_size(p->added); i > 0; i--)
     MST_TRY(mst_edit_add(e, json_string_value(json_array_get(p->added, i - 1)), NULL, err));
-  if (json_object_get(p->rest, "metadata") != NULL) MST_TRY(mst_edit_metadata(e, json_object_get(p->rest, "metadata"), err));
+  if (json_object_get(p->rest, "metadata") != NULL)
+    MST_TRY(mst_edit_metadata(e, json_object_get(p->rest, "metadata"), err));
   MST_TRY(apply_indices(e, base, json_object_get(p->rest, "indices"), err));
   MST_TRY(mst_edit_finish(e, out, err));
 done:
@@ -255,8 +267,8 @@ static mst_status of_head(mst_dataset *d, mst_document **out, char **schema, mst
   return MST_OK;
 }
 
-mst_status mst_history_document(mst_dataset *d, const json_t *records, uint64_t version, mst_document **out, char **schema,
-                                mst_cancel *cancel, mst_error *err) {
+mst_status mst_history_document(mst_dataset *d, const json_t *records, uint64_t version, mst_document **out,
+                                char **schema, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_section s;
   mst_document *base = NULL;
@@ -264,7 +276,8 @@ mst_status mst_history_document(mst_dataset *d, const json_t *records, uint64_t 
   replay p = {.mem = d->mem};
   if (version == d->version) return of_head(d, out, schema, err);
   if (version > d->version || version == 0)
-    return mst_fail(err, MST_E_NOT_FOUND, "the dataset '%s' has no version %llu; the newest is %llu", d->uuid, ull(version), ull(d->version));
+    return mst_fail(err, MST_E_NOT_FOUND, "the dataset '%s' has no version %llu; the newest is %llu", d->uuid,
+                    ull(version), ull(d->version));
   p.decided = json_object();
   p.added = json_array();
   p.rest = json_object();

@@ -1,9 +1,10 @@
 /* dataset/lock.c - a lock made of plain objects, for stores without conditional writes.
  *
- * Who wants it puts a claim, `<uuid>.meseta/lock/<name>/<id>`, and lists all claims. Alone: the lock is held. Otherwise the claim with the
- * smallest name waits for the others, who take theirs back and come again later. Who holds the lock has put the claim before anybody
- * whose listing does not show it, so two never hold it at once, provided that a listing shows what was put before it. A claim older than
- * its expiry, by the store's clock, is that of a dead writer and is removed.
+ * Who wants it puts a claim, `<uuid>.meseta/lock/<name>/<id>`, and lists all claims. Alone: the lock is held. Otherwise
+ * the claim with the smallest name waits for the others, who take theirs back and come again later. Who holds the lock
+ * has put the claim before anybody whose listing does not show it, so two never hold it at once, provided that a
+ * listing shows what was put before it. A claim older than its expiry, by the store's clock, is that of a dead writer
+ * and is removed.
  *
  * May call: base, store, dataset/key.h, dataset/ours.h. */
 #include "dataset/key.h"
@@ -24,11 +25,11 @@ struct mst_lock {
 
 typedef struct others {
   const mst_lock *lock;
-  uint32_t n;          /* claims of others */
-  bool smaller;        /* one of them stands before ours */
-  bool seen;           /* ours is listed */
-  int64_t own_us;      /* when it was put, by the store's clock */
-  mst_buf oldest;      /* key of the oldest claim of others */
+  uint32_t n;     /* claims of others */
+  bool smaller;   /* one of them stands before ours */
+  bool seen;      /* ours is listed */
+  int64_t own_us; /* when it was put, by the store's clock */
+  mst_buf oldest; /* key of the oldest claim of others */
   int64_t oldest_us;
 } others;
 
@@ -113,12 +114,15 @@ static mst_status check_name(const char *name, mst_error *err) {
   size_t n = strlen(name);
   bool fine = n > 0 && n <= NAME_MAX_BYTES && name[0] != '.';
   for (size_t i = 0; fine && i < n; i++)
-    fine = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') || (name[i] >= '0' && name[i] <= '9') ||
-           strchr("-_.", name[i]) != NULL;
-  return fine ? MST_OK : mst_fail(err, MST_E_ARGUMENT, "the lock's name '%.120s' is not made of letters, digits, '-', '_' and '.'", name);
+    fine = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
+           (name[i] >= '0' && name[i] <= '9') || strchr("-_.", name[i]) != NULL;
+  return fine ? MST_OK
+              : mst_fail(err, MST_E_ARGUMENT,
+                         "the lock's name '%.120s' is not made of letters, digits, '-', '_' and '.'", name);
 }
 
-mst_status mst_lock_take(mst_store *store, const char *uuid, const char *name, mst_lock **out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_lock_take(mst_store *store, const char *uuid, const char *name, mst_lock **out, mst_cancel *cancel,
+                         mst_error *err) {
   char id[33];
   const mst_allocator *mem = mst_context_mem(mst_store_context(store));
   mst_status status = check_name(name, err);

@@ -1,24 +1,25 @@
-/* dataset/log.c - the log's writing side: records into `metadata.meseta`, older ones sealed into segments, checkpoints made when replaying
- * would cost more than a document, what no rule keeps trimmed. Also finds a commit by its id.
- * May call: base, store, dataset's own headers. */
+/* dataset/log.c - the log's writing side: records into `metadata.meseta`, older ones sealed into segments, checkpoints
+ * made when replaying would cost more than a document, what no rule keeps trimmed. Also finds a commit by its id. May
+ * call: base, store, dataset's own headers. */
 #include "dataset/history.h"
 #include "dataset/key.h"
 #include "dataset/ours.h"
 
 enum {
-  INLINE_BODY_MAX = 4096,  /* bytes of a delta inside the document */
-  TAIL_RECORDS_MAX = 48,   /* records inside the document before the older ones are sealed */
-  TAIL_RECORDS_KEPT = 16,  /* and how many then stay */
+  INLINE_BODY_MAX = 4096, /* bytes of a delta inside the document */
+  TAIL_RECORDS_MAX = 48,  /* records inside the document before the older ones are sealed */
+  TAIL_RECORDS_KEPT = 16, /* and how many then stay */
   TAIL_BYTES_MAX = 24 << 10,
-  MERGED_SEGMENTS = 8,      /* of one size that become one */
-  SIZE_CLASSES = 3,         /* beyond which they are left as they are */
-  CHECKPOINT_RECORDS = 512  /* records between checkpoints at most */
+  MERGED_SEGMENTS = 8,     /* of one size that become one */
+  SIZE_CLASSES = 3,        /* beyond which they are left as they are */
+  CHECKPOINT_RECORDS = 512 /* records between checkpoints at most */
 };
 static const int64_t IDS_KEPT_US = INT64_C(86400) * 1000000;
 
 static const char what[] = "metadata.meseta";
 
-/* ---- small helpers ------------------------------------------------------------------------------------------------- */
+/* ---- small helpers -------------------------------------------------------------------------------------------------
+ */
 
 static mst_status append(json_t *array, json_t *value, mst_error *err) {
   return value != NULL && json_array_append_new(array, value) == 0 ? MST_OK : mst_fail_memory(err);
@@ -50,7 +51,8 @@ static mst_status size_of(const json_t *value, const mst_allocator *mem, size_t 
   return status;
 }
 
-/* ---- deltas -------------------------------------------------------------------------------------------------------- */
+/* ---- deltas --------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status put_labels(json_t *delta, const char *name, const char *const *labels, size_t n, mst_error *err) {
   mst_status status = MST_OK;
@@ -145,7 +147,8 @@ done:
 }
 
 /* Into the record when it is small, else as an object of its own. Takes nothing over. */
-static mst_status put_delta(json_t *record, const mst_log_commit *c, json_t *delta, mst_cancel *cancel, mst_error *err) {
+static mst_status put_delta(json_t *record, const mst_log_commit *c, json_t *delta, mst_cancel *cancel,
+                            mst_error *err) {
   mst_status status = MST_OK;
   mst_buf key;
   size_t n = 0;
@@ -159,10 +162,12 @@ done:
   return status;
 }
 
-/* ---- checkpoints --------------------------------------------------------------------------------------------------- */
+/* ---- checkpoints ---------------------------------------------------------------------------------------------------
+ */
 
 static mst_status put_checkpoint(json_t *section, mst_store *store, const mst_allocator *mem, const char *uuid,
-                                 mst_document *document, const char *schema, uint64_t version, mst_cancel *cancel, mst_error *err) {
+                                 mst_document *document, const char *schema, uint64_t version, mst_cancel *cancel,
+                                 mst_error *err) {
   mst_status status = MST_OK;
   mst_edit *e = NULL;
   mst_document *plain = NULL;
@@ -172,8 +177,10 @@ static mst_status put_checkpoint(json_t *section, mst_store *store, const mst_al
   mst_buf_init(&key, mem, MST_KEY_MAX);
   MST_TRY_ALLOC(map = user_map(document));
   if (schema != NULL)
-    MST_TRY(mst_json_set(map, MST_SECTION, json_pack("{s:i,s:I,s:s}", "format", MST_SECTION_FORMAT, "version", (json_int_t)version,
-                                                     "schema", schema), err));
+    MST_TRY(mst_json_set(
+        map, MST_SECTION,
+        json_pack("{s:i,s:I,s:s}", "format", MST_SECTION_FORMAT, "version", (json_int_t)version, "schema", schema),
+        err));
   MST_TRY(mst_edit_open(mem, document, NULL, NULL, &e, err));
   MST_TRY(mst_edit_metadata(e, map, err));
   MST_TRY(mst_edit_finish(e, &plain, err));
@@ -198,9 +205,11 @@ static uint64_t checkpoint_version(const json_t *item) {
   return v > 0 ? (uint64_t)v : 0;
 }
 
-/* ---- sealing and trimming ------------------------------------------------------------------------------------------ */
+/* ---- sealing and trimming ------------------------------------------------------------------------------------------
+ */
 
-static mst_status seal(json_t *section, const mst_log_commit *c, json_t *tail, size_t keep, mst_cancel *cancel, mst_error *err) {
+static mst_status seal(json_t *section, const mst_log_commit *c, json_t *tail, size_t keep, mst_cancel *cancel,
+                       mst_error *err) {
   mst_status status = MST_OK;
   json_t *records = json_array(), *segments = NULL, *segment = NULL;
   mst_buf key;
@@ -215,9 +224,10 @@ static mst_status seal(json_t *section, const mst_log_commit *c, json_t *tail, s
   if (n == 0) goto done;
   json_t *first = json_array_get(records, 0), *last = json_array_get(records, n - 1);
   MST_TRY(mst_ours_put_json(c->store, c->uuid, "log", records, &key, cancel, err));
-  MST_TRY_ALLOC(segment = json_pack("{s:s,s:I,s:I,s:I,s:I}", "key", mst_buf_text(&key), "first", (json_int_t)number_of(first, "version"),
-                                    "last", (json_int_t)number_of(last, "version"), "to", (json_int_t)number_of(last, "time"), "n",
-                                    (json_int_t)n));
+  MST_TRY_ALLOC(segment =
+                    json_pack("{s:s,s:I,s:I,s:I,s:I}", "key", mst_buf_text(&key), "first",
+                              (json_int_t)number_of(first, "version"), "last", (json_int_t)number_of(last, "version"),
+                              "to", (json_int_t)number_of(last, "time"), "n", (json_int_t)n));
   MST_TRY(array_of(section, "segments", &segments, err));
   MST_TRY(append(segments, json_incref(segment), err));
 done:
@@ -230,7 +240,8 @@ done:
 /* Segments of about one size: sixteen records, eight times as many, and so on. */
 static int size_class(const json_t *segment) {
   int class = 0;
-  for (uint64_t n = number_of(segment, "n") / (2 * TAIL_RECORDS_KEPT); n >= MERGED_SEGMENTS; n /= MERGED_SEGMENTS) class++;
+  for (uint64_t n = number_of(segment, "n") / (2 * TAIL_RECORDS_KEPT); n >= MERGED_SEGMENTS; n /= MERGED_SEGMENTS)
+    class ++;
   return class;
 }
 
@@ -267,9 +278,9 @@ static mst_status merge_segments(json_t *section, const mst_log_commit *c, mst_c
     one = NULL;
   }
   MST_TRY(mst_ours_put_json(c->store, c->uuid, "log", all, &key, cancel, err));
-  MST_TRY_ALLOC(segment = json_pack("{s:s,s:I,s:I,s:I,s:I}", "key", mst_buf_text(&key), "first", (json_int_t)number_of(first, "first"),
-                                    "last", (json_int_t)number_of(last, "last"), "to", (json_int_t)number_of(last, "to"), "n",
-                                    (json_int_t)json_array_size(all)));
+  MST_TRY_ALLOC(segment = json_pack("{s:s,s:I,s:I,s:I,s:I}", "key", mst_buf_text(&key), "first",
+                                    (json_int_t)number_of(first, "first"), "last", (json_int_t)number_of(last, "last"),
+                                    "to", (json_int_t)number_of(last, "to"), "n", (json_int_t)json_array_size(all)));
   while (json_array_size(segments) > from) (void)json_array_remove(segments, from);
   MST_TRY(append(segments, json_incref(segment), err));
 done:
@@ -280,7 +291,8 @@ done:
   return status;
 }
 
-/* The oldest version that must be possible to make again: versions are kept by age or number, beginning at a checkpoint. */
+/* The oldest version that must be possible to make again: versions are kept by age or number, beginning at a
+ * checkpoint. */
 static uint64_t floor_of(json_t *section, const mst_log_commit *c) {
   mst_keep keep;
   uint64_t oldest = c->version;
@@ -320,7 +332,8 @@ static void trim(json_t *section, const mst_log_commit *c) {
   size_t base = 0, i, n = 0;
   json_t *item;
   json_array_foreach(checkpoints, i, item) if (checkpoint_version(item) <= oldest) base = i;
-  const bool has_base = json_array_size(checkpoints) > 0 && checkpoint_version(json_array_get(checkpoints, base)) <= oldest;
+  const bool has_base =
+      json_array_size(checkpoints) > 0 && checkpoint_version(json_array_get(checkpoints, base)) <= oldest;
   if (!has_base && oldest < c->version) return; /* all begins with the first record */
   const uint64_t floor = has_base ? checkpoint_version(json_array_get(checkpoints, base)) : c->version;
   drop_first(checkpoints, base);
@@ -331,7 +344,8 @@ static void trim(json_t *section, const mst_log_commit *c) {
   drop_first(segments, n);
 }
 
-static mst_status tidy(json_t *section, const mst_log_commit *c, size_t delta_bytes, mst_cancel *cancel, mst_error *err) {
+static mst_status tidy(json_t *section, const mst_log_commit *c, size_t delta_bytes, mst_cancel *cancel,
+                       mst_error *err) {
   mst_status status = MST_OK;
   json_t *tail = NULL, *checkpoints = NULL;
   size_t n = 0;
@@ -347,14 +361,16 @@ static mst_status tidy(json_t *section, const mst_log_commit *c, size_t delta_by
   size_t last = json_array_size(checkpoints);
   const uint64_t since = last == 0 ? 0 : checkpoint_version(json_array_get(checkpoints, last - 1));
   const bool kept = history != NULL && strcmp(history, "0") != 0;
-  if (kept && since < c->version && (c->version - since >= CHECKPOINT_RECORDS || pending > mst_max_u64(65536, c->document_bytes)))
+  if (kept && since < c->version &&
+      (c->version - since >= CHECKPOINT_RECORDS || pending > mst_max_u64(65536, c->document_bytes)))
     MST_TRY(put_checkpoint(section, c->store, c->mem, c->uuid, c->to, c->to_schema, c->version, cancel, err));
   trim(section, c);
 done:
   return status;
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status put_count(json_t *record, const char *name, int64_t n, mst_error *err) {
   return mst_json_set(record, name, n < 0 ? json_null() : json_integer(n), err);
@@ -402,22 +418,23 @@ done:
   return status;
 }
 
-mst_status mst_log_push_foreign(json_t *section, mst_store *store, const mst_allocator *mem, const char *uuid, mst_document *document,
-                                const char *schema, uint64_t version, int64_t time_us, bool checkpoint, mst_cancel *cancel,
-                                mst_error *err) {
+mst_status mst_log_push_foreign(json_t *section, mst_store *store, const mst_allocator *mem, const char *uuid,
+                                mst_document *document, const char *schema, uint64_t version, int64_t time_us,
+                                bool checkpoint, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   json_t *tail = NULL;
   MST_TRY(array_of(section, "commits", &tail, err));
   MST_TRY(append(tail,
-                 json_pack("{s:s,s:I,s:I,s:s}", "id", "", "version", (json_int_t)version, "time", (json_int_t)time_us, "operation",
-                           "external"),
+                 json_pack("{s:s,s:I,s:I,s:s}", "id", "", "version", (json_int_t)version, "time", (json_int_t)time_us,
+                           "operation", "external"),
                  err));
   if (checkpoint) MST_TRY(put_checkpoint(section, store, mem, uuid, document, schema, version, cancel, err));
 done:
   return status;
 }
 
-/* ---- finding a commit ---------------------------------------------------------------------------------------------- */
+/* ---- finding a commit ----------------------------------------------------------------------------------------------
+ */
 
 static uint64_t find_in(const json_t *records, const char *id) {
   size_t i;
@@ -429,8 +446,8 @@ static uint64_t find_in(const json_t *records, const char *id) {
   return 0;
 }
 
-mst_status mst_log_find(mst_store *store, const char *uuid, const mst_section *s, const char *id, uint64_t since, uint64_t *version,
-                        bool *complete, mst_cancel *cancel, mst_error *err) {
+mst_status mst_log_find(mst_store *store, const char *uuid, const mst_section *s, const char *id, uint64_t since,
+                        uint64_t *version, bool *complete, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   json_t *tail = json_object_get(s->map, "commits"), *segments = json_object_get(s->map, "segments"), *records = NULL;
   uint64_t first = json_array_size(tail) > 0 ? number_of(json_array_get(tail, 0), "version") : s->version + 1;

@@ -1,4 +1,5 @@
-/* dataset/ours.c - writes and reads objects below `<uuid>.meseta/`. May call: base, codec, store, dataset/key.h, dataset/state.h. */
+/* dataset/ours.c - writes and reads objects below `<uuid>.meseta/`. May call: base, codec, store, dataset/key.h,
+ * dataset/state.h. */
 #include "dataset/ours.h"
 
 #include "codec/codec.h"
@@ -7,8 +8,8 @@
 
 static const size_t PACKED_MAX = (size_t)256 << 20, PLAIN_MAX = (size_t)1 << 30;
 
-mst_status mst_put_object(mst_store *store, const char *key, const void *data, size_t n, mst_put_mode mode, const mst_pin *pin,
-                          mst_pin *info, mst_cancel *cancel, mst_error *err) {
+mst_status mst_put_object(mst_store *store, const char *key, const void *data, size_t n, mst_put_mode mode,
+                          const mst_pin *pin, mst_pin *info, mst_cancel *cancel, mst_error *err) {
   mst_op op = mst_op_make(MST_OP_PUT, key);
   op.data = n > 0 ? data : "";
   op.n_data = n;
@@ -23,11 +24,12 @@ mst_status mst_put_object(mst_store *store, const char *key, const void *data, s
 bool mst_ours_is_key(const char *key, const char *uuid) {
   const char *why;
   size_t n = strlen(uuid);
-  return mst_key_is_safe(key, strlen(key), &why) && strncmp(key, uuid, n) == 0 && mst_text_starts(key + n, MST_KEY_OURS);
+  return mst_key_is_safe(key, strlen(key), &why) && strncmp(key, uuid, n) == 0 &&
+         mst_text_starts(key + n, MST_KEY_OURS);
 }
 
-mst_status mst_ours_put(mst_store *store, const char *uuid, const char *folder, const void *data, size_t n, mst_buf *key,
-                        mst_cancel *cancel, mst_error *err) {
+mst_status mst_ours_put(mst_store *store, const char *uuid, const char *folder, const void *data, size_t n,
+                        mst_buf *key, mst_cancel *cancel, mst_error *err) {
   char id[33];
   size_t at = key->size;
   mst_uuid_make(mst_store_context(store), id);
@@ -79,7 +81,8 @@ done:
   return status;
 }
 
-mst_status mst_ours_get_json(mst_store *store, const char *uuid, const char *key, json_t **out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_ours_get_json(mst_store *store, const char *uuid, const char *key, json_t **out, mst_cancel *cancel,
+                             mst_error *err) {
   mst_status status = MST_OK;
   const mst_allocator *mem = mst_context_mem(mst_store_context(store));
   mst_bytes packed = {0};

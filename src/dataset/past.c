@@ -18,7 +18,8 @@ static int64_t now_of(const mst_dataset *d) {
   return env->now_us(env->self);
 }
 
-/* ---- log ----------------------------------------------------------------------------------------------------------- */
+/* ---- log -----------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status log_entry(const json_t *r, json_t *into, mst_error *err) {
   static const char *const counts[] = {"rows_added", "rows_removed", "files_added", "files_removed"};
@@ -61,10 +62,12 @@ done:
   return status;
 }
 
-/* ---- at ------------------------------------------------------------------------------------------------------------ */
+/* ---- at ------------------------------------------------------------------------------------------------------------
+ */
 
 /* The newest version at a time. */
-static mst_status version_at(const mst_dataset *d, const json_t *records, int64_t time_us, uint64_t *version, mst_error *err) {
+static mst_status version_at(const mst_dataset *d, const json_t *records, int64_t time_us, uint64_t *version,
+                             mst_error *err) {
   char text[32];
   for (size_t i = json_array_size(records); i > 0; i--) {
     const json_t *r = json_array_get(records, i - 1);
@@ -86,7 +89,8 @@ static mst_status note(void *arg, const mst_object_info *info, mst_error *err) {
 }
 
 /* Files that the head does not name may be gone: other programs collect them without asking. */
-static mst_status check_files(mst_dataset *d, const mst_document *old, uint64_t version, mst_cancel *cancel, mst_error *err) {
+static mst_status check_files(mst_dataset *d, const mst_document *old, uint64_t version, mst_cancel *cancel,
+                              mst_error *err) {
   mst_status status = MST_OK;
   presence p = {NULL};
   mst_buf key;
@@ -129,7 +133,8 @@ static mst_status lend_statistics(const mst_dataset *d, mst_document **document,
   MST_TRY(mst_section_of(d->document, d->uuid, &s, err));
   json_t *statistics = json_object_get(s.map, "statistics");
   if (statistics == NULL) return MST_OK;
-  MST_TRY_ALLOC(lent = json_pack("{s:i,s:i,s:O}", "format", MST_SECTION_FORMAT, "version", 1, "statistics", statistics));
+  MST_TRY_ALLOC(lent =
+                    json_pack("{s:i,s:i,s:O}", "format", MST_SECTION_FORMAT, "version", 1, "statistics", statistics));
   MST_TRY(mst_edit_open(d->mem, *document, NULL, NULL, &e, err));
   MST_TRY(mst_edit_metadata_set(e, MST_SECTION, json_incref(lent), err));
   MST_TRY(mst_edit_finish(e, &with, err));
@@ -142,8 +147,8 @@ done:
 }
 
 /* A version's document, checked to be whole. */
-static mst_status old_document(mst_dataset *d, uint64_t *version, int64_t time_us, mst_document **out, char **schema, mst_cancel *cancel,
-                               mst_error *err) {
+static mst_status old_document(mst_dataset *d, uint64_t *version, int64_t time_us, mst_document **out, char **schema,
+                               mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   json_t *records = NULL;
   mst_document *document = NULL;
@@ -167,13 +172,15 @@ done:
   return status;
 }
 
-static mst_status old_schema(mst_dataset *d, const char *key, struct ArrowSchema *out, mst_cancel *cancel, mst_error *err) {
+static mst_status old_schema(mst_dataset *d, const char *key, struct ArrowSchema *out, mst_cancel *cancel,
+                             mst_error *err) {
   if (key != NULL) return mst_common_read(d->store, key, out, cancel, err);
   if (d->schema.release == NULL) return MST_OK;
   return mst_schema_copy(d->mem, &d->schema, out, err);
 }
 
-mst_status mst_ds_at(mst_dataset *d, uint64_t version, int64_t time_us, mst_dataset **out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_ds_at(mst_dataset *d, uint64_t version, int64_t time_us, mst_dataset **out, mst_cancel *cancel,
+                     mst_error *err) {
   mst_status status = MST_OK;
   mst_document *document = NULL;
   struct ArrowSchema schema = {0};
@@ -188,7 +195,8 @@ mst_status mst_ds_at(mst_dataset *d, uint64_t version, int64_t time_us, mst_data
     goto done;
   }
   MST_TRY(old_schema(d, key, &schema, cancel, err));
-  MST_TRY(mst_state_of(d, document, MST_DOCUMENT_JSON, NULL, version, schema.release != NULL ? &schema : NULL, out, cancel, err));
+  MST_TRY(mst_state_of(d, document, MST_DOCUMENT_JSON, NULL, version, schema.release != NULL ? &schema : NULL, out,
+                       cancel, err));
 done:
   mst_schema_release(&schema);
   mst_document_unref(document);
@@ -197,7 +205,8 @@ done:
 }
 
 /* Rows of the partitions that `d` has and `other` has not; -1 when that is not known of all. */
-static mst_status rows_beyond(mst_dataset *d, const mst_document *other, int64_t *rows, mst_cancel *cancel, mst_error *err) {
+static mst_status rows_beyond(mst_dataset *d, const mst_document *other, int64_t *rows, mst_cancel *cancel,
+                              mst_error *err) {
   const mst_stats *stats = NULL;
   uint64_t n;
   mst_status status = mst_stats_load(d, &stats, cancel, err);
@@ -209,22 +218,24 @@ static mst_status rows_beyond(mst_dataset *d, const mst_document *other, int64_t
   return status;
 }
 
-/* ---- restore ------------------------------------------------------------------------------------------------------- */
+/* ---- restore -------------------------------------------------------------------------------------------------------
+ */
 
 mst_status mst_ds_change_restore(mst_change *c, uint64_t version, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   char *key = NULL;
   mst_dataset *past = NULL;
   int64_t added, removed;
-  if (c->committed || c->n_files > 0 || c->n_gone > 0 || c->metadata != NULL || c->n_indices > 0 || c->schema.release != NULL ||
-      c->whole != NULL)
+  if (c->committed || c->n_files > 0 || c->n_gone > 0 || c->metadata != NULL || c->n_indices > 0 ||
+      c->schema.release != NULL || c->whole != NULL)
     return mst_fail(err, MST_E_ARGUMENT, "restore stands alone: nothing else may be in its change");
   if (version == 0) return mst_fail(err, MST_E_ARGUMENT, "versions begin with 1");
   MST_TRY(old_document(c->base, &version, 0, &c->whole, &key, cancel, err));
   MST_TRY(old_schema(c->base, key, &c->schema, cancel, err));
   c->whole_schema_key = key;
   key = NULL;
-  MST_TRY(mst_state_of(c->base, c->whole, MST_DOCUMENT_JSON, NULL, version, c->schema.release != NULL ? &c->schema : NULL, &past, cancel, err));
+  MST_TRY(mst_state_of(c->base, c->whole, MST_DOCUMENT_JSON, NULL, version,
+                       c->schema.release != NULL ? &c->schema : NULL, &past, cancel, err));
   MST_TRY(rows_beyond(past, c->base->document, &added, cancel, err));
   MST_TRY(rows_beyond(c->base, c->whole, &removed, cancel, err));
   c->kind = MST_CHANGE_ALONE;
@@ -236,7 +247,8 @@ done:
   return status;
 }
 
-/* ---- expire -------------------------------------------------------------------------------------------------------- */
+/* ---- expire --------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t expire_to(const mst_dataset *d, const json_t *records, uint64_t keep, uint64_t older_than_s) {
   size_t i;
@@ -244,12 +256,14 @@ static uint64_t expire_to(const mst_dataset *d, const json_t *records, uint64_t 
   if (keep > 0) return d->version >= keep ? d->version - keep + 1 : 1;
   const int64_t age = older_than_s > (uint64_t)(INT64_MAX / 2000000) ? INT64_MAX / 2 : (int64_t)older_than_s * 1000000;
   json_array_foreach(records, i, r) {
-    if (age > 0 && (int64_t)number_of(r, "time") >= now_of(d) - age) return number_of(r, "version") > 1 ? number_of(r, "version") - 1 : 1;
+    if (age > 0 && (int64_t)number_of(r, "time") >= now_of(d) - age)
+      return number_of(r, "version") > 1 ? number_of(r, "version") - 1 : 1;
   }
   return d->version;
 }
 
-mst_status mst_ds_expire(mst_dataset *d, uint64_t keep, uint64_t older_than_s, mst_dataset **out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_ds_expire(mst_dataset *d, uint64_t keep, uint64_t older_than_s, mst_dataset **out, mst_cancel *cancel,
+                         mst_error *err) {
   mst_status status = MST_OK;
   json_t *records = NULL;
   uint64_t oldest;

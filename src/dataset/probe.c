@@ -1,5 +1,5 @@
-/* dataset/probe.c - tries a store: does "only when nothing is there" stop the second writer, does "only over this version" stop the late
- * one, also when several come at once?
+/* dataset/probe.c - tries a store: does "only when nothing is there" stop the second writer, does "only over this
+ * version" stop the late one, also when several come at once?
  *
  * May call: base, store, dataset's own headers. */
 #include "dataset/probe.h"
@@ -63,7 +63,8 @@ static void run_race(mst_store *store, const char *key, racer *racers, uint32_t 
 
 static bool lost(mst_status status) { return status == MST_E_EXISTS || status == MST_E_CONFLICT; }
 
-/* What a failure that is neither winning nor losing means: the store does not know conditions, or the attempt says nothing. */
+/* What a failure that is neither winning nor losing means: the store does not know conditions, or the attempt says
+ * nothing. */
 static mst_status strange(const mst_op *op, mst_status status, mst_store_verdict *v, mst_error *err) {
   if (status == MST_E_IO || status == MST_E_TIMEOUT) v->silent = true;
   if (status == MST_E_UNSUPPORTED || status == MST_E_ARGUMENT) {
@@ -80,12 +81,13 @@ static uint64_t random_of(mst_store *store) {
 }
 
 /* One round: several create the same object, then several replace the version that the winner made. */
-static mst_status one_round(mst_store *store, const char *key, racer *racers, uint32_t n, mst_store_verdict *v, mst_cancel *cancel,
-                            mst_error *err) {
+static mst_status one_round(mst_store *store, const char *key, racer *racers, uint32_t n, mst_store_verdict *v,
+                            mst_cancel *cancel, mst_error *err) {
   uint32_t created = 0, replaced = 0, won = 0;
   for (uint32_t i = 0; i < n; i++) {
     racers[i].op.put_mode = MST_PUT_CREATE;
-    (void)snprintf(racers[i].text, sizeof racers[i].text, "%016llx %u", (unsigned long long)random_of(store), (unsigned)i);
+    (void)snprintf(racers[i].text, sizeof racers[i].text, "%016llx %u", (unsigned long long)random_of(store),
+                   (unsigned)i);
   }
   run_race(store, key, racers, n, cancel);
   for (uint32_t i = 0; i < n; i++) {
@@ -99,7 +101,8 @@ static mst_status one_round(mst_store *store, const char *key, racer *racers, ui
   for (uint32_t i = 0; i < n; i++) {
     racers[i].op.put_mode = MST_PUT_IF_MATCH;
     racers[i].pin = pin;
-    (void)snprintf(racers[i].text, sizeof racers[i].text, "%016llx %u again", (unsigned long long)random_of(store), (unsigned)i);
+    (void)snprintf(racers[i].text, sizeof racers[i].text, "%016llx %u again", (unsigned long long)random_of(store),
+                   (unsigned)i);
   }
   run_race(store, key, racers, n, cancel);
   for (uint32_t i = 0; i < n; i++) {
@@ -114,14 +117,16 @@ static mst_status one_round(mst_store *store, const char *key, racer *racers, ui
 static void say(mst_store_verdict *v) {
   if (v->why[0] != '\0') v->create_only = v->if_match = false;
   else if (!v->create_only)
-    (void)snprintf(v->why, sizeof v->why, "writers that may only create an object all succeeded: %u too many", (unsigned)v->doubled);
+    (void)snprintf(v->why, sizeof v->why, "writers that may only create an object all succeeded: %u too many",
+                   (unsigned)v->doubled);
   else if (!v->if_match)
-    (void)snprintf(v->why, sizeof v->why, "writers that may only replace one version: %u too many succeeded", (unsigned)v->lost);
+    (void)snprintf(v->why, sizeof v->why, "writers that may only replace one version: %u too many succeeded",
+                   (unsigned)v->lost);
 }
 
 /* A round in which a reply was lost says nothing: once more, elsewhere. */
-static mst_status clear_round(mst_store *store, const char *prefix, mst_buf *key, racer *racers, uint32_t n, mst_store_verdict *v,
-                              mst_cancel *cancel, mst_error *err) {
+static mst_status clear_round(mst_store *store, const char *prefix, mst_buf *key, racer *racers, uint32_t n,
+                              mst_store_verdict *v, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   for (int i = 0; i < SILENT_MAX; i++) {
     mst_store_verdict trial = *v;
@@ -143,8 +148,8 @@ static mst_status clear_round(mst_store *store, const char *prefix, mst_buf *key
   return status;
 }
 
-mst_status mst_probe_run(mst_store *store, const char *prefix, uint32_t writers, uint32_t rounds, mst_store_verdict *out,
-                         mst_cancel *cancel, mst_error *err) {
+mst_status mst_probe_run(mst_store *store, const char *prefix, uint32_t writers, uint32_t rounds,
+                         mst_store_verdict *out, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   mst_store_verdict v = {.create_only = true, .if_match = true};
   const mst_allocator *mem = mst_context_mem(mst_store_context(store));
@@ -171,7 +176,8 @@ done:
   return status;
 }
 
-/* ---- once for each store of a process ------------------------------------------------------------------------------ */
+/* ---- once for each store of a process ------------------------------------------------------------------------------
+ */
 
 typedef struct verdict_of {
   struct verdict_of *next;
@@ -260,7 +266,8 @@ mst_status mst_probe_place(mst_store *store, char out[17], mst_error *err) {
   return status;
 }
 
-mst_status mst_probe_require(mst_store *store, const char *uuid, const char *tried, mst_cancel *cancel, mst_error *err) {
+mst_status mst_probe_require(mst_store *store, const char *uuid, const char *tried, mst_cancel *cancel,
+                             mst_error *err) {
   mst_status status = MST_OK;
   mst_store_verdict v = {0};
   mst_context *ctx = mst_store_context(store);
@@ -283,8 +290,9 @@ mst_status mst_probe_require(mst_store *store, const char *uuid, const char *tri
     note(known, mst_buf_text(&text), &v);
   }
   if (!v.create_only || !v.if_match)
-    status = mst_fail(err, MST_E_UNSUPPORTED,
-                      "this store is not safe for several writers (%s); name a lock (lock=…) that all of them use", v.why);
+    status =
+        mst_fail(err, MST_E_UNSUPPORTED,
+                 "this store is not safe for several writers (%s); name a lock (lock=…) that all of them use", v.why);
 done:
   mst_buf_free(&text);
   return status;

@@ -51,7 +51,8 @@ done:
   return status;
 }
 
-mst_status mst_section_version(const mst_document *d, const mst_section *s, uint64_t *version, bool *external, mst_error *err) {
+mst_status mst_section_version(const mst_document *d, const mst_section *s, uint64_t *version, bool *external,
+                               mst_error *err) {
   char digest[33];
   *external = false;
   if (s->map == NULL) {
@@ -84,6 +85,6 @@ mst_status mst_keep_parse(const char *text, mst_keep *out, mst_error *err) {
     return MST_OK;
   }
 wrong:
-  return mst_fail(err, MST_E_ARGUMENT, "history '%.60s' is neither a number of versions nor an age like 30s, 15m, 24h or 7d",
-                  text);
+  return mst_fail(err, MST_E_ARGUMENT,
+                  "history '%.60s' is neither a number of versions nor an age like 30s, 15m, 24h or 7d", text);
 }

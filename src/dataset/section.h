@@ -1,4 +1,5 @@
-/* dataset/section.h - `metadata.meseta` of the document, as opening a dataset needs it: version, birth, authoritative schema, digest.
+/* dataset/section.h - `metadata.meseta` of the document, as opening a dataset needs it: version, birth, authoritative
+ * schema, digest.
  *
  * Owns: nothing. May call: base, dataset/document.h, dataset/key.h. Private to the dataset module. */
 #ifndef MST_DATASET_SECTION_H
@@ -24,11 +25,13 @@ typedef struct mst_section {
   bool behind;         /* `_common_metadata` may not be written yet */
   bool twin;           /* the msgpack twin may be there still */
 } mst_section;
-/* Hostile: MST_E_CORRUPT names the member; a format of the future is MST_E_UNSUPPORTED. Keys lie below `<uuid>.meseta/`. */
+/* Hostile: MST_E_CORRUPT names the member; a format of the future is MST_E_UNSUPPORTED. Keys lie below
+ * `<uuid>.meseta/`. */
 mst_status mst_section_of(const mst_document *d, const char *uuid, mst_section *out, mst_error *err);
-/* The version of a document: 1 without a section; what it claims when the digest fits; one more when somebody who does not know of
- * the section wrote since (`*external`). */
-mst_status mst_section_version(const mst_document *d, const mst_section *s, uint64_t *version, bool *external, mst_error *err);
+/* The version of a document: 1 without a section; what it claims when the digest fits; one more when somebody who does
+ * not know of the section wrote since (`*external`). */
+mst_status mst_section_version(const mst_document *d, const mst_section *s, uint64_t *version, bool *external,
+                               mst_error *err);
 
 /* How long versions are kept. */
 typedef struct mst_keep {

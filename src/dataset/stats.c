@@ -1,5 +1,5 @@
-/* dataset/stats.c - the statistics of a snapshot: read from segments and from the section, asked by partition; and what a commit adds.
- * May call: base, column, expr, store, source/table.h, dataset's own headers. */
+/* dataset/stats.c - the statistics of a snapshot: read from segments and from the section, asked by partition; and what
+ * a commit adds. May call: base, column, expr, store, source/table.h, dataset's own headers. */
 #include "dataset/stats.h"
 
 #include "dataset/key.h"
@@ -30,7 +30,8 @@ struct mst_stats {
   size_t n_batches, room;
 };
 
-/* ---- loading ------------------------------------------------------------------------------------------------------- */
+/* ---- loading -------------------------------------------------------------------------------------------------------
+ */
 
 static void stats_free(mst_stats *s) {
   if (s == NULL) return;
@@ -65,7 +66,8 @@ done:
 }
 
 /* Takes both over, also on failure. */
-static mst_status keep_batch(mst_stats *s, const mst_document *d, struct ArrowSchema *schema, struct ArrowArray *batch, mst_error *err) {
+static mst_status keep_batch(mst_stats *s, const mst_document *d, struct ArrowSchema *schema, struct ArrowArray *batch,
+                             mst_error *err) {
   mst_status status = MST_OK;
   mst_view labels, rows;
   if (s->n_batches == s->room) {
@@ -109,7 +111,8 @@ static mst_status load_segment(mst_stats *s, mst_store *store, const mst_documen
   struct ArrowArrayStream rows = {0};
   struct ArrowSchema schema = {0};
   struct ArrowArray batch = {0};
-  if (!mst_ours_is_key(key, uuid)) return mst_fail(err, MST_E_CORRUPT, "the statistics '%.200s' lie outside of the dataset", key);
+  if (!mst_ours_is_key(key, uuid))
+    return mst_fail(err, MST_E_CORRUPT, "the statistics '%.200s' lie outside of the dataset", key);
   MST_TRY(mst_table_open(store, key, NULL, &table, cancel, err));
   MST_TRY(mst_table_read(table, NULL, &rows, cancel, err));
   for (;;) {
@@ -129,7 +132,8 @@ done:
 /* What is unknown is not pruned: only what must stop everything stops this. */
 static bool must_stop(mst_status status) { return status == MST_E_NO_MEMORY || status == MST_E_CANCELLED; }
 
-/* ---- the newest ones, inside the section --------------------------------------------------------------------------- */
+/* ---- the newest ones, inside the section ---------------------------------------------------------------------------
+ */
 
 /* [rows, {column: [min, max, nulls, nan_free]}] */
 typedef struct recent {
@@ -144,8 +148,10 @@ static bool recent_bounds(void *self, const struct ArrowSchema *field, mst_bound
   const json_t *min = json_array_get(b, 0), *max = json_array_get(b, 1), *nulls = json_array_get(b, 2);
   mst_buf_clear(&r->low);
   mst_buf_clear(&r->high);
-  out->has_min = min != NULL && !json_is_null(min) && mst_scalar_from_json(field, min, &r->low, &out->min, NULL) == MST_OK;
-  out->has_max = max != NULL && !json_is_null(max) && mst_scalar_from_json(field, max, &r->high, &out->max, NULL) == MST_OK;
+  out->has_min =
+      min != NULL && !json_is_null(min) && mst_scalar_from_json(field, min, &r->low, &out->min, NULL) == MST_OK;
+  out->has_max =
+      max != NULL && !json_is_null(max) && mst_scalar_from_json(field, max, &r->high, &out->max, NULL) == MST_OK;
   out->has_nulls = json_is_integer(nulls) && json_integer_value(nulls) >= 0;
   if (out->has_nulls) out->nulls = (uint64_t)json_integer_value(nulls);
   out->nan_free = json_is_true(json_array_get(b, 3));
@@ -243,19 +249,20 @@ bool mst_stats_bounds(const mst_stats *s, size_t partition, const struct ArrowSc
   return mst_stat_rows_bounds(&s->schemas[p.batch], &s->batches[p.batch], p.row, field, out);
 }
 
-
 bool mst_stats_rows(const mst_stats *s, size_t partition, uint64_t *rows) {
   mst_scalar v;
   if (s == NULL || partition >= s->n || s->places[partition].batch == NOWHERE) return false;
   const place p = s->places[partition];
   const struct ArrowSchema *schema = &s->schemas[p.batch];
-  if (mst_scalar_at(schema->children[1], s->batches[p.batch].children[1], p.row, &v, NULL) != MST_OK || v.kind != MST_SCALAR_INT || v.as.i < 0)
+  if (mst_scalar_at(schema->children[1], s->batches[p.batch].children[1], p.row, &v, NULL) != MST_OK ||
+      v.kind != MST_SCALAR_INT || v.as.i < 0)
     return false;
   *rows = (uint64_t)v.as.i;
   return true;
 }
 
-/* ---- what a commit adds -------------------------------------------------------------------------------------------- */
+/* ---- what a commit adds --------------------------------------------------------------------------------------------
+ */
 
 static bool file_bounds(void *self, const struct ArrowSchema *field, mst_bounds *out) {
   const mst_new_file *f = self;
@@ -267,7 +274,8 @@ static bool file_bounds(void *self, const struct ArrowSchema *field, mst_bounds 
   return false;
 }
 
-static mst_status scalar_json(const struct ArrowSchema *field, bool has, const mst_scalar *v, json_t **out, mst_error *err) {
+static mst_status scalar_json(const struct ArrowSchema *field, bool has, const mst_scalar *v, json_t **out,
+                              mst_error *err) {
   if (has) return mst_scalar_to_json(field, v, out, err);
   *out = json_null();
   return MST_OK;
@@ -317,21 +325,24 @@ static mst_status member(json_t *object, const char *name, bool array, json_t **
 }
 
 /* Ends the rows as a segment. */
-static mst_status write_segment(const mst_stats_commit *c, mst_stat_rows *rows, json_t *segments, mst_cancel *cancel, mst_error *err) {
+static mst_status write_segment(const mst_stats_commit *c, mst_stat_rows *rows, json_t *segments, mst_cancel *cancel,
+                                mst_error *err) {
   mst_status status = MST_OK;
   struct ArrowArray batch = {0};
   mst_table_writer *w = NULL;
   mst_table_written written;
   char id[33];
   const size_t n = rows->n;
-  const mst_parquet_writer_options options = {.codec = MST_PARQUET_ZSTD, .no_statistics = true, .no_size_statistics = true};
+  const mst_parquet_writer_options options = {
+      .codec = MST_PARQUET_ZSTD, .no_statistics = true, .no_size_statistics = true};
   mst_buf key;
   mst_buf_init(&key, rows->mem, MST_KEY_MAX);
   if (n == 0) return MST_OK;
   mst_uuid_make(c->ctx, id);
   MST_TRY(mst_buf_printf(&key, err, "%s%sstatistics/%s", c->uuid, MST_KEY_OURS, id));
   MST_TRY(mst_stat_rows_take(rows, &batch, err));
-  MST_TRY(mst_table_writer_open(c->store, mst_buf_text(&key), &rows->schema, &options, MST_PUT_REPLACE, &w, cancel, err));
+  MST_TRY(
+      mst_table_writer_open(c->store, mst_buf_text(&key), &rows->schema, &options, MST_PUT_REPLACE, &w, cancel, err));
   MST_TRY(mst_table_writer_put(w, &batch, err));
   MST_TRY(mst_table_writer_close(w, &written, err));
   json_t *segment = json_pack("{s:s,s:I}", "key", mst_buf_text(&key), "n", (json_int_t)n);
@@ -343,13 +354,15 @@ done:
   return status;
 }
 
-static mst_status move_recent(const mst_stats_commit *c, json_t *map, json_t *segments, mst_cancel *cancel, mst_error *err) {
+static mst_status move_recent(const mst_stats_commit *c, json_t *map, json_t *segments, mst_cancel *cancel,
+                              mst_error *err) {
   mst_status status = MST_OK;
   mst_stat_rows rows = {0};
   MST_TRY(mst_stat_rows_open(mst_context_mem(c->ctx), c->schema, &rows, err));
   MST_TRY(put_recent(&rows, NULL, map, err));
   for (size_t i = 0; i < c->n_files; i++)
-    MST_TRY(mst_stat_rows_put(&rows, c->files[i]->label, c->files[i]->rows, file_bounds, (void *)(uintptr_t)c->files[i], err));
+    MST_TRY(mst_stat_rows_put(&rows, c->files[i]->label, c->files[i]->rows, file_bounds, (void *)(uintptr_t)c->files[i],
+                              err));
   MST_TRY(write_segment(c, &rows, segments, cancel, err));
   (void)json_object_clear(map);
 done:

@@ -9,7 +9,8 @@ static const char *const parts[MST_STATS_EACH] = {"min", "max", "nulls", "nan_fr
 static bool has_scalars(const struct ArrowSchema *field) {
   mst_type type;
   if (field->dictionary != NULL || mst_type_parse(field->format, &type, NULL) != MST_OK) return false;
-  return mst_type_scalar(&type) != MST_SCALAR_NULL && mst_type_is_ordered(&type) && strlen(field->name) < NAME_MAX_BYTES - 16;
+  return mst_type_scalar(&type) != MST_SCALAR_NULL && mst_type_is_ordered(&type) &&
+         strlen(field->name) < NAME_MAX_BYTES - 16;
 }
 
 static const char *part_format(const struct ArrowSchema *field, size_t part) {
@@ -37,7 +38,8 @@ done:
   return status;
 }
 
-mst_status mst_stat_rows_open(const mst_allocator *mem, const struct ArrowSchema *table, mst_stat_rows *out, mst_error *err) {
+mst_status mst_stat_rows_open(const mst_allocator *mem, const struct ArrowSchema *table, mst_stat_rows *out,
+                              mst_error *err) {
   mst_status status = MST_OK;
   mst_stat_rows r = {.mem = mem};
   MST_TRY_ALLOC(r.of = mst_alloc_array(mem, (size_t)table->n_children + 1, sizeof *r.of));
@@ -65,9 +67,11 @@ static mst_status put_scalar(mst_builder *b, const struct ArrowSchema *field, co
   mst_status status = mst_type_parse(field->format, &type, err);
   if (status != MST_OK) return status;
   switch (v->kind) {
-  case MST_SCALAR_INT: return type.kind == MST_KIND_BOOL ? mst_builder_bool(b, v->as.i != 0, err) : mst_builder_i64(b, v->as.i, err);
+  case MST_SCALAR_INT:
+    return type.kind == MST_KIND_BOOL ? mst_builder_bool(b, v->as.i != 0, err) : mst_builder_i64(b, v->as.i, err);
   case MST_SCALAR_UINT: return mst_builder_u64(b, v->as.u, err);
-  case MST_SCALAR_DOUBLE: return type.kind == MST_KIND_HALF ? mst_builder_null(b, err) : mst_builder_f64(b, v->as.f, err);
+  case MST_SCALAR_DOUBLE:
+    return type.kind == MST_KIND_HALF ? mst_builder_null(b, err) : mst_builder_f64(b, v->as.f, err);
   case MST_SCALAR_WIDE: return mst_builder_fixed(b, &v->as.wide, 1, err); /* the low limbs come first */
   case MST_SCALAR_BYTES:
     if (type.layout == MST_LAYOUT_FIXED && v->as.bytes.size != type.width) return mst_builder_null(b, err);
@@ -95,7 +99,8 @@ done:
   return status;
 }
 
-mst_status mst_stat_rows_put(mst_stat_rows *r, const char *label, uint64_t rows, mst_stats_bounds_fn bounds, void *self, mst_error *err) {
+mst_status mst_stat_rows_put(mst_stat_rows *r, const char *label, uint64_t rows, mst_stats_bounds_fn bounds, void *self,
+                             mst_error *err) {
   mst_status status = MST_OK;
   MST_TRY(mst_builder_bytes(r->builders[0], label, strlen(label), err));
   if (rows <= INT64_MAX) MST_TRY(mst_builder_i64(r->builders[1], (int64_t)rows, err));
@@ -120,15 +125,18 @@ static bool is_text(const char *format) { return strcmp(format, "u") == 0 || str
 static bool is_bytes(const char *format) { return strcmp(format, "z") == 0 || strcmp(format, "Z") == 0; }
 
 static bool same_type(const struct ArrowSchema *a, const struct ArrowSchema *b) {
-  return strcmp(a->format, b->format) == 0 || (is_text(a->format) && is_text(b->format)) || (is_bytes(a->format) && is_bytes(b->format));
+  return strcmp(a->format, b->format) == 0 || (is_text(a->format) && is_text(b->format)) ||
+         (is_bytes(a->format) && is_bytes(b->format));
 }
 
-static bool at(const struct ArrowSchema *schema, const struct ArrowArray *batch, int64_t column, int64_t row, mst_scalar *out) {
-  return mst_scalar_at(schema->children[column], batch->children[column], row, out, NULL) == MST_OK && out->kind != MST_SCALAR_NULL;
+static bool at(const struct ArrowSchema *schema, const struct ArrowArray *batch, int64_t column, int64_t row,
+               mst_scalar *out) {
+  return mst_scalar_at(schema->children[column], batch->children[column], row, out, NULL) == MST_OK &&
+         out->kind != MST_SCALAR_NULL;
 }
 
-bool mst_stat_rows_bounds(const struct ArrowSchema *schema, const struct ArrowArray *batch, int64_t row, const struct ArrowSchema *field,
-                           mst_bounds *out) {
+bool mst_stat_rows_bounds(const struct ArrowSchema *schema, const struct ArrowArray *batch, int64_t row,
+                          const struct ArrowSchema *field, mst_bounds *out) {
   const size_t n = strlen(parts[0]) + 1;
   mst_scalar v;
   *out = (mst_bounds){0};

@@ -1,5 +1,5 @@
-/* source/table.c - Parquet files as pinned tables: opening by the tail, facts, reading ranges. See table.h; reading rows is
- * table_read.c's, writing table_write.c's. May call fetch and parquet. */
+/* source/table.c - Parquet files as pinned tables: opening by the tail, facts, reading ranges. See table.h; reading
+ * rows is table_read.c's, writing table_write.c's. May call fetch and parquet. */
 #include "source/table_inner.h"
 
 static mst_status table_new(mst_context *ctx, mst_table **out, mst_error *err) {
@@ -38,8 +38,9 @@ static mst_status read_footer(mst_table *t, const mst_bytes *tail, mst_cancel *c
   MST_TRY(mst_parquet_file_open(t->mem, &last, size, &t->file, &need, err));
   for (int turn = 0; t->file == NULL && turn < 2; turn++) {
     if (need > most) {
-      status = mst_fail(err, MST_E_LIMIT, "the footer of this Parquet file takes %llu bytes, more than a record may (%llu)",
-                        (unsigned long long)need, (unsigned long long)most);
+      status =
+          mst_fail(err, MST_E_LIMIT, "the footer of this Parquet file takes %llu bytes, more than a record may (%llu)",
+                   (unsigned long long)need, (unsigned long long)most);
       goto done;
     }
     const mst_range range = {.offset = size - need, .length = need};
@@ -54,8 +55,8 @@ done:
 }
 
 /* With a pin nothing is looked at but the tail itself, on condition that the object is still that version. */
-static mst_status open_object(mst_table *t, mst_store *store, const char *key, const mst_table_open_options *o, mst_bytes *tail,
-                              mst_cancel *cancel, mst_error *err) {
+static mst_status open_object(mst_table *t, mst_store *store, const char *key, const mst_table_open_options *o,
+                              mst_bytes *tail, mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   const uint32_t flags = o->allow_unpinned != 0 ? MST_OBJECT_UNPINNED : 0;
   const size_t most = o->tail != 0 ? o->tail : MST_PARQUET_TAIL;
@@ -91,7 +92,8 @@ done:
   return status;
 }
 
-mst_status mst_table_open_bytes(mst_context *ctx, const mst_bytes *bytes, const char *name, mst_table **out, mst_error *err) {
+mst_status mst_table_open_bytes(mst_context *ctx, const mst_bytes *bytes, const char *name, mst_table **out,
+                                mst_error *err) {
   mst_status status = MST_OK;
   mst_table *t = NULL;
   MST_TRY(table_new(ctx, &t, err));
@@ -120,13 +122,15 @@ mst_status mst_table_schema(const mst_table *t, struct ArrowSchema *out, mst_err
 static mst_status get_in_memory(const mst_table *t, const mst_range *ranges, size_t n, mst_bytes *out, mst_error *err) {
   for (size_t i = 0; i < n; i++)
     if (ranges[i].offset > t->bytes.size || ranges[i].length > t->bytes.size - ranges[i].offset)
-      return mst_fail_at(err, MST_E_CORRUPT, ranges[i].offset, "%llu bytes at %llu lie beyond the end of the file (%zu bytes)",
+      return mst_fail_at(err, MST_E_CORRUPT, ranges[i].offset,
+                         "%llu bytes at %llu lie beyond the end of the file (%zu bytes)",
                          (unsigned long long)ranges[i].length, (unsigned long long)ranges[i].offset, t->bytes.size);
   for (size_t i = 0; i < n; i++) out[i] = mst_bytes_part(&t->bytes, (size_t)ranges[i].offset, (size_t)ranges[i].length);
   return MST_OK;
 }
 
-mst_status mst_table_get(mst_table *t, const mst_range *ranges, size_t n, mst_bytes *out, mst_cancel *cancel, mst_error *err) {
+mst_status mst_table_get(mst_table *t, const mst_range *ranges, size_t n, mst_bytes *out, mst_cancel *cancel,
+                         mst_error *err) {
   if (t->object != NULL && t->bytes.data == NULL) return mst_object_read(t->object, ranges, n, out, cancel, err);
   return mst_error_name(err, get_in_memory(t, ranges, n, out, err), mst_table_url(t));
 }

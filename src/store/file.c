@@ -182,8 +182,12 @@ static void file_close(void *self) {
 
 mst_status mst_file_open(mst_context *ctx, const mst_url *url, const mst_settings *settings, mst_store **out,
                          mst_error *err) {
-  static const mst_store_ops ops = {
-      .struct_size = sizeof ops, .name = "file", .flags = MST_STORE_LOCAL, .run = file_run, .close = file_close, .sweep = mst_file_sweep};
+  static const mst_store_ops ops = {.struct_size = sizeof ops,
+                                    .name = "file",
+                                    .flags = MST_STORE_LOCAL,
+                                    .run = file_run,
+                                    .close = file_close,
+                                    .sweep = mst_file_sweep};
   const mst_allocator *mem = mst_context_mem(ctx);
   char text[MST_PATH_MAX + 16];
   size_t n = strlen(url->key);

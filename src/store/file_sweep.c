@@ -1,7 +1,7 @@
 /* store/file_sweep.c - clearing up after writers that died: temporary files that never got their name.
  *
- * A writer holds a lock on its temporary file while it writes it, and a process that ends loses its locks. What is locked is left alone,
- * whatever its age. Links are not followed. May call: base, file.c. */
+ * A writer holds a lock on its temporary file while it writes it, and a process that ends loses its locks. What is
+ * locked is left alone, whatever its age. Links are not followed. May call: base, file.c. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +57,8 @@ static bool is_folder(const sweeping *w, const struct dirent *e) {
   return lstat(w->path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* The folder that `path` names in its first n bytes. `only`: temporary files of this one name, and no folders below; NULL: all. */
+/* The folder that `path` names in its first n bytes. `only`: temporary files of this one name, and no folders below;
+ * NULL: all. */
 static void sweep_folder(sweeping *w, size_t n, const char *only, uint32_t depth) {
   const uint64_t before = w->removed;
   DIR *folder = opendir(w->path);

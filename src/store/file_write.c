@@ -127,7 +127,8 @@ static mst_status stage_paths(const mst_file_store *s, const char *key, staging 
 
 /* 16 digits: a mark of the target's name and a random part. */
 static void name_temp(staging *st, const mst_env *env) {
-  unsigned long long a = (unsigned long long)mst_file_name_mark(st->target.text + st->n_folder + 1) << 32 | (uint32_t)env->random(env->self);
+  unsigned long long a = (unsigned long long)mst_file_name_mark(st->target.text + st->n_folder + 1) << 32 |
+                         (uint32_t)env->random(env->self);
   int n = snprintf(st->temp.text + st->n_folder + 1, NAME_ROOM, ".meseta-%016llx%x.tmp", a, (unsigned)getpid());
   st->temp.n = st->n_folder + 1 + (size_t)n;
 }

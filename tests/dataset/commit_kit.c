@@ -37,7 +37,8 @@ void kit_close(kit *k) {
   mst_context_unref(k->ctx);
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------------- */
+/* ---- files ---------------------------------------------------------------------------------------------------------
+ */
 
 static const mst_field column = {.name = "v", .format = "l", .nullable = true};
 
@@ -47,7 +48,8 @@ mst_status kit_try_file(kit *k, mst_new_files *list, const char *label) {
   mst_buf key;
   mst_buf_init(&key, NULL, SIZE_MAX);
   mst_status status = mst_key_file(&key, KIT_UUID, "table", label, &k->err);
-  if (status == MST_OK) status = mst_put_object(k->store, mst_buf_text(&key), "x", 1, MST_PUT_REPLACE, NULL, NULL, NULL, &k->err);
+  if (status == MST_OK)
+    status = mst_put_object(k->store, mst_buf_text(&key), "x", 1, MST_PUT_REPLACE, NULL, NULL, NULL, &k->err);
   mst_new_file file = {.label = mst_text_copy(list->mem, label), .key = mst_text_copy(list->mem, mst_buf_text(&key))};
   if (status == MST_OK) status = mst_new_files_put(list, &file, &k->err);
   else mst_new_file_end(list->mem, &file);
@@ -57,7 +59,8 @@ mst_status kit_try_file(kit *k, mst_new_files *list, const char *label) {
 
 void kit_add_file(kit *k, mst_new_files *list, const char *label) { OK(kit_try_file(k, list, label)); }
 
-/* ---- datasets ------------------------------------------------------------------------------------------------------ */
+/* ---- datasets ------------------------------------------------------------------------------------------------------
+ */
 
 mst_status kit_create(kit *k, const char *const *labels, size_t n, const char *history, mst_dataset **out) {
   mst_new_files files;
@@ -66,8 +69,14 @@ mst_status kit_create(kit *k, const char *const *labels, size_t n, const char *h
   for (size_t i = 0; i < n; i++) kit_add_file(k, &files, labels[i]);
   table_schema(k, &schema);
   json_t *metadata = json_pack("{s:s}", "creation_time", "2026-11-21T00:00:00+00:00");
-  mst_first_commit c = {.ctx = k->ctx, .store = k->store, .uuid = KIT_UUID, .table = "table", .files = &files, .schema = &schema,
-                        .metadata = metadata, .history = history};
+  mst_first_commit c = {.ctx = k->ctx,
+                        .store = k->store,
+                        .uuid = KIT_UUID,
+                        .table = "table",
+                        .files = &files,
+                        .schema = &schema,
+                        .metadata = metadata,
+                        .history = history};
   mst_status status = mst_commit_first(&c, out, NULL, NULL, &k->err);
   json_decref(metadata);
   mst_schema_release(&schema);
@@ -110,7 +119,9 @@ mst_dataset *kit_open_dataset(kit *k) {
   return d;
 }
 
-bool kit_has(const mst_dataset *d, const char *label) { return mst_document_find(d->document, label) != MST_DOCUMENT_NONE; }
+bool kit_has(const mst_dataset *d, const char *label) {
+  return mst_document_find(d->document, label) != MST_DOCUMENT_NONE;
+}
 
 static mst_status count(void *arg, const mst_object_info *info, mst_error *err) {
   (void)info;
@@ -136,7 +147,8 @@ json_t *kit_log(kit *k, mst_dataset *d) {
   return log;
 }
 
-/* ---- a store with faults ------------------------------------------------------------------------------------------- */
+/* ---- a store with faults -------------------------------------------------------------------------------------------
+ */
 
 typedef struct faulty {
   mst_store *inner;
@@ -172,7 +184,8 @@ mst_store *kit_faulty(kit *k, mst_store *inner, const kit_faults *faults) {
   assert_non_null(f);
   f->inner = mst_store_ref(inner);
   f->faults = *faults;
-  mst_store_ops ops = {.struct_size = sizeof ops, .name = "faulty", .flags = MST_STORE_LOCAL, .run = faulty_run, .close = faulty_close};
+  mst_store_ops ops = {
+      .struct_size = sizeof ops, .name = "faulty", .flags = MST_STORE_LOCAL, .run = faulty_run, .close = faulty_close};
   OK(mst_store_wrap(k->ctx, &ops, f, mst_store_url(inner), &out, &k->err));
   return out;
 }

@@ -1,4 +1,5 @@
-/* dataset/commit_kit.h - what the tests of commits share: a store in memory, files that nobody reads, and stores that lose replies or stop. */
+/* dataset/commit_kit.h - what the tests of commits share: a store in memory, files that nobody reads, and stores that
+ * lose replies or stop. */
 #ifndef MST_TESTS_DATASET_COMMIT_KIT_H
 #define MST_TESTS_DATASET_COMMIT_KIT_H
 
@@ -25,15 +26,15 @@ void kit_close(kit *k);
 void kit_set_store(kit *k, mst_store *store); /* takes it over */
 mst_store *kit_memory_store(kit *k, const char *name);
 
-#define OK(call)                                                       \
-  do {                                                                 \
-    mst_status kit_status = (call);                                    \
+#define OK(call)                                                         \
+  do {                                                                   \
+    mst_status kit_status = (call);                                      \
     if (kit_status != MST_OK) fail_msg("%s: %s", #call, k->err.message); \
   } while (0)
-#define FAILS(wanted, call)                                                                        \
-  do {                                                                                             \
-    mst_status kit_status = (call);                                                                \
-    if (kit_status != (wanted)) fail_msg("%s: %d, %s", #call, (int)kit_status, k->err.message);    \
+#define FAILS(wanted, call)                                                                     \
+  do {                                                                                          \
+    mst_status kit_status = (call);                                                             \
+    if (kit_status != (wanted)) fail_msg("%s: %d, %s", #call, (int)kit_status, k->err.message); \
   } while (0)
 
 /* Files that hold nothing, for commits look at names only. */
@@ -58,7 +59,8 @@ typedef enum kit_fate {
 } kit_fate;
 typedef struct kit_faults {
   kit_fate (*decide)(void *self, const mst_op *op);
-  void (*after)(void *self, const mst_op *op, kit_fate fate); /* may be NULL; when the operation is done, before it is answered */
+  void (*after)(void *self, const mst_op *op,
+                kit_fate fate); /* may be NULL; when the operation is done, before it is answered */
   void *self;
 } kit_faults;
 mst_store *kit_faulty(kit *k, mst_store *inner, const kit_faults *faults);

@@ -1,5 +1,6 @@
-/* dataset/kill_shim.c - preloaded into a process: kills it, without a word, right before its n-th call that changes a folder, or lets that call fail. Calls are
- * counted from 1; MESETA_KILL_AT says which one, MESETA_FAIL_AT which one fails with EIO. */
+/* dataset/kill_shim.c - preloaded into a process: kills it, without a word, right before its n-th call that changes a
+ * folder, or lets that call fail. Calls are counted from 1; MESETA_KILL_AT says which one, MESETA_FAIL_AT which one
+ * fails with EIO. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,12 +30,12 @@ static int due(void) {
 
 static void *real(const char *name) { return dlsym(RTLD_NEXT, name); }
 
-#define CALL(type, name, declared, passed)                    \
-  type name declared;                                         \
-  type name declared {                                        \
-    static type(*next) declared;                              \
-    if (next == NULL) *(void **)&next = real(#name);          \
-    return due() ? (type)-1 : next passed;                    \
+#define CALL(type, name, declared, passed)           \
+  type name declared;                                \
+  type name declared {                               \
+    static type(*next) declared;                     \
+    if (next == NULL) *(void **)&next = real(#name); \
+    return due() ? (type)-1 : next passed;           \
   }
 
 CALL(int, link, (const char *from, const char *to), (from, to))
@@ -54,31 +55,31 @@ ssize_t write(int fd, const void *data, size_t n) {
   return fd > 2 && due() ? -1 : next(fd, data, n);
 }
 
-#define PWRITE(name)                                              \
-  ssize_t name(int fd, const void *data, size_t n, off_t at);     \
-  ssize_t name(int fd, const void *data, size_t n, off_t at) {    \
-    static ssize_t (*next)(int, const void *, size_t, off_t);     \
-    if (next == NULL) *(void **)&next = real(#name);              \
-    return due() ? -1 : next(fd, data, n, at);                    \
+#define PWRITE(name)                                           \
+  ssize_t name(int fd, const void *data, size_t n, off_t at);  \
+  ssize_t name(int fd, const void *data, size_t n, off_t at) { \
+    static ssize_t (*next)(int, const void *, size_t, off_t);  \
+    if (next == NULL) *(void **)&next = real(#name);           \
+    return due() ? -1 : next(fd, data, n, at);                 \
   }
 PWRITE(pwrite)
 PWRITE(pwrite64)
 
 /* Only those that may make a file. */
-#define OPEN(name)                                                \
-  int name(const char *path, int flags, ...);                     \
-  int name(const char *path, int flags, ...) {                    \
-    static int (*next)(const char *, int, ...);                   \
-    mode_t mode = 0;                                              \
-    if (next == NULL) *(void **)&next = real(#name);              \
-    if ((flags & O_CREAT) != 0) {                                 \
-      va_list args;                                               \
-      va_start(args, flags);                                      \
-      mode = (mode_t)va_arg(args, int);                           \
-      va_end(args);                                               \
-      if (due()) return -1;                                       \
-    }                                                             \
-    return next(path, flags, mode);                               \
+#define OPEN(name)                                   \
+  int name(const char *path, int flags, ...);        \
+  int name(const char *path, int flags, ...) {       \
+    static int (*next)(const char *, int, ...);      \
+    mode_t mode = 0;                                 \
+    if (next == NULL) *(void **)&next = real(#name); \
+    if ((flags & O_CREAT) != 0) {                    \
+      va_list args;                                  \
+      va_start(args, flags);                         \
+      mode = (mode_t)va_arg(args, int);              \
+      va_end(args);                                  \
+      if (due()) return -1;                          \
+    }                                                \
+    return next(path, flags, mode);                  \
   }
 OPEN(open)
 OPEN(open64)

@@ -1,4 +1,5 @@
-/* dataset/test_commit.c - commits over a store in memory: what is rebased, what collides, what a lost reply ends in, and what others' commits are taken for. */
+/* dataset/test_commit.c - commits over a store in memory: what is rebased, what collides, what a lost reply ends in,
+ * and what others' commits are taken for. */
 #include "commit_kit.h"
 
 #include <stdio.h>
@@ -25,7 +26,8 @@ static mst_dataset *two(const char *history) {
   return d;
 }
 
-/* ---- the plain way ------------------------------------------------------------------------------------------------- */
+/* ---- the plain way -------------------------------------------------------------------------------------------------
+ */
 
 static void test_create_append_reopen(void **state) {
   (void)state;
@@ -79,12 +81,14 @@ static void test_report(void **state) {
   mst_ds_unref(d);
 }
 
-/* ---- beside others ------------------------------------------------------------------------------------------------- */
+/* ---- beside others -------------------------------------------------------------------------------------------------
+ */
 
 static void test_disjoint_changes_both_come(void **state) {
   (void)state;
   mst_dataset *d = two(NULL), *x = NULL, *y = NULL, *z = NULL;
-  mst_change *first = kit_change(k, d, "c", "a"), *second = kit_change(k, d, "e", "b"), *third = kit_change(k, d, "f", NULL);
+  mst_change *first = kit_change(k, d, "c", "a"), *second = kit_change(k, d, "e", "b"),
+             *third = kit_change(k, d, "f", NULL);
   OK(kit_commit(k, first, &x));
   OK(kit_commit(k, second, &y));
   OK(kit_commit(k, third, &z));
@@ -136,8 +140,8 @@ static void test_metadata(void **state) {
   mst_ds_unref(d);
 }
 
-static mst_status matches_all(void *self, mst_dataset *head, const char *const *labels, size_t n, size_t *hit, mst_cancel *cancel,
-                              mst_error *err) {
+static mst_status matches_all(void *self, mst_dataset *head, const char *const *labels, size_t n, size_t *hit,
+                              mst_cancel *cancel, mst_error *err) {
   (void)head;
   (void)cancel;
   (void)err;
@@ -179,7 +183,8 @@ static void test_restore_stands_alone(void **state) {
   mst_ds_unref(d);
 }
 
-/* ---- lost replies -------------------------------------------------------------------------------------------------- */
+/* ---- lost replies --------------------------------------------------------------------------------------------------
+ */
 
 typedef struct plan {
   int puts_of_head, lose_at; /* the n-th put of the head; its fate */
@@ -287,13 +292,15 @@ static void log_is_cut(void *self, const mst_op *op, kit_fate fate) {
   k->store = b->plain;
   mst_dataset *d = kit_append(k, kit_open_dataset(k), "o");
   json_t *section = json_deep_copy(json_object_get(mst_document_metadata(d->document), MST_SECTION));
-  while (json_array_size(json_object_get(section, "commits")) > 1) (void)json_array_remove(json_object_get(section, "commits"), 0);
+  while (json_array_size(json_object_get(section, "commits")) > 1)
+    (void)json_array_remove(json_object_get(section, "commits"), 0);
   mst_buf_init(&text, NULL, SIZE_MAX);
   OK(mst_edit_open(NULL, d->document, NULL, NULL, &e, &k->err));
   OK(mst_edit_metadata_set(e, MST_SECTION, section, &k->err));
   OK(mst_edit_finish(e, &doc, &k->err));
   OK(mst_document_print(doc, MST_DOCUMENT_JSON, &text, &k->err));
-  OK(mst_put_object(b->plain, KIT_UUID ".by-dataset-metadata.json", text.data, text.size, MST_PUT_REPLACE, NULL, NULL, NULL, &k->err));
+  OK(mst_put_object(b->plain, KIT_UUID ".by-dataset-metadata.json", text.data, text.size, MST_PUT_REPLACE, NULL, NULL,
+                    NULL, &k->err));
   mst_edit_free(e);
   mst_document_unref(doc);
   mst_buf_free(&text);
@@ -316,7 +323,8 @@ static void test_an_unknown_outcome_is_said_to_be_one(void **state) {
   mst_store_unref(b.plain);
 }
 
-/* ---- others who know nothing of us --------------------------------------------------------------------------------- */
+/* ---- others who know nothing of us ---------------------------------------------------------------------------------
+ */
 
 /* What plateau does: keeps the map, adds a partition, writes without a condition. */
 static void write_as_plateau(const char *label) {
@@ -330,7 +338,8 @@ static void write_as_plateau(const char *label) {
   OK(mst_edit_add(e, label, NULL, &k->err));
   OK(mst_edit_finish(e, &doc, &k->err));
   OK(mst_document_print(doc, MST_DOCUMENT_JSON, &text, &k->err));
-  OK(mst_put_object(k->store, KIT_UUID ".by-dataset-metadata.json", text.data, text.size, MST_PUT_REPLACE, NULL, NULL, NULL, &k->err));
+  OK(mst_put_object(k->store, KIT_UUID ".by-dataset-metadata.json", text.data, text.size, MST_PUT_REPLACE, NULL, NULL,
+                    NULL, &k->err));
   mst_edit_free(e);
   mst_document_unref(doc);
   mst_buf_free(&text);
@@ -383,8 +392,14 @@ static void test_msgpack_becomes_json(void **state) {
   struct ArrowSchema schema;
   mst_field field = {.name = "v", .format = "l", .nullable = true};
   OK(mst_schema_make(NULL, &field, 1, &schema, &k->err));
-  mst_first_commit c = {.ctx = k->ctx, .store = k->store, .uuid = KIT_UUID, .table = "table", .files = &files, .schema = &schema,
-                        .metadata = metadata, .form = MST_DOCUMENT_MSGPACK};
+  mst_first_commit c = {.ctx = k->ctx,
+                        .store = k->store,
+                        .uuid = KIT_UUID,
+                        .table = "table",
+                        .files = &files,
+                        .schema = &schema,
+                        .metadata = metadata,
+                        .form = MST_DOCUMENT_MSGPACK};
   OK(mst_commit_first(&c, &d, NULL, NULL, &k->err));
   assert_int_equal(d->form, MST_DOCUMENT_MSGPACK);
   mst_dataset *x = NULL, *y = NULL;
@@ -402,7 +417,8 @@ static void test_msgpack_becomes_json(void **state) {
   mst_new_files_free(&files);
 }
 
-/* ---- dropping ------------------------------------------------------------------------------------------------------ */
+/* ---- dropping ------------------------------------------------------------------------------------------------------
+ */
 
 static void test_drop_and_create_again(void **state) {
   (void)state;

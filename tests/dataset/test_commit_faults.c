@@ -1,5 +1,6 @@
-/* dataset/test_commit_faults.c - every allocation and every operation of the store fails once, or from then on, in each call that commits: the
- * dataset is as before or as after, success is never claimed for what is not there, and nothing leaks. */
+/* dataset/test_commit_faults.c - every allocation and every operation of the store fails once, or from then on, in each
+ * call that commits: the dataset is as before or as after, success is never claimed for what is not there, and nothing
+ * leaks. */
 #include "commit_kit.h"
 
 #include <stdio.h>
@@ -19,7 +20,8 @@ static mst_status open_it(kit *w, mst_dataset **d) {
   return mst_ds_open(w->store, KIT_UUID, &options, d, NULL, &w->err);
 }
 
-/* ---- what is done -------------------------------------------------------------------------------------------------- */
+/* ---- what is done --------------------------------------------------------------------------------------------------
+ */
 
 static mst_status do_append(kit *w) {
   mst_dataset *d = NULL, *after = NULL;
@@ -104,11 +106,13 @@ static mst_status do_drop(kit *w) {
   return status;
 }
 
-static const action actions[] = {{"append", do_append, 4}, {"remove", do_remove, 2}, {"restore", do_restore, 2}, {"gc", do_gc, 3},
-                                 {"log", do_log, 3},       {"expire", do_expire, 3}, {"drop", do_drop, 0}};
+static const action actions[] = {{"append", do_append, 4}, {"remove", do_remove, 2}, {"restore", do_restore, 2},
+                                 {"gc", do_gc, 3},         {"log", do_log, 3},       {"expire", do_expire, 3},
+                                 {"drop", do_drop, 0}};
 enum { ACTIONS = sizeof actions / sizeof actions[0], BEFORE = 3 };
 
-/* ---- what must hold ------------------------------------------------------------------------------------------------ */
+/* ---- what must hold ------------------------------------------------------------------------------------------------
+ */
 
 /* A dataset of two versions and three partitions, one of them added later. */
 static void prepare(const char *name) {
@@ -156,7 +160,8 @@ static void open_world(kit *w, const mst_test_allocator *a, const char *name) {
   if (mst_store_open_url(w->ctx, url, NULL, 0, &w->store, &w->err) != MST_OK) w->store = NULL;
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------------------------------
+ */
 
 static bool fail_allocation(const action *a, long n, bool persistent) {
   mst_test_allocator memory;
@@ -191,7 +196,8 @@ static void test_memory(void **state) {
     }
 }
 
-/* ---- the store ----------------------------------------------------------------------------------------------------- */
+/* ---- the store -----------------------------------------------------------------------------------------------------
+ */
 
 typedef struct count_down {
   int left;

@@ -1,5 +1,5 @@
-/* dataset/test_conflict.c - two writers and real rows: what collides is judged by partition keys, statistics and rows; indices are right
- * after every rebase; fragments of other workers come in once. */
+/* dataset/test_conflict.c - two writers and real rows: what collides is judged by partition keys, statistics and rows;
+ * indices are right after every rebase; fragments of other workers come in once. */
 #include "commit_kit.h"
 
 #include <stdio.h>
@@ -26,7 +26,8 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------- */
+/* ---- rows ----------------------------------------------------------------------------------------------------------
+ */
 
 static mst_status next(void *self, struct ArrowArray *out, mst_error *err) {
   struct ArrowArray *batch = self;
@@ -87,7 +88,7 @@ static mst_change *append(mst_dataset *d, int64_t first, int64_t n, int64_t p, c
   return c;
 }
 
-static mst_change *delete(mst_dataset *d, const char *where) {
+static mst_change *delete (mst_dataset *d, const char *where) {
   mst_change *c = begin(d);
   OK(mst_ds_change_delete(c, where, NULL, &k->err));
   return c;
@@ -108,7 +109,8 @@ static mst_change *upsert(mst_dataset *d, int64_t first, int64_t n, int64_t p) {
   return c;
 }
 
-/* ---- what must hold ------------------------------------------------------------------------------------------------ */
+/* ---- what must hold ------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t count(mst_dataset *d, const char *where) {
   uint64_t n = 0;
@@ -161,11 +163,13 @@ static mst_dataset *both(mst_change *one, mst_change *two, uint64_t total) {
   OK(kit_commit(k, two, &y));
   mst_ds_unref(x);
   assert_int_equal(count(y, NULL), total);
-  for (size_t i = 0; i < mst_document_n_indices(y->document); i++) check_index(y, mst_document_index_column(y->document, i));
+  for (size_t i = 0; i < mst_document_n_indices(y->document); i++)
+    check_index(y, mst_document_index_column(y->document, i));
   mst_ds_unref(y);
   y = kit_open_dataset(k);
   assert_int_equal(count(y, NULL), total);
-  for (size_t i = 0; i < mst_document_n_indices(y->document); i++) check_index(y, mst_document_index_column(y->document, i));
+  for (size_t i = 0; i < mst_document_n_indices(y->document); i++)
+    check_index(y, mst_document_index_column(y->document, i));
   return y;
 }
 
@@ -179,13 +183,14 @@ static void collide(mst_change *one, mst_change *two) {
   mst_ds_unref(x);
 }
 
-/* ---- conditions ---------------------------------------------------------------------------------------------------- */
+/* ---- conditions ----------------------------------------------------------------------------------------------------
+ */
 
 static void test_delete_beside_append(void **state) {
   (void)state;
   mst_dataset *d = create("v");
-  collide(append(d, 3, 1, 0, "again"), delete(d, "k < 5"));
-  mst_ds_unref(both(append(d, 100, 3, -1, "more"), delete(d, "k = 8"), 9 + 1 + 3 - 1)); /* judged by statistics */
+  collide(append(d, 3, 1, 0, "again"), delete (d, "k < 5"));
+  mst_ds_unref(both(append(d, 100, 3, -1, "more"), delete (d, "k = 8"), 9 + 1 + 3 - 1)); /* judged by statistics */
   mst_ds_unref(d);
 }
 
@@ -201,7 +206,7 @@ static void test_delete_is_judged_by_rows(void **state) {
   OK(kit_commit(k, c, &x));
   mst_change *compact = begin(x);
   OK(mst_ds_change_compact(compact, NULL, 1 << 20, NULL, 0, NULL, &k->err));
-  mst_change *del = delete(x, "k between 4 and 8 and v = 'apart'"); /* no row */
+  mst_change *del = delete (x, "k between 4 and 8 and v = 'apart'"); /* no row */
   mst_ds_unref(x);
   mst_ds_unref(both(compact, del, 11));
   mst_ds_unref(d);
@@ -238,7 +243,7 @@ static void test_compaction(void **state) {
   mst_ds_unref(d);
   mst_change *c = begin(x);
   OK(mst_ds_change_compact(c, NULL, 1 << 20, NULL, 0, NULL, &k->err));
-  collide(delete(x, "k = 1"), c);
+  collide(delete (x, "k = 1"), c);
   mst_ds_unref(x);
   x = kit_open_dataset(k);
   c = begin(x);
@@ -247,7 +252,8 @@ static void test_compaction(void **state) {
   mst_ds_unref(x);
 }
 
-/* ---- indices ------------------------------------------------------------------------------------------------------- */
+/* ---- indices -------------------------------------------------------------------------------------------------------
+ */
 
 static mst_change *build(mst_dataset *d, const char *column) {
   mst_change *c = begin(d);
@@ -277,7 +283,7 @@ static void test_an_index_is_built_beside_others(void **state) {
   now = both(build(d, "k"), append(d, 200, 2, -1, "two"), 14); /* its files bring no values of k */
   assert_int_equal(mst_document_n_indices(now->document), 2);
   mst_ds_unref(now);
-  now = both(delete(d, "k = 0"), build(d, "v"), 13); /* built already: kept right */
+  now = both(delete (d, "k = 0"), build(d, "v"), 13); /* built already: kept right */
   mst_ds_unref(now);
   mst_ds_unref(d);
 }
@@ -298,7 +304,8 @@ static void test_an_index_is_rebuilt(void **state) {
   mst_ds_unref(d);
 }
 
-/* ---- schema -------------------------------------------------------------------------------------------------------- */
+/* ---- schema --------------------------------------------------------------------------------------------------------
+ */
 
 static mst_change *evolve(mst_dataset *d, const char *name, const char *format) {
   struct ArrowSchema schema;
@@ -321,7 +328,8 @@ static void test_evolution(void **state) {
   mst_ds_unref(d);
 }
 
-/* ---- fragments ----------------------------------------------------------------------------------------------------- */
+/* ---- fragments -----------------------------------------------------------------------------------------------------
+ */
 
 static char *fragment(mst_dataset *d, int64_t first) {
   struct ArrowArrayStream stream;
@@ -360,7 +368,8 @@ static void test_fragments(void **state) {
   mst_ds_unref(d);
 }
 
-/* ---- several steps, one commit ------------------------------------------------------------------------------------- */
+/* ---- several steps, one commit -------------------------------------------------------------------------------------
+ */
 
 static void test_steps_see_each_other(void **state) {
   (void)state;
@@ -381,7 +390,8 @@ static void test_steps_see_each_other(void **state) {
   mst_ds_unref(d);
 }
 
-/* ---- statistics ---------------------------------------------------------------------------------------------------- */
+/* ---- statistics ----------------------------------------------------------------------------------------------------
+ */
 
 static void check_statistics(mst_dataset *d) {
   const mst_stats *stats = NULL;
@@ -410,13 +420,14 @@ static void test_statistics_follow(void **state) {
   mst_dataset *d = create(NULL);
   for (int i = 0; i < 130; i++) { /* into segments, and these into larger ones */
     mst_dataset *after = NULL;
-    OK(kit_commit(k, append(d, 100 + 10 * i, 6, -1, "a longer text that takes some room in the statistics of its file"), &after));
+    OK(kit_commit(k, append(d, 100 + 10 * i, 6, -1, "a longer text that takes some room in the statistics of its file"),
+                  &after));
     mst_ds_unref(d);
     d = after;
     if (i % 40 == 39) check_statistics(d);
   }
   mst_dataset *after = NULL;
-  OK(kit_commit(k, delete(d, "k between 300 and 600"), &after));
+  OK(kit_commit(k, delete (d, "k between 300 and 600"), &after));
   check_statistics(after);
   mst_ds_unref(d);
   d = kit_open_dataset(k);
@@ -431,15 +442,16 @@ static void test_statistics_serve_the_past(void **state) {
   mst_dataset *d = create(NULL), *x = NULL, *y = NULL, *past = NULL;
   json_t *report = NULL;
   OK(kit_commit(k, append(d, 100, 6, -1, "more"), &x));
-  OK(kit_commit(k, delete(x, "k in (1, 102)"), &y));
+  OK(kit_commit(k, delete (x, "k in (1, 102)"), &y));
   OK(mst_ds_at(y, 2, 0, &past, NULL, &k->err));
   check_statistics(past);
   mst_change *c = begin(y);
   OK(mst_ds_change_restore(c, 1, NULL, &k->err));
   mst_ds_unref(x);
   OK(mst_ds_change_commit(c, &x, &report, NULL, &k->err));
-  assert_int_equal(json_integer_value(json_object_get(report, "rows_added")), 3);    /* the file of k = 1 as it was */
-  assert_int_equal(json_integer_value(json_object_get(report, "rows_removed")), 2 + 5); /* that file rewritten, and the appended ones */
+  assert_int_equal(json_integer_value(json_object_get(report, "rows_added")), 3); /* the file of k = 1 as it was */
+  assert_int_equal(json_integer_value(json_object_get(report, "rows_removed")),
+                   2 + 5); /* that file rewritten, and the appended ones */
   check_statistics(x);
   json_decref(report);
   mst_ds_change_free(c);

@@ -1,4 +1,5 @@
-/* dataset/test_history.c - the past of a dataset: every version as it was, for as long as the rule says; what is collected and what never is. */
+/* dataset/test_history.c - the past of a dataset: every version as it was, for as long as the rule says; what is
+ * collected and what never is. */
 #include "commit_kit.h"
 
 #include <stdio.h>
@@ -60,7 +61,8 @@ static mst_dataset *commit(mst_dataset *d, const char *add, const char *remove) 
   return after;
 }
 
-/* ---- versions ------------------------------------------------------------------------------------------------------ */
+/* ---- versions ------------------------------------------------------------------------------------------------------
+ */
 
 enum { MANY = 700 };
 
@@ -151,7 +153,8 @@ static void test_restore(void **state) {
   mst_ds_unref(d);
 }
 
-/* ---- how long ------------------------------------------------------------------------------------------------------ */
+/* ---- how long ------------------------------------------------------------------------------------------------------
+ */
 
 static void test_kept_by_age(void **state) {
   (void)state;
@@ -231,7 +234,8 @@ static void test_expire(void **state) {
   mst_ds_unref(after);
 }
 
-/* ---- collecting ---------------------------------------------------------------------------------------------------- */
+/* ---- collecting ----------------------------------------------------------------------------------------------------
+ */
 
 static size_t gc(mst_dataset *d, uint64_t older_than_s, bool dry_run) {
   json_t *keys = NULL;
@@ -241,7 +245,9 @@ static size_t gc(mst_dataset *d, uint64_t older_than_s, bool dry_run) {
   return n;
 }
 
-static void put(const char *key) { OK(mst_put_object(k->store, key, "x", 1, MST_PUT_REPLACE, NULL, NULL, NULL, &k->err)); }
+static void put(const char *key) {
+  OK(mst_put_object(k->store, key, "x", 1, MST_PUT_REPLACE, NULL, NULL, NULL, &k->err));
+}
 
 static void test_leftovers_go_when_they_are_old(void **state) {
   (void)state;
@@ -263,8 +269,9 @@ static void test_leftovers_go_when_they_are_old(void **state) {
 
 static void test_nothing_of_others_is_touched(void **state) {
   (void)state;
-  static const char *const others[] = {"salesman/table/x.parquet", "sale/table/x.parquet", "sales2.by-dataset-metadata.json",
-                                       "other/file", "sales.mesetas/x", "Sales/table/x.parquet"};
+  static const char *const others[] = {
+      "salesman/table/x.parquet", "sale/table/x.parquet", "sales2.by-dataset-metadata.json", "other/file",
+      "sales.mesetas/x",          "Sales/table/x.parquet"};
   mst_dataset *d = one(NULL);
   for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) put(others[i]);
   step(30 * DAY);
@@ -356,7 +363,8 @@ static void test_a_log_does_not_grow_without_end(void **state) {
   }
   (void)gc(d, 86400, false);
   assert_true(kit_count(k, KIT_UUID ".meseta/") < 30);
-  assert_true(json_array_size(json_object_get(json_object_get(mst_document_metadata(d->document), MST_SECTION), "commits")) < 60);
+  assert_true(json_array_size(
+                  json_object_get(json_object_get(mst_document_metadata(d->document), MST_SECTION), "commits")) < 60);
   mst_ds_unref(at(d, 300));
   mst_ds_unref(d);
 }

@@ -1,4 +1,5 @@
-/* dataset/test_lock.c - stores that take a condition and ignore it: found out, refused, and shared all the same by writers that name a lock. */
+/* dataset/test_lock.c - stores that take a condition and ignore it: found out, refused, and shared all the same by
+ * writers that name a lock. */
 #include "commit_kit.h"
 
 #include <pthread.h>
@@ -58,7 +59,8 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* ---- probing ------------------------------------------------------------------------------------------------------- */
+/* ---- probing -------------------------------------------------------------------------------------------------------
+ */
 
 static void test_the_probe_tells(void **state) {
   mst_store_verdict v;
@@ -90,7 +92,8 @@ static void test_a_careless_store_is_refused(void **state) {
   mst_ds_unref(d);
 }
 
-/* ---- the lock ------------------------------------------------------------------------------------------------------ */
+/* ---- the lock ------------------------------------------------------------------------------------------------------
+ */
 
 static void test_a_lock_is_one_writers(void **state) {
   mst_lock *a = NULL, *b = NULL;
@@ -114,7 +117,8 @@ static void test_a_lock_is_one_writers(void **state) {
 static void test_a_dead_writers_claim_lapses(void **state) {
   mst_lock *l = NULL;
   (void)state;
-  OK(mst_put_object(k->store, KIT_UUID ".meseta/lock/one/00000000000000000000000000000000", "", 0, MST_PUT_REPLACE, NULL, NULL, NULL, &k->err));
+  OK(mst_put_object(k->store, KIT_UUID ".meseta/lock/one/00000000000000000000000000000000", "", 0, MST_PUT_REPLACE,
+                    NULL, NULL, NULL, &k->err));
   OK(mst_lock_take(k->store, KIT_UUID, "one", &l, NULL, &k->err)); /* in virtual time, a minute later */
   assert_int_equal(kit_count(k, KIT_UUID ".meseta/lock/"), 1);
   mst_lock_give(l);
@@ -128,7 +132,8 @@ static void test_names_of_locks(void **state) {
     FAILS(MST_E_ARGUMENT, mst_lock_take(k->store, KIT_UUID, wrong[i], &l, NULL, &k->err));
 }
 
-/* ---- writers with a lock ------------------------------------------------------------------------------------------- */
+/* ---- writers with a lock -------------------------------------------------------------------------------------------
+ */
 
 enum { THREADS = 6, COMMITS = 4 };
 
@@ -182,8 +187,14 @@ static void test_writers_with_a_lock_lose_nothing(void **state) {
   mst_new_files_init(&files, NULL);
   json_t *metadata = json_object();
   OK(mst_schema_make(NULL, &(mst_field){.name = "v", .format = "l"}, 1, &schema, &k->err));
-  mst_first_commit c = {.ctx = k->ctx, .store = k->store, .uuid = KIT_UUID, .options = &locked, .table = "table", .files = &files,
-                        .schema = &schema, .metadata = metadata};
+  mst_first_commit c = {.ctx = k->ctx,
+                        .store = k->store,
+                        .uuid = KIT_UUID,
+                        .options = &locked,
+                        .table = "table",
+                        .files = &files,
+                        .schema = &schema,
+                        .metadata = metadata};
   OK(mst_commit_first(&c, &d, NULL, NULL, &k->err));
   mst_ds_unref(d);
   for (int i = 0; i < THREADS; i++) {
@@ -208,12 +219,9 @@ static void test_writers_with_a_lock_lose_nothing(void **state) {
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      T(test_the_probe_tells),
-      T(test_a_careless_store_is_refused),
-      T(test_a_lock_is_one_writers),
-      T(test_a_dead_writers_claim_lapses),
-      T(test_names_of_locks),
-      T(test_writers_with_a_lock_lose_nothing),
+      T(test_the_probe_tells),       T(test_a_careless_store_is_refused),
+      T(test_a_lock_is_one_writers), T(test_a_dead_writers_claim_lapses),
+      T(test_names_of_locks),        T(test_writers_with_a_lock_lose_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

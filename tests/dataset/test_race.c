@@ -1,6 +1,7 @@
-/* dataset/test_race.c - runs of the commit protocol's model (model/commit_model.py), replayed against the library: each writer is a thread over its own view of
- * one store in memory, and moves only when the run says so. Replies are lost, requests are held back and arrive later, writers die, all at
- * the steps where the model did the same; how each writer ends, and what is committed in which order, must be what the model says.
+/* dataset/test_race.c - runs of the commit protocol's model (model/commit_model.py), replayed against the library: each
+ * writer is a thread over its own view of one store in memory, and moves only when the run says so. Replies are lost,
+ * requests are held back and arrive later, writers die, all at the steps where the model did the same; how each writer
+ * ends, and what is committed in which order, must be what the model says.
  *
  * test_race FILE: one run a line, as `commit_model.py --traces N` prints them. */
 #include "commit_kit.h"
@@ -41,7 +42,8 @@ static writer writers[WRITERS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t moved = PTHREAD_COND_INITIALIZER;
 
-/* ---- the writers' side --------------------------------------------------------------------------------------------- */
+/* ---- the writers' side ---------------------------------------------------------------------------------------------
+ */
 
 static const char *step_of(const mst_op *op) {
   if (op->kind == MST_OP_GET && strcmp(op->key, HEAD_KEY) == 0) return "read";
@@ -108,7 +110,11 @@ static void live(writer *w) {
   mst_ds_unref(d);
   const bool unknown = status == MST_E_IO && strstr(mine.err.message, "unknown") != NULL;
   (void)snprintf(w->result, sizeof w->result, "%s",
-                 w->dead ? "crashed" : status == MST_OK ? "committed" : status == MST_E_CONFLICT ? "conflict" : unknown ? "unknown" : "failed");
+                 w->dead                    ? "crashed"
+                 : status == MST_OK         ? "committed"
+                 : status == MST_E_CONFLICT ? "conflict"
+                 : unknown                  ? "unknown"
+                                            : "failed");
 }
 
 static void *run_writer(void *arg) {
@@ -121,7 +127,8 @@ static void *run_writer(void *arg) {
   return NULL;
 }
 
-/* ---- the scheduler's side ------------------------------------------------------------------------------------------ */
+/* ---- the scheduler's side ------------------------------------------------------------------------------------------
+ */
 
 /* Until the writer stands at a step, or has ended. */
 static void settle(writer *w) {
@@ -145,7 +152,8 @@ static void arrive(writer *w, bool in_time) {
   OK(mst_store_perform(k->store, &op, &k->err));
   for (held *h = w->held; h < w->held + HELD_MAX; h++) {
     if (h->data == NULL || (strcmp(h->pin.etag, op.info.etag) == 0) != in_time) continue;
-    mst_status status = mst_put_object(k->store, HEAD_KEY, h->data, h->size, MST_PUT_IF_MATCH, &h->pin, NULL, NULL, NULL);
+    mst_status status =
+        mst_put_object(k->store, HEAD_KEY, h->data, h->size, MST_PUT_IF_MATCH, &h->pin, NULL, NULL, NULL);
     assert_int_equal(status, in_time ? MST_OK : MST_E_CONFLICT);
     free(h->data);
     h->data = NULL;
@@ -216,7 +224,8 @@ static void end(const char *results, const char *commits, const char *line) {
 static void replay(char *line, unsigned number) {
   char whole[LINE_MAX_BYTES], *rest = NULL;
   (void)snprintf(whole, sizeof whole, "%s", line);
-  char *takes = strsep(&line, "|"), *steps = strsep(&line, "|"), *results = strsep(&line, "|"), *commits = strsep(&line, "|\n");
+  char *takes = strsep(&line, "|"), *steps = strsep(&line, "|"), *results = strsep(&line, "|"),
+       *commits = strsep(&line, "|\n");
   assert_non_null(commits);
   begin(takes, number);
   for (char *step = strtok_r(steps, ",", &rest); step != NULL; step = strtok_r(NULL, ",", &rest)) {

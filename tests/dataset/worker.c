@@ -1,5 +1,6 @@
-/* dataset/worker.c - one process that changes a dataset, for tests that kill it or run many at once. Columns: k (int64), p = k % 3 (partition key), v (text).
- * worker URL COMMAND [ARGUMENT…]; prints what was asked for; ends with 0, or with minus the status. */
+/* dataset/worker.c - one process that changes a dataset, for tests that kill it or run many at once. Columns: k
+ * (int64), p = k % 3 (partition key), v (text). worker URL COMMAND [ARGUMENT…]; prints what was asked for; ends with 0,
+ * or with minus the status. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@ static void check(mst_status status) {
   exit(-(int)status);
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------- */
+/* ---- rows ----------------------------------------------------------------------------------------------------------
+ */
 
 static const mst_field fields[] = {{.name = "k", .format = "l", .nullable = true},
                                    {.name = "p", .format = "l", .nullable = true},
@@ -66,7 +68,8 @@ static mst_dataset *open_it(void) {
   return d;
 }
 
-/* ---- what is there ------------------------------------------------------------------------------------------------- */
+/* ---- what is there -------------------------------------------------------------------------------------------------
+ */
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
@@ -104,7 +107,8 @@ static void dump(bool with_version) {
   mst_dataset_unref(d);
 }
 
-/* ---- changes ------------------------------------------------------------------------------------------------------- */
+/* ---- changes -------------------------------------------------------------------------------------------------------
+ */
 
 static void create(const char *indexed) {
   struct ArrowArrayStream stream;
@@ -155,11 +159,13 @@ static bool change(const char *command, int argc, char **argv) {
     check(mst_change_append(c, &stream, NULL, &err));
   } else if (strcmp(command, "remove") == 0) check(mst_change_remove(c, arg(argc, argv, 3), NULL, &err));
   else if (strcmp(command, "delete") == 0) check(mst_change_delete(c, arg(argc, argv, 3), NULL, &err));
-  else if (strcmp(command, "update") == 0) check(mst_change_update(c, arg(argc, argv, 3), arg(argc, argv, 4), NULL, &err));
+  else if (strcmp(command, "update") == 0)
+    check(mst_change_update(c, arg(argc, argv, 3), arg(argc, argv, 4), NULL, &err));
   else if (strcmp(command, "compact") == 0) check(mst_change_compact(c, NULL, 1 << 20, NULL, 0, NULL, &err));
   else if (strcmp(command, "index") == 0) check(mst_change_build_index(c, arg(argc, argv, 3), NULL, &err));
   else if (strcmp(command, "unindex") == 0) check(mst_change_drop_index(c, arg(argc, argv, 3), &err));
-  else if (strcmp(command, "restore") == 0) check(mst_change_restore(c, (uint64_t)atoll(arg(argc, argv, 3)), NULL, &err));
+  else if (strcmp(command, "restore") == 0)
+    check(mst_change_restore(c, (uint64_t)atoll(arg(argc, argv, 3)), NULL, &err));
   else if (strcmp(command, "metadata") == 0) check(mst_change_metadata(c, arg(argc, argv, 3), &err));
   else known = false;
   if (known) commit(c);
@@ -168,7 +174,8 @@ static bool change(const char *command, int argc, char **argv) {
   return known;
 }
 
-/* Appends `count` rows in as many commits, and takes every fourth away again. Prints what is to be found of it in the end. */
+/* Appends `count` rows in as many commits, and takes every fourth away again. Prints what is to be found of it in the
+ * end. */
 static void churn(int64_t first, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     struct ArrowArrayStream stream;
@@ -209,9 +216,11 @@ static bool housekeeping(const char *command, int argc, char **argv) {
   }
   mst_dataset *d = open_it(), *after = NULL;
   bool known = true;
-  if (strcmp(command, "gc") == 0) keys_of(mst_dataset_gc(d, (uint64_t)atoll(arg(argc, argv, 3)), 0, &keys, NULL, &err), &keys);
+  if (strcmp(command, "gc") == 0)
+    keys_of(mst_dataset_gc(d, (uint64_t)atoll(arg(argc, argv, 3)), 0, &keys, NULL, &err), &keys);
   else if (strcmp(command, "log") == 0) keys_of(mst_dataset_log(d, &keys, NULL, &err), &keys);
-  else if (strcmp(command, "expire") == 0) check(mst_dataset_expire(d, (uint64_t)atoll(arg(argc, argv, 3)), 0, &after, NULL, &err));
+  else if (strcmp(command, "expire") == 0)
+    check(mst_dataset_expire(d, (uint64_t)atoll(arg(argc, argv, 3)), 0, &after, NULL, &err));
   else known = false;
   mst_dataset_unref(after);
   mst_dataset_unref(d);
