@@ -1,10 +1,11 @@
-"""The Parquet rows of the benchmarks: a table of 5 million rows of mixed columns (464 MB) is read and written in each codec, column by
-column, selectively, and with two threads, beside pyarrow, Polars and DuckDB.
+"""The Parquet rows of the benchmarks: a table of 5 million rows of mixed columns (464 MB) is read and written in each
+codec, column by column, selectively, and with two threads, beside pyarrow, Polars and DuckDB.
 
     python bench/parquet_cases.py [--data bench/data] [--rows 5000000] [--runs 3] [CASE…]
 
-Every run is a process of its own that times the operation alone, after a small first one that loads what is loaded lazily; the figure
-is the least CPU time (user + system, all threads). All read the same files, which pyarrow wrote; all write the same table.
+Every run is a process of its own that times the operation alone, after a small first one that loads what is loaded
+lazily; the figure is the least CPU time (user + system, all threads). All read the same files, which pyarrow wrote; all
+write the same table.
 """
 
 from __future__ import annotations
@@ -109,8 +110,9 @@ def make(folder: pathlib.Path, rows: int) -> None:
 
 def wide(path: pathlib.Path, rows: int) -> None:
     """Many columns in many row groups: a footer of tens of megabytes. Small tables get a small one."""
-    import meseta.parquet
     import pyarrow as pa
+
+    import meseta.parquet
 
     columns = WIDE_COLUMNS if rows >= 1_000_000 else WIDE_COLUMNS // 100
     one = pa.array(range(WIDE_GROUPS), pa.int64())
@@ -131,8 +133,9 @@ def source(folder: pathlib.Path) -> Any:
 def reader(who: str, columns: list[str] | None, threads: int) -> Callable[[str], Any]:
     """A call that reads a file into Arrow memory."""
     if who == "meseta":
-        import meseta.parquet
         import pyarrow as pa
+
+        import meseta.parquet
 
         return lambda path: pa.table(meseta.parquet.read(path, columns=columns))
     if who == "pyarrow":
@@ -179,8 +182,9 @@ def writer(who: str, table: Any, codec: str, threads: int) -> Callable[[str], An
 def selector(who: str, threads: int) -> Callable[[str, int], Any]:
     """A call that reads the rows whose id lies in [from, from + SELECTED)."""
     if who == "meseta":
-        import meseta.parquet
         import pyarrow as pa
+
+        import meseta.parquet
 
         return lambda path, at: pa.table(meseta.parquet.read(path, where=f"id >= {at} and id < {at + SELECTED}"))
     if who == "pyarrow":
@@ -215,7 +219,7 @@ def footer(who: str) -> Callable[[str], Any]:
 
 
 def limit(codec: str, folder: pathlib.Path, columns: list[str] | None) -> Callable[[str], Any]:
-    """What the machine takes for the least that must be done: unpack the bytes, and write the values once into fresh memory."""
+    """What the machine takes for the least that must be done: unpack the bytes, write the values into fresh memory."""
     import numpy as np
     import pyarrow as pa
 
@@ -346,6 +350,7 @@ def results(data: pathlib.Path, rows: int, runs: int, only: list[str]) -> tuple[
     ) -> dict[str, dict[str, float]]:
         if not wanted(name):
             return {}
+        print(f"{name} …", file=sys.stderr, flush=True)
         best = least(kind, what, everyone, folder, runs)
         if "meseta" in best:
             found.append(row(name, best, aim, scale))

@@ -1,5 +1,5 @@
-"""Parquet for tests: the C writer and reader through their bridge, and a decoder of footers, page heads and indexes that shares no code
-with them."""
+"""Parquet for tests: the C writer and reader through their bridge, and a decoder of footers, page heads and indexes
+that shares no code with them."""
 
 from __future__ import annotations
 

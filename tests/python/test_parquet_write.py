@@ -1,4 +1,5 @@
-"""What the Parquet writer writes: other readers find the same values, and footers, indexes, statistics and filters say what is true of them."""
+"""What the Parquet writer writes: other readers find the same values, and footers, indexes, statistics and filters say
+what is true of them."""
 
 from __future__ import annotations
 
@@ -422,9 +423,12 @@ def test_bounds_hold_and_are_exact_where_they_say_so(tmp_path: pathlib.Path, kin
         here = [comparable(kind, v) for v in values[row : row + group[3]].to_pylist() if v is not None]
         assert stats[3] == group[3] - len(here)
         low, high = plain_value(kind, stats[6]), plain_value(kind, stats[5])
-        assert low <= min(here) and high >= max(here)
-        assert stats[8] == (low == min(here)) and stats[7] == (high == max(here))
-        assert stats[8] == (kind != "long_string") and stats[7] == (kind != "long_string")
+        assert low <= min(here)
+        assert high >= max(here)
+        assert stats[8] == (low == min(here))
+        assert stats[7] == (high == max(here))
+        assert stats[8] == (kind != "long_string")
+        assert stats[7] == (kind != "long_string")
         assert (5 in chunk, 7 in chunk) == (True, True)
         offsets = parquet.Thrift(data, chunk[4]).struct()[1]
         index = parquet.Thrift(data, chunk[6]).struct()
@@ -439,7 +443,8 @@ def test_bounds_hold_and_are_exact_where_they_say_so(tmp_path: pathlib.Path, kin
                 for v in values[row + first : row + min(first + 250, group[3])].to_pylist()
                 if v is not None
             ]
-            assert lows[k] <= min(page) and highs[k] >= max(page)
+            assert lows[k] <= min(page)
+            assert highs[k] >= max(page)
             assert index[5][k] == min(250, group[3] - first) - len(page)
             assert index[1][k] is False
         rising = lows == sorted(lows) and highs == sorted(highs)
@@ -471,8 +476,10 @@ def test_nan_and_zeros(tmp_path: pathlib.Path, arrow: Any) -> None:
         low, high = struct.unpack(code, chunks[name][3][12][6])[0], struct.unpack(code, chunks[name][3][12][5])[0]
         assert (math.copysign(1, low), math.copysign(1, high)) == (-1, 1)
     stats = chunks["mixed"][3][12]
-    assert struct.unpack(code, stats[6])[0] == -2.5 and struct.unpack(code, stats[5])[0] == 1.5
-    assert 5 not in chunks["nans"][3][12] and 6 not in chunks["nans"][3][12]
+    assert struct.unpack(code, stats[6])[0] == -2.5
+    assert struct.unpack(code, stats[5])[0] == 1.5
+    assert 5 not in chunks["nans"][3][12]
+    assert 6 not in chunks["nans"][3][12]
     assert 6 not in chunks["nans"]  # no column index, which could not say "unknown"
 
 
@@ -480,8 +487,11 @@ def test_long_bounds_stay_text(tmp_path: pathlib.Path) -> None:
     for last in ("é", "z", "\x7f", "漢", "😀"):
         parquet.write(pa.table({"c": pa.array(["a" * 63 + last * 5, "a" * 63 + last * 6])}), tmp_path / "t")
         stats = parquet.footer((tmp_path / "t").read_bytes())[4][0][1][0][3][12]
-        assert stats[6].decode() <= "a" * 63 + last * 5 and stats[5].decode() > "a" * 63 + last * 6
-        assert len(stats[5]) <= 64 and stats[7] is False and stats[8] is False
+        assert stats[6].decode() <= "a" * 63 + last * 5
+        assert stats[5].decode() > "a" * 63 + last * 6
+        assert len(stats[5]) <= 64
+        assert stats[7] is False
+        assert stats[8] is False
 
 
 def test_size_statistics(tmp_path: pathlib.Path) -> None:
@@ -497,13 +507,15 @@ def test_size_statistics(tmp_path: pathlib.Path) -> None:
     for chunk, values in zip(group[1], texts, strict=True):
         assert chunk[3][16][1] == sum(len(v.encode()) for v in values)
         offsets = parquet.Thrift(data, chunk[4]).struct()
-        assert sum(offsets[2]) == chunk[3][16][1] and len(offsets[2]) == 3
+        assert sum(offsets[2]) == chunk[3][16][1]
+        assert len(offsets[2]) == 3
     lists = table["l"].to_pylist()
     sizes = group[1][1][3][16]
     assert sizes[2] == [len(lists), sum(len(v) - 1 for v in lists if v)]
     assert sizes[3] == [sum(v is None for v in lists), sum(v == [] for v in lists), 0, sum(len(v) for v in lists if v)]
     index = parquet.Thrift(data, group[1][1][6]).struct()
-    assert [sum(index[7][k::4]) for k in range(4)] == sizes[3] and [sum(index[6][k::2]) for k in range(2)] == sizes[2]
+    assert [sum(index[7][k::4]) for k in range(4)] == sizes[3]
+    assert [sum(index[6][k::2]) for k in range(2)] == sizes[2]
     assert 16 not in parquet.footer(written(tmp_path, table, no_size_statistics=True))[4][0][1][0][3]
 
 
@@ -601,7 +613,9 @@ def test_what_the_footer_tells(tmp_path: pathlib.Path) -> None:
         (1, False, False),
     ]
     assert meta.created_by == "maker version 3"
-    assert meta.metadata[b"mine"] == b"kept" and meta.metadata[b"key"] == b"value" and b"ARROW:schema" in meta.metadata
+    assert meta.metadata[b"mine"] == b"kept"
+    assert meta.metadata[b"key"] == b"value"
+    assert b"ARROW:schema" in meta.metadata
     assert [meta.row_group(0).column(i).compression for i in range(2)] == ["UNCOMPRESSED", "SNAPPY"]
     data = written(tmp_path, table, no_arrow_schema=True, no_statistics=True, no_checksums=True)
     found = parquet.footer(data)
@@ -621,7 +635,8 @@ def test_row_groups_by_bytes_and_pages_by_rows(tmp_path: pathlib.Path) -> None:
         columns={"t": {"encoding": "plain"}},
     )
     found = parquet.footer(data)
-    assert 8 <= len(found[4]) <= 14 and sum(g[3] for g in found[4]) == 100_000
+    assert 8 <= len(found[4]) <= 14
+    assert sum(g[3] for g in found[4]) == 100_000
     for page in parquet.pages(data, found[4][0][1][1]):
         assert page[2][2] <= 1 << 14
 
