@@ -25,13 +25,14 @@ typedef struct rows {
   int64_t next, rows;
   int batches;
   bool null_key;
+  int64_t block; /* not 0: so many rows of one key side by side */
 } rows;
 
 static mst_status put_row(rows *r, mst_builder **b, int64_t i, mst_error *err) {
   mst_status status = MST_OK;
   char text[32];
   MST_TRY(mst_builder_i64(b[0], i, err));
-  snprintf(text, sizeof text, "key/%d", (int)(i % 3));
+  snprintf(text, sizeof text, "key/%d", (int)(r->block != 0 ? i / r->block : i % 3));
   MST_TRY(r->null_key && i == 5 ? mst_builder_null(b[1], err) : mst_builder_bytes(b[1], text, strlen(text), err));
   MST_TRY(mst_builder_i64(b[2], 19000 + i % 2, err));
   MST_TRY(i % 7 == 0 ? mst_builder_null(b[3], err) : mst_builder_f64(b[3], (double)i / 2, err));
@@ -217,6 +218,69 @@ static void little_memory_is_enough(void **state) {
   assert_int_equal(n, 60000);
   assert_int_equal(sum, INT64_C(60000) * 59999 / 2);
   mst_ds_unref(d);
+  close_place(&p);
+}
+
+/* Rows that come partition by partition: each is complete when the next begins, and has one file. One batch or many, threads or none. */
+static void complete_partitions_are_closed(void **state) {
+  (void)state;
+  for (int how = 0; how < 4; how++) {
+    place p;
+    mst_dataset *d = NULL;
+    mst_error err = {0};
+    struct ArrowArrayStream stream = {0};
+    struct ArrowSchema schema = {0};
+    int64_t n, sum;
+    mst_dataset_options o = MST_DATASET_OPTIONS_INIT;
+    const mst_dataset_create_options c = {.struct_size = sizeof c, .partition_on = two_keys, .n_partition_on = 1, .indices = two_indices, .n_indices = 1};
+    o.memory = 1 << 20;
+    assert_int_equal(open_place(&p, NULL, how < 2 ? 1 : 3, &err), MST_OK);
+    assert_int_equal(mst_schema_make(NULL, fields, COLUMNS, &schema, &err), MST_OK);
+    rows *r = mst_alloc_zero(NULL, 1, sizeof *r);
+    *r = (rows){.rows = how % 2 == 0 ? 60000 : 600, .batches = how % 2 == 0 ? 1 : 100, .block = 2000};
+    const mst_stream_source source = {.self = r, .next = next_rows, .close = close_rows};
+    assert_int_equal(mst_stream_make(NULL, &schema, &source, &stream, &err), MST_OK);
+    if (mst_ds_create(p.store, "u", &o, &c, &stream, 1, &d, NULL, NULL, &err) != MST_OK) fail_msg("%s", err.message);
+    assert_int_equal(mst_ds_partition_count(d), 30);
+    for (size_t i = 0; i < 30; i++) {
+      char key[40];
+      snprintf(key, sizeof key, "k=key%%2F%zu/", i);
+      assert_true(mst_text_starts(mst_document_label(d->document, i), key));
+    }
+    read_back(d, NULL, &n, &sum);
+    assert_int_equal(n, 60000);
+    assert_int_equal(sum, INT64_C(60000) * 59999 / 2);
+    read_back(d, "k == 'key/7' and t == 't1'", &n, &sum);
+    assert_int_equal(n, 400);
+    mst_ds_unref(d);
+    close_place(&p);
+  }
+}
+
+/* One batch of everything, in no order: more than memory has room for. */
+static void one_huge_batch(void **state) {
+  (void)state;
+  place p;
+  mst_dataset *d = NULL;
+  mst_error err = {0};
+  struct ArrowArrayStream stream = {0};
+  int64_t n, sum;
+  mst_dataset_options o = MST_DATASET_OPTIONS_INIT;
+  const mst_dataset_create_options c = {.struct_size = sizeof c, .partition_on = two_keys, .n_partition_on = 2, .sort_by = two_indices, .n_sort_by = 2};
+  o.memory = 1 << 17;
+  assert_int_equal(open_place(&p, NULL, 1, &err), MST_OK);
+  for (int sorted = 0; sorted < 2; sorted++) {
+    mst_dataset_create_options some = c;
+    if (!sorted) some.n_sort_by = 0;
+    some.overwrite = 1;
+    assert_int_equal(make_stream(NULL, 60000, 1, false, &stream, &err), MST_OK);
+    if (mst_ds_create(p.store, "u", &o, &some, &stream, 1, &d, NULL, NULL, &err) != MST_OK) fail_msg("%s", err.message);
+    assert_int_equal(mst_ds_partition_count(d), 6);
+    read_back(d, NULL, &n, &sum);
+    assert_int_equal(n, 60000);
+    assert_int_equal(sum, INT64_C(60000) * 59999 / 2);
+    mst_ds_unref(d);
+  }
   close_place(&p);
 }
 
@@ -444,6 +508,7 @@ static void the_store_fails(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_come_back),         cmocka_unit_test(little_memory_is_enough), cmocka_unit_test(sorted_within_files),
+      cmocka_unit_test(complete_partitions_are_closed), cmocka_unit_test(one_huge_batch),
       cmocka_unit_test(buckets_split_partitions), cmocka_unit_test(several_streams_and_none), cmocka_unit_test(what_cannot_be_is_refused),
       cmocka_unit_test(a_second_one_is_refused), cmocka_unit_test(memory_runs_out),         cmocka_unit_test(the_store_fails),
   };
