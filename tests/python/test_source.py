@@ -537,10 +537,16 @@ def test_gzip_behind_bgzf_is_gzip(tmp_path: pathlib.Path, front: int, behind: in
     text = b"".join(text[i : i + i % 97] + b"\n" for i in range(0, len(text), 50))
     middle = len(text) - behind
     path = tmp_path / "mixed.txt.gz"
-    path.write_bytes(support.bgzf(text[:front]) + gzip.compress(text[front:middle]) + (support.bgzf(text[middle:]) if behind else b""))
+    path.write_bytes(
+        support.bgzf(text[:front])
+        + gzip.compress(text[front:middle])
+        + (support.bgzf(text[middle:]) if behind else b"")
+    )
     for parallel in (None, {"backend": "threading", "n_jobs": 2}):
         source = meseta.open(path)
-        report = source.index(force=True, parallel=parallel, chunk_size="64KiB") if parallel else source.index(force=True)
+        report = (
+            source.index(force=True, parallel=parallel, chunk_size="64KiB") if parallel else source.index(force=True)
+        )
         assert report["container"] == "gzip"
         assert report["records"] == text.count(b"\n")
         assert b"".join(s.read() for s in source.slices(7)) == text

@@ -80,7 +80,8 @@ def test_mypy_of_a_program(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.slow
 def test_stubtest(tmp_path: pathlib.Path) -> None:
-    assert run("mypy.stubtest", "meseta", "--ignore-disjoint-bases", cwd=tmp_path) == ""
+    config = support.ROOT / "pyproject.toml"
+    assert run("mypy.stubtest", "meseta", "--ignore-disjoint-bases", "--mypy-config-file", config, cwd=tmp_path) == ""
 
 
 @pytest.mark.slow
