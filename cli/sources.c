@@ -280,6 +280,10 @@ static int verify_one(cli *c, const char *url) {
   mst_verify_options o = MST_VERIFY_OPTIONS_INIT;
   mst_status status = cli_open_source(c, url, &s, &err);
   if (status != MST_OK) return cli_fail(status, &err);
+  if (strcmp(mst_source_get_format(s), "parquet") == 0) {
+    mst_source_unref(s);
+    return cli_parquet_verify(c, url);
+  }
   cli_progress_begin(&progress, "verifying");
   if (cli_has(c, "quiet")) progress.shown = false;
   o.progress = cli_progress_show;

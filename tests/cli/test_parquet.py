@@ -147,3 +147,32 @@ def test_cut_files(meseta: Any, table: pathlib.Path, keep: int) -> None:
         assert done.code == 6
         assert done.out == ""
         assert "people.parquet" in done.err
+
+
+def test_files_of_other_names(meseta: Any, table: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    other = table.rename(tmp_path / "people.data")
+    assert "decimal128(10, 2)" in Run(meseta, "show", other).out
+    assert "1,000 rows" in Run(meseta, "verify", other).out
+    assert len(rows(Run(meseta, "cat", other, "--as", "jsonl"))) == 1000
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    assert Run(meseta, "index", tmp_path / "x.csv").code == 0
+    assert (
+        json.loads(Run(meseta, "show", tmp_path / "x.csv.meseta", "--json").out)["metadata"]["meseta.format"] == "csv"
+    )
+
+
+def test_slices(meseta: Any, table: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    whole = pq.read_table(table)
+    lines = Run(meseta, "slices", table, "-n", "7", "--where", "id >= 500").out.splitlines()
+    assert 1 <= len(lines) <= 7
+    parts = []
+    for i, line in enumerate(lines):
+        target = tmp_path / f"{i}.parquet"
+        meseta("get", "-", "--as", "parquet" if i % 2 else "raw", "-o", target, data=line.encode())
+        parts.append(pq.read_table(target))
+    assert pyarrow.concat_tables(parts).equals(whole.slice(500))
+    assert Run(meseta, "slices", table, "-n", "7").out.count("\n") <= 7
+    assert not list(tmp_path.glob("*.meseta"))
+    table.write_bytes(b"PAR1")
+    done = meseta("get", "-", data=lines[0].encode(), code=None)
+    assert (done.returncode, done.stdout) == (4, b"")
