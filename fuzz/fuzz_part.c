@@ -61,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const mst_read_query raw = {.as = MST_READ_RAW, .header = (data[0] & 4) != 0};
   mst_buf_init(&out, NULL, 1 << 20);
   d->grain = data[0] >> 4;
+  d->recover = (data[0] & 8) != 0;
   if ((data[0] & 2) != 0) (void)drive_read_arrow(d, part, NULL, drop, NULL, NULL);
   else if (drive_read(d, part, &raw, &out, NULL) == MST_OK) mst_assert(out.size <= PLAIN);
   mst_buf_free(&out);

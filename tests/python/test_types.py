@@ -57,7 +57,7 @@ WRONG = {
 
 def run(*args: object, cwd: pathlib.Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", *map(str, args)], capture_output=True, text=True, cwd=cwd, timeout=110, check=False
+        [sys.executable, "-m", *map(str, args)], capture_output=True, text=True, cwd=cwd, timeout=300, check=False
     )
     return done.stdout + done.stderr if done.returncode else ""
 
