@@ -9,6 +9,7 @@
 #include "dataset/write.h"
 
 #define METADATA_TEXT_MAX ((size_t)256 << 20)
+#define BUCKETS_MAX       1000000u
 
 typedef struct creation {
   mst_context *ctx;
@@ -57,6 +58,7 @@ static mst_status check_names(const mst_dataset_create_options *o, mst_error *er
   }
   if ((o->bucket_by == NULL) != (o->buckets == 0))
     return mst_fail(err, MST_E_ARGUMENT, "buckets need both a column (bucket_by) and a number of them (buckets)");
+  if (o->buckets > BUCKETS_MAX) return mst_fail(err, MST_E_ARGUMENT, "%u buckets, at most %u are made", (unsigned)o->buckets, BUCKETS_MAX);
   return MST_OK;
 }
 
