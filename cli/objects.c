@@ -274,7 +274,8 @@ const cli_command cli_command_rm = {
 
 bool cli_is_store(const char *url) {
   const char *place = strstr(url, "://");
-  return place != NULL && strncmp(url, "http", 4) != 0 && strncmp(url, "file:", 5) != 0 && place[3] != '\0' && strchr(place + 3, '/') == NULL;
+  return place != NULL && strncmp(url, "http", 4) != 0 && strncmp(url, "file:", 5) != 0 && place[3] != '\0' &&
+         strchr(place + 3, '/') == NULL;
 }
 
 int cli_store_verify(cli *c, const char *url) {
@@ -293,7 +294,8 @@ int cli_store_verify(cli *c, const char *url) {
       json_object_set_new(r, "url", json_string(url));
       (void)cli_print_json(r);
     } else if (safe) {
-      if (!cli_has(c, "quiet")) printf("%s: honours conditional writes, also when many come at once: several writers may share it\n", url);
+      if (!cli_has(c, "quiet"))
+        printf("%s: honours conditional writes, also when many come at once: several writers may share it\n", url);
     } else {
       fprintf(stderr, "meseta: %s: not safe for several writers: %s\n", url, why == NULL ? "" : why);
     }

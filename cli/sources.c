@@ -265,10 +265,11 @@ const cli_command cli_command_get = {
 
 /* ---- verify, show ---- */
 
-static const cli_option verify_options[] = {CLI_SOURCE_OPTIONS,
-                                            {"recover", 0, CLI_FLAG, NULL, "go on behind damage and count it all"},
-                                            {"store", 0, CLI_FLAG, NULL, "try the store: may several writers share it?"},
-                                            {NULL, 0, CLI_FLAG, NULL, NULL}};
+static const cli_option verify_options[] = {
+    CLI_SOURCE_OPTIONS,
+    {"recover", 0, CLI_FLAG, NULL, "go on behind damage and count it all"},
+    {"store", 0, CLI_FLAG, NULL, "try the store: may several writers share it?"},
+    {NULL, 0, CLI_FLAG, NULL, NULL}};
 
 static int verify_one(cli *c, const char *url) {
   mst_error err;
@@ -322,11 +323,12 @@ const cli_command cli_command_verify = {
     .name = "verify",
     .title = "is a source undamaged, its index fresh and right?",
     .usage = "[options] URL…",
-    .text = "Reads the whole source, with every checksum that it holds, and compares what it finds with the index "
-            "where there is one. Exit 0: all is well; 4: the index is of another "
-            "version; 6: damage.\n"
-            "Of a store (s3://bucket, or any URL with --store) it tries whether conditional writes hold when many come at "
-            "once, which datasets rest on; what it writes is removed again. Exit 1: they do not.\n",
+    .text =
+        "Reads the whole source, with every checksum that it holds, and compares what it finds with the index "
+        "where there is one. Exit 0: all is well; 4: the index is of another "
+        "version; 6: damage.\n"
+        "Of a store (s3://bucket, or any URL with --store) it tries whether conditional writes hold when many come at "
+        "once, which datasets rest on; what it writes is removed again. Exit 1: they do not.\n",
     .examples = "meseta verify reads.fastq.gz\tchecks file and index\n"
                 "meseta verify s3://lake\traces the store's conditional writes\n",
     .options = verify_options,

@@ -43,7 +43,8 @@ static int make_batch(long first, long n, struct ArrowArray *out) {
 
 static mst_status write_squares(const char *url, long rows, mst_error *err) {
   struct ArrowSchema column = {.format = "l", .name = "square", .release = keep_schema}, *columns[] = {&column};
-  const struct ArrowSchema schema = {.format = "+s", .name = "", .n_children = 1, .children = columns, .release = keep_schema};
+  const struct ArrowSchema schema = {
+      .format = "+s", .name = "", .n_children = 1, .children = columns, .release = keep_schema};
   mst_parquet_out_options options = MST_PARQUET_OUT_OPTIONS_INIT;
   mst_parquet_out *out = NULL;
   options.codec = "zstd";

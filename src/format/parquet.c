@@ -31,7 +31,8 @@ mst_status mst_footer_step(mst_footer *f, const mst_given *given, mst_step *out,
     const bool hinted = f->hint >= FILE_LEAST && f->hint <= mst_max_u64(f->job->record_max, MST_PARQUET_TAIL);
     const uint64_t n = mst_min_u64(size, hinted ? f->hint : MST_PARQUET_TAIL);
     if (size < FILE_LEAST)
-      return mst_fail(err, MST_E_CORRUPT, "not a Parquet file, or cut short: it has %llu bytes", (unsigned long long)size);
+      return mst_fail(err, MST_E_CORRUPT, "not a Parquet file, or cut short: it has %llu bytes",
+                      (unsigned long long)size);
     f->need = (mst_range){.offset = size - n, .length = n};
   }
   out->kind = MST_STEP_NEED;

@@ -1,5 +1,5 @@
-/* format/parquet_plan.c - slices of a Parquet file from its footer, and from page indexes where there is a condition: runs
- * of rows, balanced by plain bytes, on the borders of row groups where these lie near.
+/* format/parquet_plan.c - slices of a Parquet file from its footer, and from page indexes where there is a condition:
+ * runs of rows, balanced by plain bytes, on the borders of row groups where these lie near.
  *
  * Owns: the borders until they are given out. May call: base, expr, parquet. */
 #include "format/parquet_format.h"
@@ -57,11 +57,13 @@ static mst_status measure(plan *p, mst_error *err) {
     p->group_at[g] = kept;
     p->weight_at[g] = weight;
     for (; run < p->n_runs && p->runs[run].offset < end; run++) {
-      const uint64_t from = mst_max_u64(p->runs[run].offset, row), to = mst_min_u64(p->runs[run].offset + p->runs[run].length, end);
+      const uint64_t from = mst_max_u64(p->runs[run].offset, row),
+                     to = mst_min_u64(p->runs[run].offset + p->runs[run].length, end);
       here += to > from ? to - from : 0;
       if (p->runs[run].offset + p->runs[run].length > end) break;
     }
-    if (rows > 0) weight += (double)mst_parquet_group_plain_bytes(f, g) * ((double)here / (double)rows) + 1e-9 * (double)here;
+    if (rows > 0)
+      weight += (double)mst_parquet_group_plain_bytes(f, g) * ((double)here / (double)rows) + 1e-9 * (double)here;
     kept += here;
     row = end;
   }
@@ -99,7 +101,8 @@ static double weight_of_rows(const plan *p, uint64_t kept) {
   if (kept >= p->rows) return p->weight_at[p->n_groups];
   const size_t g = find_group(p, kept);
   const uint64_t rows = p->group_at[g + 1] - p->group_at[g];
-  return p->weight_at[g] + (rows == 0 ? 0 : (p->weight_at[g + 1] - p->weight_at[g]) * ((double)(kept - p->group_at[g]) / (double)rows));
+  return p->weight_at[g] +
+         (rows == 0 ? 0 : (p->weight_at[g + 1] - p->weight_at[g]) * ((double)(kept - p->group_at[g]) / (double)rows));
 }
 
 /* ---- borders ---------------------------------------------------------------------------------------------------- */
@@ -139,7 +142,8 @@ static mst_status count_parts(plan *p, mst_error *err) {
     p->n_parts = mst_min_u64(parts > 1e18 ? UINT64_MAX : (uint64_t)parts + (parts > (double)(uint64_t)parts), p->rows);
     if (p->n_parts == 0 && p->rows > 0) p->n_parts = 1;
   }
-  if (p->n_parts > SLICES_MAX) return mst_fail(err, MST_E_LIMIT, "more than %llu slices", (unsigned long long)SLICES_MAX);
+  if (p->n_parts > SLICES_MAX)
+    return mst_fail(err, MST_E_LIMIT, "more than %llu slices", (unsigned long long)SLICES_MAX);
   return MST_OK;
 }
 
@@ -160,7 +164,8 @@ static mst_status give_part(plan *p, uint64_t begin, uint64_t end, mst_step *out
   mst_status status = MST_OK;
   const uint64_t first = file_row(p, begin, false), last = file_row(p, end, true);
   const double bytes = weight_of_rows(p, end) - weight_of_rows(p, begin);
-  json_t *part = json_pack("{s:[I, I], s:I}", "rows", (json_int_t)first, (json_int_t)(last - first), "tail", (json_int_t)p->tail);
+  json_t *part =
+      json_pack("{s:[I, I], s:I}", "rows", (json_int_t)first, (json_int_t)(last - first), "tail", (json_int_t)p->tail);
   MST_TRY_ALLOC(part);
   if (p->where_text != NULL) MST_TRY(mst_json_set_text(part, "where", p->where_text, err));
   out->kind = MST_STEP_PART;
@@ -181,7 +186,8 @@ static mst_status sift(plan *p, const mst_given *given, mst_step *out, bool *wai
   if (p->where == NULL) return keep_runs(p, &all, all.length > 0, err);
   const bool fresh = p->sift == NULL;
   if (fresh) MST_TRY(mst_parquet_sift_open(p->footer.file, p->where, &p->sift, err));
-  MST_TRY(mst_parquet_sift_step(p->sift, fresh ? NULL : given->bytes, fresh ? 0 : given->n, &need, &n_need, &runs, &n_runs, err));
+  MST_TRY(mst_parquet_sift_step(p->sift, fresh ? NULL : given->bytes, fresh ? 0 : given->n, &need, &n_need, &runs,
+                                &n_runs, err));
   *waits = mst_parquet_needs(need, n_need, out);
   if (!*waits) MST_TRY(keep_runs(p, runs, n_runs, err));
 done:
@@ -233,11 +239,15 @@ static mst_status take_query(plan *p, const mst_plan_query *q, mst_error *err) {
   const int asked = (q->slices > 0) + (q->slice_bytes > 0) + (q->slice_records > 0);
   p->by_groups = mst_text_equal(q->strategy, "row_groups");
   if (q->strategy != NULL && !p->by_groups && !mst_text_equal(q->strategy, "rows"))
-    return mst_fail(err, MST_E_ARGUMENT, "parquet has no strategy \"%.40s\"; it has \"rows\" and \"row_groups\"", q->strategy);
+    return mst_fail(err, MST_E_ARGUMENT, "parquet has no strategy \"%.40s\"; it has \"rows\" and \"row_groups\"",
+                    q->strategy);
   if (q->region != NULL || json_object_size(q->options) > 0)
-    return mst_fail(err, MST_E_ARGUMENT, "parquet knows no regions or further options; ask for rows by a condition (where)");
-  if (asked > 1) return mst_fail(err, MST_E_ARGUMENT, "ask for slices by number, by size or by records, not for more than one");
-  if (p->by_groups && q->slice_records > 0) return mst_fail(err, MST_E_ARGUMENT, "the strategy \"row_groups\" does not count records");
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "parquet knows no regions or further options; ask for rows by a condition (where)");
+  if (asked > 1)
+    return mst_fail(err, MST_E_ARGUMENT, "ask for slices by number, by size or by records, not for more than one");
+  if (p->by_groups && q->slice_records > 0)
+    return mst_fail(err, MST_E_ARGUMENT, "the strategy \"row_groups\" does not count records");
   p->slices = q->slices;
   p->slice_bytes = q->slice_bytes;
   p->slice_records = q->slice_records;

@@ -1,5 +1,5 @@
-/* format/parquet_read.c - one slice of a Parquet file: its rows as Arrow batches, or as a Parquet file of their own; and the
- * check of a whole file.
+/* format/parquet_read.c - one slice of a Parquet file: its rows as Arrow batches, or as a Parquet file of their own;
+ * and the check of a whole file.
  *
  * Owns: the reading machine, and the bytes of the new file until they are given out. May call: base, expr, parquet. */
 #include "format/parquet_format.h"
@@ -27,8 +27,9 @@ typedef struct slice_reader {
 static mst_status open_reader(slice_reader *r, mst_error *err) {
   const uint64_t all = mst_parquet_file_rows(r->footer.file);
   if (!r->checks && (r->rows.offset > all || r->rows.length > all - r->rows.offset))
-    return mst_fail(err, MST_E_CORRUPT, "the slice asks for rows %llu to %llu of a file that has %llu", (unsigned long long)r->rows.offset,
-                    (unsigned long long)(r->rows.offset + r->rows.length), (unsigned long long)all);
+    return mst_fail(err, MST_E_CORRUPT, "the slice asks for rows %llu to %llu of a file that has %llu",
+                    (unsigned long long)r->rows.offset, (unsigned long long)(r->rows.offset + r->rows.length),
+                    (unsigned long long)all);
   const mst_parquet_read_options o = {.columns = r->columns,
                                       .n_columns = r->n_columns,
                                       .rows = r->checks ? NULL : &r->rows,
@@ -52,12 +53,14 @@ static mst_status open_writer(slice_reader *r, mst_error *err) {
   mst_status status = MST_OK;
   struct ArrowSchema schema = {0};
   const char *key, *value;
-  const mst_parquet_writer_options o = {.mem = r->job->mem, .codec = MST_PARQUET_ZSTD, .row_group_bytes = mst_max_u64(r->job->memory / 2, 1 << 20)};
+  const mst_parquet_writer_options o = {
+      .mem = r->job->mem, .codec = MST_PARQUET_ZSTD, .row_group_bytes = mst_max_u64(r->job->memory / 2, 1 << 20)};
   const mst_parquet_sink sink = {.self = r, .put = take_bytes};
   MST_TRY(mst_parquet_reader_schema(r->reader, &schema, err));
   MST_TRY(mst_parquet_writer_open(&schema, &o, &sink, &r->writer, err));
   for (size_t i = 0; mst_parquet_file_pair(r->footer.file, i, &key, &value); i++)
-    if (value != NULL && strcmp(key, "ARROW:schema") != 0) MST_TRY(mst_parquet_writer_metadata(r->writer, key, value, err));
+    if (value != NULL && strcmp(key, "ARROW:schema") != 0)
+      MST_TRY(mst_parquet_writer_metadata(r->writer, key, value, err));
 done:
   mst_schema_release(&schema);
   return status;
@@ -184,8 +187,8 @@ static mst_status take_part(slice_reader *r, const json_t *part, mst_error *err)
   const char *where = NULL;
   MST_TRY(mst_json_get_array(part, "rows", "the slice's part", &rows, err));
   const json_t *first = json_array_get(rows, 0), *count = json_array_get(rows, 1);
-  if (json_array_size(rows) != 2 || !json_is_integer(first) || !json_is_integer(count) || json_integer_value(first) < 0 ||
-      json_integer_value(count) < 0)
+  if (json_array_size(rows) != 2 || !json_is_integer(first) || !json_is_integer(count) ||
+      json_integer_value(first) < 0 || json_integer_value(count) < 0)
     return mst_fail(err, MST_E_CORRUPT, "the slice's part lacks \"rows\", two numbers");
   r->rows = (mst_range){.offset = (uint64_t)json_integer_value(first), .length = (uint64_t)json_integer_value(count)};
   MST_TRY(mst_json_get_u64(part, "tail", "the slice's part", &r->footer.hint, err));

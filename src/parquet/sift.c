@@ -16,10 +16,10 @@ struct mst_parquet_sift {
   mst_parquet_file *file;
   const mst_allocator *mem;
   mst_pq_filter filter;
-  size_t group, first, end;  /* the next row group; those whose indexes are at hand */
-  uint64_t row;              /* of the file, before `group`                         */
-  mst_pq_page_facts *facts;  /* filter.n for each row group at hand                 */
-  bool *kept;                /* of each row group at hand: statistics left it       */
+  size_t group, first, end; /* the next row group; those whose indexes are at hand */
+  uint64_t row;             /* of the file, before `group`                         */
+  mst_pq_page_facts *facts; /* filter.n for each row group at hand                 */
+  bool *kept;               /* of each row group at hand: statistics left it       */
   mst_range *need;
   mst_bytes **need_of;
   size_t n_need;
@@ -75,7 +75,8 @@ done:
 /* An index that lies nowhere is as good as none; bytes that came along with the footer are taken from there. */
 static void want(mst_parquet_sift *s, int64_t at, int64_t size, mst_bytes *slot) {
   const uint64_t end = s->file->footer_at;
-  if (at < 4 || size <= 0 || size > INDEX_SIZE_MAX || (uint64_t)at >= end || (uint64_t)size > end - (uint64_t)at) return;
+  if (at < 4 || size <= 0 || size > INDEX_SIZE_MAX || (uint64_t)at >= end || (uint64_t)size > end - (uint64_t)at)
+    return;
   if (mst_pq_file_bytes(s->file, (uint64_t)at, (uint64_t)size, slot)) return;
   s->need[s->n_need] = (mst_range){.offset = (uint64_t)at, .length = (uint64_t)size};
   s->need_of[s->n_need++] = slot;
@@ -126,7 +127,8 @@ static mst_status sift_group(mst_parquet_sift *s, size_t group, mst_error *err) 
   mst_pq_spans all = {.mem = s->mem}, left = {.mem = s->mem};
   if (s->kept[group - s->first] && rows > 0) {
     MST_TRY(mst_pq_spans_add(&all, 0, rows, err));
-    MST_TRY(mst_pq_prune_pages(s->file, &s->filter, group, s->facts + (group - s->first) * s->filter.n, &all, &left, err));
+    MST_TRY(
+        mst_pq_prune_pages(s->file, &s->filter, group, s->facts + (group - s->first) * s->filter.n, &all, &left, err));
   }
   for (size_t i = 0; i < left.n; i++) MST_TRY(keep(s, s->row + left.at[i].first, s->row + left.at[i].end, err));
   s->row += rows;
@@ -136,11 +138,12 @@ done:
   return status;
 }
 
-mst_status mst_parquet_sift_step(mst_parquet_sift *s, const mst_bytes *given, size_t n_given, const mst_range **need, size_t *n_need,
-                                 const mst_range **rows, size_t *n_rows, mst_error *err) {
+mst_status mst_parquet_sift_step(mst_parquet_sift *s, const mst_bytes *given, size_t n_given, const mst_range **need,
+                                 size_t *n_need, const mst_range **rows, size_t *n_rows, mst_error *err) {
   *n_need = 0;
   *n_rows = 0;
-  if (n_given != s->n_need) return mst_fail(err, MST_E_INTERNAL, "%zu ranges were asked for and %zu came", s->n_need, n_given);
+  if (n_given != s->n_need)
+    return mst_fail(err, MST_E_INTERNAL, "%zu ranges were asked for and %zu came", s->n_need, n_given);
   for (size_t i = 0; i < n_given; i++) *s->need_of[i] = mst_bytes_share(&given[i]);
   s->n_need = 0;
   for (;;) {

@@ -80,7 +80,8 @@ static mst_status next(void *self, struct ArrowArray *out, mst_error *err) {
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
 static bool is_nothing(const mst_table_read_options *o) {
-  return (o->rows != NULL && o->n_rows == 0) || (o->groups != NULL && o->groups->length == 0) || (o->limit != NULL && *o->limit == 0);
+  return (o->rows != NULL && o->n_rows == 0) || (o->groups != NULL && o->groups->length == 0) ||
+         (o->limit != NULL && *o->limit == 0);
 }
 
 static mst_status open_reader(row_stream *s, const mst_table_read_options *o, mst_error *err) {
@@ -102,7 +103,8 @@ static mst_status open_reader(row_stream *s, const mst_table_read_options *o, ms
   return mst_parquet_reader_open(s->table->file, &r, &s->reader, err);
 }
 
-static mst_status open_stream(mst_table *t, const mst_table_read_options *o, row_stream **out, mst_cancel *cancel, mst_error *err) {
+static mst_status open_stream(mst_table *t, const mst_table_read_options *o, row_stream **out, mst_cancel *cancel,
+                              mst_error *err) {
   mst_status status = MST_OK;
   row_stream *s = mst_alloc_zero(t->mem, 1, sizeof *s);
   if (s == NULL) return mst_fail_memory(err);
@@ -117,8 +119,8 @@ done:
   return status;
 }
 
-mst_status mst_table_read(mst_table *t, const mst_table_read_options *options, struct ArrowArrayStream *out, mst_cancel *cancel,
-                          mst_error *err) {
+mst_status mst_table_read(mst_table *t, const mst_table_read_options *options, struct ArrowArrayStream *out,
+                          mst_cancel *cancel, mst_error *err) {
   mst_status status = MST_OK;
   static const mst_table_read_options defaults;
   struct ArrowSchema schema = {0};

@@ -1,5 +1,5 @@
-/* source/table_write.c - batches into one Parquet file of a store: parts go out while more is put, nothing is visible before the
- * end. See table.h. May call: store, parquet, column. */
+/* source/table_write.c - batches into one Parquet file of a store: parts go out while more is put, nothing is visible
+ * before the end. See table.h. May call: store, parquet, column. */
 #include <stdio.h>
 
 #include "source/table_inner.h"
@@ -45,7 +45,8 @@ void mst_table_writer_free(mst_table_writer *w) {
   mst_context_unref(ctx);
 }
 
-static mst_status writer_new(mst_context *ctx, const struct ArrowSchema *schema, mst_table_writer **out, mst_error *err) {
+static mst_status writer_new(mst_context *ctx, const struct ArrowSchema *schema, mst_table_writer **out,
+                             mst_error *err) {
   const mst_allocator *mem = mst_context_mem(ctx);
   mst_table_writer *w = mst_alloc_zero(mem, 1, sizeof *w);
   if (w == NULL) return mst_fail_memory(err);
@@ -87,8 +88,9 @@ done:
   return status;
 }
 
-mst_status mst_table_writer_open_into(mst_context *ctx, const struct ArrowSchema *schema, const mst_parquet_writer_options *parquet,
-                                      mst_write_fn write, void *arg, mst_table_writer **out, mst_error *err) {
+mst_status mst_table_writer_open_into(mst_context *ctx, const struct ArrowSchema *schema,
+                                      const mst_parquet_writer_options *parquet, mst_write_fn write, void *arg,
+                                      mst_table_writer **out, mst_error *err) {
   mst_status status = MST_OK;
   mst_table_writer *w = NULL;
   MST_TRY(writer_new(ctx, schema, &w, err));
@@ -118,13 +120,17 @@ mst_status mst_table_writer_flush(mst_table_writer *w, mst_error *err) {
 
 static const char *text_of(const char *text) { return text == NULL ? "" : text; }
 
-static mst_status fail_column(const struct ArrowSchema *column, const char *what, const char *expected, const char *found, mst_error *err) {
-  return mst_fail(err, MST_E_ARGUMENT, "the data has other columns than the file begins with: %s of \"%.100s\" is \"%.60s\", not \"%.60s\"", what,
-                  text_of(column->name), found, expected);
+static mst_status fail_column(const struct ArrowSchema *column, const char *what, const char *expected,
+                              const char *found, mst_error *err) {
+  return mst_fail(err, MST_E_ARGUMENT,
+                  "the data has other columns than the file begins with: %s of \"%.100s\" is \"%.60s\", not \"%.60s\"",
+                  what, text_of(column->name), found, expected);
 }
 
-/* Whether batches of `found` may be written as `expected`. Names count for columns and fields, not for the items of lists. */
-static mst_status check_same(const struct ArrowSchema *expected, const struct ArrowSchema *found, bool named, mst_error *err) {
+/* Whether batches of `found` may be written as `expected`. Names count for columns and fields, not for the items of
+ * lists. */
+static mst_status check_same(const struct ArrowSchema *expected, const struct ArrowSchema *found, bool named,
+                             mst_error *err) {
   mst_status status = MST_OK;
   const bool fields = strcmp(text_of(expected->format), "+s") == 0;
   if (named && strcmp(text_of(expected->name), text_of(found->name)) != 0)
@@ -132,9 +138,11 @@ static mst_status check_same(const struct ArrowSchema *expected, const struct Ar
   if (strcmp(text_of(expected->format), text_of(found->format)) != 0)
     return fail_column(expected, "the type", text_of(expected->format), text_of(found->format), err);
   if (expected->n_children != found->n_children || (expected->dictionary == NULL) != (found->dictionary == NULL))
-    return mst_fail(err, MST_E_ARGUMENT, "the data has other columns than the file begins with: \"%.100s\" has %lld fields, not %lld",
+    return mst_fail(err, MST_E_ARGUMENT,
+                    "the data has other columns than the file begins with: \"%.100s\" has %lld fields, not %lld",
                     text_of(expected->name), (long long)found->n_children, (long long)expected->n_children);
-  for (int64_t i = 0; i < expected->n_children; i++) MST_TRY(check_same(expected->children[i], found->children[i], fields, err));
+  for (int64_t i = 0; i < expected->n_children; i++)
+    MST_TRY(check_same(expected->children[i], found->children[i], fields, err));
   if (expected->dictionary != NULL) MST_TRY(check_same(expected->dictionary, found->dictionary, false, err));
 done:
   return status;
