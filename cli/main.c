@@ -2,6 +2,9 @@
 #include "cli.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +69,10 @@ static int run(const cli_command *command, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+#ifdef __GLIBC__
+  /* An arena for every thread keeps what each has freed: several times the memory budget. */
+  mallopt(M_ARENA_MAX, 2);
+#endif
   if (argc < 2) {
     cli_print_usage(stderr);
     return CLI_USAGE;

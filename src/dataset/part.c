@@ -8,6 +8,8 @@
 #include "dataset/dataset.h"
 #include "dataset/prune.h"
 
+#define WHOLE_FILE ((uint64_t)4 << 20) /* files up to this size are worth fetching at once */
+
 typedef struct part_stream {
   mst_dataset *d;
   const mst_allocator *mem;
@@ -254,6 +256,14 @@ done:
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
+/* Far away, a file that is read as a whole comes with the request for its footer when it is not large. */
+static size_t tail_wanted(const part_stream *s, const mst_part_options *o) {
+  const bool local = (mst_store_flags(s->d->store) & MST_STORE_LOCAL) != 0;
+  const bool whole = 2 * s->n_columns >= (size_t)s->d->schema.n_children && (o->predicate == NULL || o->all) && o->rows == NULL && o->limit == NULL;
+  if (local || !whole) return 0;
+  return (size_t)mst_max_u64(mst_min_u64(o->memory != 0 ? o->memory : s->d->memory / 2, WHOLE_FILE), MST_PARQUET_TAIL);
+}
+
 static mst_status open_rows(part_stream *s, const struct ArrowSchema *file, const mst_part_options *o, mst_where *push, mst_cancel *cancel,
                             mst_error *err) {
   mst_status status = MST_OK;
@@ -279,7 +289,7 @@ static mst_status open_part(part_stream *s, size_t part, const mst_part_options 
   else if (p != NULL) MST_TRY(reduce_by_keys(s, part, p, &r, err));
   if (r.truth == MST_PRUNE_NONE || s->left == 0) goto done;
   if (o->table != NULL) s->table = mst_table_ref(o->table);
-  else MST_TRY(mst_part_table(s->d, part, 0, &s->table, cancel, err));
+  else MST_TRY(mst_part_table(s->d, part, tail_wanted(s, o), &s->table, cancel, err));
   MST_TRY(mst_table_schema(s->table, &file, err));
   if (!by_rows && r.truth == MST_PRUNE_SOME) MST_TRY(reduce_by_file(s, &file, p, &r, &alike, err));
   if (r.truth == MST_PRUNE_NONE) goto done;

@@ -10,8 +10,8 @@
 
 #include "parquet/parquet.h"
 
-enum { GROUP_ROWS = 65536, READ_MEMORY = 4 << 20 };
-#define GROUP_BYTES ((uint64_t)4 << 20)
+enum { GROUP_ROWS = 8192, READ_MEMORY = 512 << 10 };
+#define GROUP_BYTES ((uint64_t)512 << 10) /* many spools are read at once when sorted runs are merged */
 
 struct mst_spool {
   _Atomic uint32_t refs;

@@ -27,13 +27,13 @@ static void test_pruning_changes_no_answer(void **state) {
   for (uint32_t threads = 1; threads <= 3; threads += 2) {
     kit_open(&k, 0, threads, 11 * threads);
     kit_create(&k, "plain", 6, 200, NULL, 0, NULL, 0);
-    check_conditions(&k, 250, "plain");
+    check_conditions(&k, 80, "plain");
     kit_create(&k, "keyed", 5, 200, keys, 2, NULL, 0);
-    check_conditions(&k, 250, "keyed");
+    check_conditions(&k, 80, "keyed");
     kit_create(&k, "indexed", 6, 200, NULL, 0, indices, 2);
-    check_conditions(&k, 250, "indexed");
+    check_conditions(&k, 80, "indexed");
     kit_create(&k, "both", 5, 200, keys, 1, indices, 2);
-    check_conditions(&k, 250, "both");
+    check_conditions(&k, 80, "both");
     kit_close(&k);
   }
 }

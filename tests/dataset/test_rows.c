@@ -167,7 +167,7 @@ static void test_whole_partitions_go_without_being_read(void **state) {
   must(mst_store_trace_counts(traced, &before));
   must(mst_ds_change_delete(c, "part = 'a'", NULL, &kit_err));
   must(mst_store_trace_counts(traced, &after));
-  assert_true(after.ops[MST_OP_GET] - before.ops[MST_OP_GET] <= 1);
+  assert_true(after.ops[MST_OP_GET] - before.ops[MST_OP_GET] <= 4); /* statistics, not 20 files */
   assert_true(after.bytes_read - before.bytes_read < 40000);
   assert_int_equal(after.ops[MST_OP_PUT], before.ops[MST_OP_PUT]);
   json_decref(commit(&k, c));
