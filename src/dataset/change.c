@@ -301,8 +301,7 @@ mst_status mst_change_remove_label(mst_change *c, const char *label, mst_error *
   if (status != MST_OK) return status;
   for (size_t i = 0; i < c->n_files; i++) {
     if (strcmp(c->files[i]->label, label) != 0) continue;
-    memmove(c->files + i, c->files + i + 1, (c->n_files - i - 1) * sizeof *c->files);
-    c->n_files--;
+    for (c->n_files--; i < c->n_files; i++) c->files[i] = c->files[i + 1];
     view_is_old(c);
     return MST_OK;
   }

@@ -407,7 +407,6 @@ static mst_status merge_segments(const mst_stats_commit *c, json_t *segments, ms
     status = key == NULL ? MST_OK : load_segment(s, c->store, c->document, c->uuid, key, cancel, err);
     if (must_stop(status)) goto done;
     if (status != MST_OK) mst_error_clear(err);
-    status = MST_OK;
   }
   MST_TRY(mst_stat_rows_open(mem, c->schema, &rows, err));
   for (size_t i = 0; i < s->n; i++) {
