@@ -440,6 +440,93 @@ static void a_second_one_is_refused(void **state) {
   close_place(&p);
 }
 
+static json_t *fragment_of(mst_dataset *d, size_t values_max, mst_new_files *files) {
+  struct ArrowArrayStream stream = {0};
+  mst_write_settings s;
+  mst_error err = {0};
+  json_t *json = NULL;
+  assert_int_equal(mst_write_settings_of(d, &s, &err), MST_OK);
+  assert_int_equal(make_stream(NULL, 50, 2, false, &stream, &err), MST_OK);
+  if (mst_files_write(&s, &stream, files, NULL, &err) != MST_OK) fail_msg("%s", err.message);
+  mst_write_settings_free(d, &s);
+  assert_int_equal(mst_new_files_to_json(files, values_max, &json, &err), MST_OK);
+  return json;
+}
+
+static void same_bounds(const mst_file_stat *a, const mst_file_stat *b) {
+  assert_string_equal(a->column, b->column);
+  assert_true(a->bounds.has_min == b->bounds.has_min && a->bounds.has_max == b->bounds.has_max && a->bounds.nulls == b->bounds.nulls &&
+              a->bounds.nan_free == b->bounds.nan_free && a->bounds.has_nulls == b->bounds.has_nulls);
+  if (a->bounds.has_min) assert_true(mst_scalar_equal(&a->bounds.min, &b->bounds.min));
+  if (a->bounds.has_max) assert_true(mst_scalar_equal(&a->bounds.max, &b->bounds.max));
+}
+
+static void fragments_carry_files(void **state) {
+  (void)state;
+  place p;
+  mst_dataset *d = NULL;
+  mst_error err = {0};
+  assert_int_equal(open_place(&p, NULL, 1, &err), MST_OK);
+  if (create(&p, two_keys, 2, two_indices, 2, 10, 1, &d, &err) != MST_OK) fail_msg("%s", err.message);
+  for (size_t room = 0; room <= 100000; room += 100000) {
+    mst_new_files files, back;
+    mst_new_files_init(&files, NULL);
+    mst_new_files_init(&back, NULL);
+    json_t *json = fragment_of(d, room, &files);
+    if (mst_new_files_from_json(json, d, &back, &err) != MST_OK) fail_msg("%s", err.message);
+    assert_int_equal(back.n, 6);
+    assert_true(mst_table_schema_same(&files.schema, &back.schema));
+    for (size_t i = 0; i < 6; i++) {
+      const mst_new_file *a = &files.items[i], *b = &back.items[i];
+      assert_string_equal(a->key, b->key);
+      assert_true(a->rows == b->rows && a->bytes == b->bytes && a->n_stats == b->n_stats && b->n_indexed == 2);
+      for (size_t k = 0; k < a->n_stats; k++) same_bounds(&a->stats[k], &b->stats[k]);
+      for (size_t k = 0; k < 2; k++) {
+        assert_string_equal(a->indexed[k].column, b->indexed[k].column);
+        assert_true((b->indexed[k].values.release != NULL) == (room > 0));
+        if (room > 0) assert_int_equal(a->indexed[k].values.length, b->indexed[k].values.length);
+      }
+    }
+    mst_new_files_free(&files);
+    mst_new_files_free(&back);
+    json_decref(json);
+  }
+  mst_ds_unref(d);
+  close_place(&p);
+}
+
+static void hostile_fragments_are_refused(void **state) {
+  (void)state;
+  static const struct {
+    const char *member, *value;
+  } changes[] = {{"key", "\"u/table/../x.parquet\""}, {"key", "\"v/table/x.parquet\""}, {"key", "7"}, {"label", "\"k=a/x\""}, {"label", "\"x\""}, {"label", "null"},
+                 {"rows", "-1"}, {"rows", "\"x\""}, {"stats", "[[1]]"}, {"stats", "[[\"nope\", 0, true, 1, 2]]"}, {"stats", "[[\"id\", 0, true, \"x\", 2]]"}, {"stats", "{}"},
+                 {"indexed", "{\"t\": 5}"}, {"indexed", "{\"t\": [5]}"}, {"indexed", "{\"nope\": []}"}, {"indexed", "{\"id\": [1.5]}"}, {"indexed", "[]"}};
+  place p;
+  mst_dataset *d = NULL;
+  mst_error err = {0};
+  mst_new_files files;
+  mst_new_files_init(&files, NULL);
+  assert_int_equal(open_place(&p, NULL, 1, &err), MST_OK);
+  if (create(&p, two_keys, 2, two_indices, 2, 10, 1, &d, &err) != MST_OK) fail_msg("%s", err.message);
+  json_t *json = fragment_of(d, 100000, &files);
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+    json_t *wrong = json_deep_copy(json);
+    mst_new_files back;
+    mst_new_files_init(&back, NULL);
+    json_object_set_new(json_array_get(json_object_get(wrong, "files"), 3), changes[i].member, json_loads(changes[i].value, JSON_DECODE_ANY, NULL));
+    const mst_status status = mst_new_files_from_json(wrong, d, &back, &err);
+    if (status != MST_E_CORRUPT) fail_msg("%s: %s: %s", changes[i].member, changes[i].value, mst_status_name(status));
+    assert_int_equal(back.n, 0);
+    mst_new_files_free(&back);
+    json_decref(wrong);
+  }
+  json_decref(json);
+  mst_new_files_free(&files);
+  mst_ds_unref(d);
+  close_place(&p);
+}
+
 /* After a failure anywhere the dataset is there as a whole, or not at all. */
 static void whole_or_absent(place *p, mst_status status) {
   mst_error err = {0};
@@ -510,6 +597,7 @@ int main(void) {
       cmocka_unit_test(rows_come_back),         cmocka_unit_test(little_memory_is_enough), cmocka_unit_test(sorted_within_files),
       cmocka_unit_test(complete_partitions_are_closed), cmocka_unit_test(one_huge_batch),
       cmocka_unit_test(buckets_split_partitions), cmocka_unit_test(several_streams_and_none), cmocka_unit_test(what_cannot_be_is_refused),
+      cmocka_unit_test(fragments_carry_files), cmocka_unit_test(hostile_fragments_are_refused),
       cmocka_unit_test(a_second_one_is_refused), cmocka_unit_test(memory_runs_out),         cmocka_unit_test(the_store_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
