@@ -81,6 +81,7 @@ def test_missing_and_broken(tmp_path: pathlib.Path, path: pathlib.Path) -> None:
 
 
 def test_a_file_is_pinned(path: pathlib.Path) -> None:
+    pq.write_table(numbers(50_000), path, row_group_size=1000)  # more than came along with the footer
     file = meseta.parquet.File(path)
     assert file.read(limit=1).arrow().num_rows == 1
     pq.write_table(numbers(10), path)
