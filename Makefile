@@ -39,12 +39,12 @@ test: setup-test build test-c test-asan test-python ## every test
 test-c:
 	@$(MESON) configure $(BUILD) -Dtests=true >/dev/null
 	@ninja -C $(BUILD) -j $(JOBS) --quiet
-	@$(MESON) test -C $(BUILD) --no-rebuild --print-errorlogs --num-processes $(JOBS)
+	@$(MESON) test -C $(BUILD) --no-rebuild --print-errorlogs --num-processes $(JOBS) --timeout-multiplier 6
 
 test-asan:
 	@test -f $(SAN)/build.ninja || $(MESON) setup $(SAN) -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized >/dev/null
 	@ninja -C $(SAN) -j $(JOBS) --quiet
-	@$(MESON) test -C $(SAN) --no-rebuild --print-errorlogs --num-processes $(JOBS) --no-suite rules --no-suite servers --timeout-multiplier 4
+	@$(MESON) test -C $(SAN) --no-rebuild --print-errorlogs --num-processes $(JOBS) --no-suite rules --no-suite servers --timeout-multiplier 15
 
 test-python:
 	@$(PY) -m pytest -q tests/python tests/cli

@@ -29,9 +29,9 @@ C_HEADERS = set(
     "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
     "stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype".split()
 )
-POSIX_HEADERS = set(
+SYSTEM_HEADERS = set(
     "dirent dlfcn fcntl fnmatch ftw getopt glob grp langinfo libgen locale poll pthread pwd sched semaphore spawn "
-    "strings sysexits syslog termios unistd wordexp".split()
+    "strings sysexits syslog termios unistd wordexp malloc".split()
 )
 
 # Calls that print, end the process, read the locale or share hidden state, and memory from past the allocator.
@@ -164,7 +164,7 @@ class Checker:
 
     def is_system(self, name):
         stem = name.removesuffix(".h")
-        return stem in C_HEADERS or stem in POSIX_HEADERS or stem.split("/")[0] in ("sys", "linux", "netinet", "arpa")
+        return stem in C_HEADERS or stem in SYSTEM_HEADERS or stem.split("/")[0] in ("sys", "linux", "netinet", "arpa")
 
     def check_outside(self, folder, extra):
         """The command and the language bindings: the public headers, the system, and what is theirs."""

@@ -18,7 +18,7 @@ typedef struct mst_import_options {
   size_t struct_size;
   const mst_pair *config; /* storage options                                                                             */
   size_t n_config;
-  const char *as;         /* "parquet", "csv", "jsonl"; NULL: by the name's ending (.gz, .zst and the like behind it for text) */
+  const char *as;         /* "parquet", "csv", "jsonl", "arrow"; NULL: by the name's ending (.gz, .zst and the like behind it for text) */
   const struct ArrowSchema *wanted; /* borrowed: columns of these names are read as these types where the file's types allow; NULL: as
                                        they are, those of text files found out by reading all of it                       */
   uint64_t memory;        /* bytes; 0: the context's budget                                                              */

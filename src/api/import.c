@@ -5,7 +5,9 @@
 #include <meseta/source.h>
 
 #include "api/give.h"
+#include "codec/codec.h"
 #include "column/column.h"
+#include "fetch/fetch.h"
 #include "source/source.h"
 
 #define LINE_MAX_BYTES ((size_t)256 << 20)
@@ -292,6 +294,66 @@ done:
   return status;
 }
 
+/* ---- Arrow IPC --------------------------------------------------------------------------------------------------- */
+
+typedef struct ipc {
+  const mst_allocator *mem;
+  mst_object *object;
+  mst_cancel *cancel;
+  uint64_t at;
+  mst_block_coder coder;
+  char name[256];
+} ipc;
+
+static void ipc_close(void *self) {
+  ipc *i = self;
+  mst_block_coder_close(&i->coder);
+  mst_object_unref(i->object);
+  mst_cancel_unref(i->cancel);
+  mst_free(i->mem, i);
+}
+
+static mst_status ipc_read(void *self, uint64_t n, mst_bytes *out, mst_error *err) {
+  ipc *i = self;
+  uint8_t *into = NULL;
+  const uint64_t size = mst_min_u64(n, mst_object_size(i->object) - i->at);
+  *out = (mst_bytes){0};
+  if (size == 0) return MST_OK;
+  mst_status status = mst_bytes_new(i->mem, (size_t)size, out, &into, err);
+  if (status == MST_OK) status = mst_object_read_into(i->object, i->at, size, into, i->cancel, err);
+  if (status != MST_OK) mst_bytes_release(out);
+  else i->at += size;
+  return status;
+}
+
+static mst_status ipc_unpack(void *self, int codec, const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size,
+                             mst_error *err) {
+  ipc *i = self;
+  return mst_block_unpack(&i->coder, codec == 0 ? MST_BLOCK_LZ4_HADOOP : MST_BLOCK_ZSTD, in, in_size, out, out_size,
+                          err);
+}
+
+static mst_status open_arrow(mst_context *ctx, const char *url, const mst_import_options *o,
+                             struct ArrowArrayStream *out, mst_cancel *cancel, mst_error *err) {
+  mst_location at = {0};
+  const mst_allocator *mem = mst_context_mem(ctx);
+  ipc *i = mst_alloc_zero(mem, 1, sizeof *i);
+  if (i == NULL) return mst_fail_memory(err);
+  i->mem = i->coder.mem = mem;
+  i->cancel = cancel == NULL ? NULL : mst_cancel_ref(cancel);
+  (void)mst_url_redact(url, i->name, sizeof i->name);
+  mst_status status = mst_location_open(ctx, url, o->config, o->n_config, &at, err);
+  if (status == MST_OK) status = mst_object_open(at.store, at.key, NULL, 0, 0, NULL, &i->object, cancel, err);
+  mst_location_close(&at);
+  if (status != MST_OK) {
+    ipc_close(i);
+    return status;
+  }
+  const mst_ipc_source source = {
+      .self = i, .read = ipc_read, .unpack = ipc_unpack, .close = ipc_close, .name = i->name};
+  return mst_ipc_stream(mem, &source, out, err);
+}
+
 /* ---- the types that are wanted
  * ---------------------------------------------------------------------------------------- */
 
@@ -373,12 +435,13 @@ mst_status mst_stream_import(mst_context *ctx, const char *url, const mst_import
   if (as != NULL && strcmp(as, "parquet") == 0) MST_TRY(open_parquet(ctx, url, &o, &stream, cancel, err));
   else if (as != NULL && strcmp(as, "csv") == 0) MST_TRY(open_csv(ctx, url, &o, &stream, cancel, err));
   else if (as != NULL && strcmp(as, "jsonl") == 0) MST_TRY(open_jsonl(ctx, url, &o, &stream, cancel, err));
+  else if (as != NULL && strcmp(as, "arrow") == 0) MST_TRY(open_arrow(ctx, url, &o, &stream, cancel, err));
   else if (as == NULL) {
     status = mst_fail(err, MST_E_ARGUMENT,
-                      "%s: the name does not tell what it is (.parquet, .csv, .jsonl); say it (as)", url);
+                      "%s: the name does not tell what it is (.parquet, .csv, .jsonl, .arrow); say it (as)", url);
     goto done;
   } else {
-    status = mst_fail(err, MST_E_UNSUPPORTED, "files cannot be read as \"%s\": parquet, csv or jsonl can", as);
+    status = mst_fail(err, MST_E_UNSUPPORTED, "files cannot be read as \"%s\": parquet, csv, jsonl or arrow can", as);
     goto done;
   }
   if (o.wanted != NULL) MST_TRY(cast_stream(mst_context_mem(ctx), o.wanted, &stream, err));

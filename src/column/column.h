@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "column/block.h"
 #include "column/intern.h"
+#include "column/ipc_batches.h"
 #include "column/json_rows.h"
 #include "column/kernel.h"
 #include "column/out.h"

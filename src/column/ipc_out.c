@@ -1,8 +1,9 @@
-/* column/ipc_out.c - Arrow IPC messages: the few flatbuffers tables that a stream needs are laid out by hand, back to front as
- * flatbuffers are (https://flatbuffers.dev/internals/; Schema.fbs and Message.fbs of the Arrow format, version V5). */
+/* column/ipc_out.c - Arrow IPC messages: the few flatbuffers tables that a stream needs are laid out by hand, back to
+ * front as flatbuffers are (https://flatbuffers.dev/internals/; Schema.fbs and Message.fbs of the Arrow format, version
+ * V5). */
 #include "column/column.h"
 
-#define FB_LIMIT ((size_t)64 << 20)
+#define FB_LIMIT   ((size_t)64 << 20)
 #define FIELDS_MAX 16
 
 /* ---- flatbuffers, growing downwards; positions count from the end ---- */
@@ -109,8 +110,34 @@ static size_t fb_offsets(fb *b, const size_t *to, size_t n) {
 
 /* ---- Schema.fbs ---- */
 
-enum { T_NULL = 1, T_INT, T_FLOAT, T_BINARY, T_UTF8, T_BOOL, T_DECIMAL, T_DATE, T_TIME, T_TIMESTAMP, T_INTERVAL, T_LIST, T_STRUCT, T_UNION,
-       T_FIXED_BINARY, T_FIXED_LIST, T_MAP, T_DURATION, T_LARGE_BINARY, T_LARGE_UTF8, T_LARGE_LIST, T_RUN_END, T_BINARY_VIEW, T_UTF8_VIEW, T_LIST_VIEW, T_LARGE_LIST_VIEW };
+enum {
+  T_NULL = 1,
+  T_INT,
+  T_FLOAT,
+  T_BINARY,
+  T_UTF8,
+  T_BOOL,
+  T_DECIMAL,
+  T_DATE,
+  T_TIME,
+  T_TIMESTAMP,
+  T_INTERVAL,
+  T_LIST,
+  T_STRUCT,
+  T_UNION,
+  T_FIXED_BINARY,
+  T_FIXED_LIST,
+  T_MAP,
+  T_DURATION,
+  T_LARGE_BINARY,
+  T_LARGE_UTF8,
+  T_LARGE_LIST,
+  T_RUN_END,
+  T_BINARY_VIEW,
+  T_UTF8_VIEW,
+  T_LIST_VIEW,
+  T_LARGE_LIST_VIEW
+};
 
 static size_t type_empty(fb *b) {
   fb_begin(b);
@@ -162,43 +189,52 @@ static size_t type_decimal(fb *b, const mst_type *t) {
 /* The number of the union member, 0 when the type has no place in our streams. */
 static uint8_t put_type(fb *b, const struct ArrowSchema *field, const mst_type *t, size_t *at) {
   const bool large = t->layout == MST_LAYOUT_OFFSETS64 || t->layout == MST_LAYOUT_LIST64;
-  if (b->any && (t->kind == MST_KIND_RUN_END || t->layout == MST_LAYOUT_VIEWS || t->layout == MST_LAYOUT_LISTVIEW32 || t->layout == MST_LAYOUT_LISTVIEW64)) {
+  if (b->any && (t->kind == MST_KIND_RUN_END || t->layout == MST_LAYOUT_VIEWS || t->layout == MST_LAYOUT_LISTVIEW32 ||
+                 t->layout == MST_LAYOUT_LISTVIEW64)) {
     *at = type_empty(b);
     if (t->kind == MST_KIND_RUN_END) return T_RUN_END;
     if (t->layout == MST_LAYOUT_VIEWS) return t->kind == MST_KIND_TEXT ? T_UTF8_VIEW : T_BINARY_VIEW;
     return t->layout == MST_LAYOUT_LISTVIEW32 ? T_LIST_VIEW : T_LARGE_LIST_VIEW;
   }
-  if (field->dictionary != NULL || t->layout == MST_LAYOUT_VIEWS || t->layout == MST_LAYOUT_LISTVIEW32 || t->layout == MST_LAYOUT_LISTVIEW64) return 0;
+  if (field->dictionary != NULL || t->layout == MST_LAYOUT_VIEWS || t->layout == MST_LAYOUT_LISTVIEW32 ||
+      t->layout == MST_LAYOUT_LISTVIEW64)
+    return 0;
   switch (t->kind) {
-    case MST_KIND_NULL: *at = type_empty(b); return T_NULL;
-    case MST_KIND_BOOL: *at = type_empty(b); return T_BOOL;
-    case MST_KIND_INT8: case MST_KIND_INT16: case MST_KIND_INT32: case MST_KIND_INT64: *at = type_int(b, (uint64_t)t->width * 8, true); return T_INT;
-    case MST_KIND_UINT8: case MST_KIND_UINT16: case MST_KIND_UINT32: case MST_KIND_UINT64: *at = type_int(b, (uint64_t)t->width * 8, false); return T_INT;
-    case MST_KIND_HALF: *at = type_short(b, 0); return T_FLOAT;
-    case MST_KIND_FLOAT: *at = type_short(b, 1); return T_FLOAT;
-    case MST_KIND_DOUBLE: *at = type_short(b, 2); return T_FLOAT;
-    case MST_KIND_DECIMAL: *at = type_decimal(b, t); return T_DECIMAL;
-    case MST_KIND_DATE32: *at = type_short(b, 0); return T_DATE;
-    case MST_KIND_DATE64: *at = type_short(b, 1); return T_DATE;
-    case MST_KIND_TIME32: *at = type_time(b, t, 32); return T_TIME;
-    case MST_KIND_TIME64: *at = type_time(b, t, 64); return T_TIME;
-    case MST_KIND_TIMESTAMP: *at = type_timestamp(b, t); return T_TIMESTAMP;
-    case MST_KIND_DURATION: *at = type_short(b, t->unit); return T_DURATION;
-    case MST_KIND_MONTHS: *at = type_short(b, 0); return T_INTERVAL;
-    case MST_KIND_DAYS_MS: *at = type_short(b, 1); return T_INTERVAL;
-    case MST_KIND_MONTH_DAY_NANO: *at = type_short(b, 2); return T_INTERVAL;
-    case MST_KIND_FIXED_BYTES: *at = type_long(b, t->width); return T_FIXED_BINARY;
-    case MST_KIND_BYTES: *at = type_empty(b); return large ? T_LARGE_BINARY : T_BINARY;
-    case MST_KIND_TEXT: *at = type_empty(b); return large ? T_LARGE_UTF8 : T_UTF8;
-    case MST_KIND_LIST: *at = type_empty(b); return large ? T_LARGE_LIST : T_LIST;
-    case MST_KIND_FIXED_LIST: *at = type_long(b, (uint32_t)t->size); return T_FIXED_LIST;
-    case MST_KIND_STRUCT: *at = type_empty(b); return T_STRUCT;
-    case MST_KIND_MAP:
-      fb_begin(b);
-      fb_field(b, 0, (field->flags & ARROW_FLAG_MAP_KEYS_SORTED) != 0, 1);
-      *at = fb_end(b);
-      return T_MAP;
-    default: return 0;
+  case MST_KIND_NULL: *at = type_empty(b); return T_NULL;
+  case MST_KIND_BOOL: *at = type_empty(b); return T_BOOL;
+  case MST_KIND_INT8:
+  case MST_KIND_INT16:
+  case MST_KIND_INT32:
+  case MST_KIND_INT64: *at = type_int(b, (uint64_t)t->width * 8, true); return T_INT;
+  case MST_KIND_UINT8:
+  case MST_KIND_UINT16:
+  case MST_KIND_UINT32:
+  case MST_KIND_UINT64: *at = type_int(b, (uint64_t)t->width * 8, false); return T_INT;
+  case MST_KIND_HALF: *at = type_short(b, 0); return T_FLOAT;
+  case MST_KIND_FLOAT: *at = type_short(b, 1); return T_FLOAT;
+  case MST_KIND_DOUBLE: *at = type_short(b, 2); return T_FLOAT;
+  case MST_KIND_DECIMAL: *at = type_decimal(b, t); return T_DECIMAL;
+  case MST_KIND_DATE32: *at = type_short(b, 0); return T_DATE;
+  case MST_KIND_DATE64: *at = type_short(b, 1); return T_DATE;
+  case MST_KIND_TIME32: *at = type_time(b, t, 32); return T_TIME;
+  case MST_KIND_TIME64: *at = type_time(b, t, 64); return T_TIME;
+  case MST_KIND_TIMESTAMP: *at = type_timestamp(b, t); return T_TIMESTAMP;
+  case MST_KIND_DURATION: *at = type_short(b, t->unit); return T_DURATION;
+  case MST_KIND_MONTHS: *at = type_short(b, 0); return T_INTERVAL;
+  case MST_KIND_DAYS_MS: *at = type_short(b, 1); return T_INTERVAL;
+  case MST_KIND_MONTH_DAY_NANO: *at = type_short(b, 2); return T_INTERVAL;
+  case MST_KIND_FIXED_BYTES: *at = type_long(b, t->width); return T_FIXED_BINARY;
+  case MST_KIND_BYTES: *at = type_empty(b); return large ? T_LARGE_BINARY : T_BINARY;
+  case MST_KIND_TEXT: *at = type_empty(b); return large ? T_LARGE_UTF8 : T_UTF8;
+  case MST_KIND_LIST: *at = type_empty(b); return large ? T_LARGE_LIST : T_LIST;
+  case MST_KIND_FIXED_LIST: *at = type_long(b, (uint32_t)t->size); return T_FIXED_LIST;
+  case MST_KIND_STRUCT: *at = type_empty(b); return T_STRUCT;
+  case MST_KIND_MAP:
+    fb_begin(b);
+    fb_field(b, 0, (field->flags & ARROW_FLAG_MAP_KEYS_SORTED) != 0, 1);
+    *at = fb_end(b);
+    return T_MAP;
+  default: return 0;
   }
 }
 
@@ -256,7 +292,9 @@ static size_t put_field(fb *b, const struct ArrowSchema *node) {
   if (b->status != MST_OK) return 0;
   const size_t children = put_children(b, field), pairs = put_pairs(b, node);
   const uint8_t number = b->status == MST_OK ? put_type(b, field, &type, &type_at) : 1;
-  if (number == 0) b->status = mst_fail(b->err, MST_E_UNSUPPORTED, "column \"%.80s\": the type %.40s is not written to Arrow IPC", name, field->format);
+  if (number == 0)
+    b->status = mst_fail(b->err, MST_E_UNSUPPORTED, "column \"%.80s\": the type %.40s is not written to Arrow IPC",
+                         name, field->format);
   const size_t text = fb_text(b, name, strlen(name));
   fb_begin(b);
   fb_field_offset(b, 0, text);
@@ -346,7 +384,8 @@ static int64_t offset_at(const void *offsets, bool wide, int64_t i) {
 }
 
 /* Offsets that begin at 0; gives the first and the number of items that they span. */
-static mst_status add_offsets(body *b, const void *offsets, bool wide, int64_t offset, int64_t n, int64_t *first, int64_t *items, mst_error *err) {
+static mst_status add_offsets(body *b, const void *offsets, bool wide, int64_t offset, int64_t n, int64_t *first,
+                              int64_t *items, mst_error *err) {
   *first = *items = 0;
   if (offsets == NULL || n == 0) return add_buffer(b, "\0\0\0\0\0\0\0", wide ? 8 : 4, err);
   *first = offset_at(offsets, wide, offset);
@@ -372,7 +411,8 @@ static int64_t count_nulls(const uint8_t *valid, int64_t offset, int64_t n) {
 }
 
 /* Rows [first, first + n) of a column, counted from the column's own offset. */
-static mst_status add_column(body *b, const struct ArrowSchema *field, const struct ArrowArray *a, int64_t first, int64_t n, mst_error *err) {
+static mst_status add_column(body *b, const struct ArrowSchema *field, const struct ArrowArray *a, int64_t first,
+                             int64_t n, mst_error *err) {
   mst_status status = MST_OK;
   mst_type t;
   int64_t from = 0, items = 0;
@@ -386,25 +426,29 @@ static mst_status add_column(body *b, const struct ArrowSchema *field, const str
   if (t.layout == MST_LAYOUT_NULL) goto done;
   MST_TRY(add_bits(b, nulls == 0 ? NULL : valid, offset, n, err));
   switch (t.layout) {
-    case MST_LAYOUT_BITS: MST_TRY(add_bits(b, a->buffers[1], offset, n, err)); break;
-    case MST_LAYOUT_FIXED:
-      MST_TRY(add_buffer(b, n == 0 ? NULL : (const uint8_t *)a->buffers[1] + (size_t)offset * t.width, (size_t)n * t.width, err));
-      break;
-    case MST_LAYOUT_OFFSETS32:
-    case MST_LAYOUT_OFFSETS64:
-      MST_TRY(add_offsets(b, a->buffers[1], wide, offset, n, &from, &items, err));
-      MST_TRY(add_buffer(b, items == 0 ? NULL : (const uint8_t *)a->buffers[2] + from, (size_t)items, err));
-      break;
-    case MST_LAYOUT_LIST32:
-    case MST_LAYOUT_LIST64:
-      MST_TRY(add_offsets(b, a->buffers[1], wide, offset, n, &from, &items, err));
-      MST_TRY(add_column(b, field->children[0], a->children[0], from, items, err));
-      break;
-    case MST_LAYOUT_FIXED_LIST: MST_TRY(add_column(b, field->children[0], a->children[0], offset * t.size, n * t.size, err)); break;
-    case MST_LAYOUT_STRUCT:
-      for (int64_t i = 0; i < a->n_children; i++) MST_TRY(add_column(b, field->children[i], a->children[i], offset, n, err));
-      break;
-    default: status = mst_fail(err, MST_E_UNSUPPORTED, "the type %.40s is not written to Arrow IPC", field->format);
+  case MST_LAYOUT_BITS: MST_TRY(add_bits(b, a->buffers[1], offset, n, err)); break;
+  case MST_LAYOUT_FIXED:
+    MST_TRY(add_buffer(b, n == 0 ? NULL : (const uint8_t *)a->buffers[1] + (size_t)offset * t.width,
+                       (size_t)n * t.width, err));
+    break;
+  case MST_LAYOUT_OFFSETS32:
+  case MST_LAYOUT_OFFSETS64:
+    MST_TRY(add_offsets(b, a->buffers[1], wide, offset, n, &from, &items, err));
+    MST_TRY(add_buffer(b, items == 0 ? NULL : (const uint8_t *)a->buffers[2] + from, (size_t)items, err));
+    break;
+  case MST_LAYOUT_LIST32:
+  case MST_LAYOUT_LIST64:
+    MST_TRY(add_offsets(b, a->buffers[1], wide, offset, n, &from, &items, err));
+    MST_TRY(add_column(b, field->children[0], a->children[0], from, items, err));
+    break;
+  case MST_LAYOUT_FIXED_LIST:
+    MST_TRY(add_column(b, field->children[0], a->children[0], offset * t.size, n * t.size, err));
+    break;
+  case MST_LAYOUT_STRUCT:
+    for (int64_t i = 0; i < a->n_children; i++)
+      MST_TRY(add_column(b, field->children[i], a->children[i], offset, n, err));
+    break;
+  default: status = mst_fail(err, MST_E_UNSUPPORTED, "the type %.40s is not written to Arrow IPC", field->format);
   }
 done:
   return status;
@@ -420,7 +464,8 @@ static size_t put_structs(fb *b, const mst_buf *structs) {
   return b->used;
 }
 
-mst_status mst_ipc_put_batch(const struct ArrowSchema *schema, const struct ArrowArray *batch, mst_buf *out, mst_error *err) {
+mst_status mst_ipc_put_batch(const struct ArrowSchema *schema, const struct ArrowArray *batch, mst_buf *out,
+                             mst_error *err) {
   mst_status status = MST_OK;
   body b;
   fb f = {.err = err};

@@ -146,7 +146,7 @@ def test_refusals(table: pathlib.Path, run: Run, rows: Run) -> None:
     assert rows(table) == before
 
 
-def test_parquet_and_packed_text(table: pathlib.Path, run: Run, rows: Run) -> None:
+def test_parquet_arrow_and_packed_text(table: pathlib.Path, run: Run, rows: Run) -> None:
     import gzip
 
     out = table.parent / "out.parquet"
@@ -156,6 +156,14 @@ def test_parquet_and_packed_text(table: pathlib.Path, run: Run, rows: Run) -> No
     packed.write_bytes(gzip.compress(b'{"day": "2024-02-01", "qty": 7, "who": "q"}\n'))
     run("dataset", "append", table, packed)
     assert run("dataset", "count", table).stdout == b"7\n"
+    stream = table.parent / "out.arrow"
+    run("dataset", "read", table, "--as", "arrow", "-o", stream)
+    run("dataset", "append", table, stream)
+    assert run("dataset", "count", table).stdout == b"14\n"
+    whole = stream.read_bytes()
+    stream.write_bytes(whole[: len(whole) // 2])
+    assert b"out.arrow" in run("dataset", "append", table, stream, code=6).stderr
+    assert run("dataset", "count", table).stdout == b"14\n"
 
 
 def test_help_names_every_command(run: Run) -> None:
