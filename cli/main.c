@@ -70,8 +70,11 @@ static int run(const cli_command *command, int argc, char **argv) {
 
 int main(int argc, char **argv) {
 #ifdef __GLIBC__
-  /* An arena for every thread keeps what each has freed: several times the memory budget. */
+  /* Large blocks go back to the system when they are freed. Otherwise glibc soon takes them from arenas, one for each thread, which keep
+   * what was freed in pieces: several times the memory budget. */
   mallopt(M_ARENA_MAX, 2);
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
 #endif
   if (argc < 2) {
     cli_print_usage(stderr);

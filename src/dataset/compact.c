@@ -218,7 +218,7 @@ static mst_status write_bin(void *arg, mst_error *err) {
   s.memory = share;
   MST_TRY(open_rows(c, t->bin, share, &rows, err));
   if (c->n_by > 0) {
-    MST_TRY(sort_rows(c, c->memory / 3, &rows, &n, &sorted, err));
+    MST_TRY(sort_rows(c, c->memory / 2, &rows, &n, &sorted, err));
     s.file_rows = t->bin->bytes <= c->target ? 0 : (uint64_t)((double)n * ((double)c->target / (double)t->bin->bytes)) + 1;
     MST_TRY(mst_files_write(&s, &sorted, &t->bin->files, c->cancel, err));
   } else MST_TRY(mst_files_write(&s, &rows, &t->bin->files, c->cancel, err));

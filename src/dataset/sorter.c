@@ -4,7 +4,7 @@
  * its next batch. Equal rows keep the order in which they came, because earlier runs win. May call: base, column. */
 #include "dataset/spool.h"
 
-enum { MERGE_ROWS = 8192, SPOOL_ROWS = 16384, RUN_ROWS = 4096, RUNS_MOST = 32 };
+enum { MERGE_ROWS = 8192, SPOOL_ROWS = 16384, RUN_ROWS = 4096, RUNS_MOST = 64 };
 
 struct mst_sorter {
   mst_context *ctx;
