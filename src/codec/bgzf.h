@@ -13,7 +13,7 @@ typedef struct mst_bgzf_block {
 } mst_bgzf_block;
 
 /* Looks at the bytes of a block's beginning. `*want` is set to the number of bytes needed when `n` are too few to tell,
- * else to 0. A member that is no BGZF block is MST_E_CORRUPT (err->offset counts from `data`). */
+ * else to 0. A member that is no BGZF block is MST_E_UNSUPPORTED (err->offset counts from `data`). */
 mst_status mst_bgzf_parse(const uint8_t *data, size_t n, mst_bgzf_block *out, size_t *want, mst_error *err);
 /* Cheap and without a message: can a block begin here? With fewer than 18 bytes: what is there fits. */
 bool mst_bgzf_may_begin(const uint8_t *data, size_t n);
