@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from .dataset import Where
+    from .dataset import _Where
 
 __all__ = ["bag", "dataframe", "delayed", "to_dataset"]
 
@@ -107,7 +107,7 @@ class _Reader:
         return (self.dataset.url, self.dataset.version, self.columns, self.where)
 
 
-def dataframe(dataset: Dataset, columns: Sequence[str] | None = None, where: Where = None) -> Any:
+def dataframe(dataset: Dataset, columns: Sequence[str] | None = None, where: _Where = None) -> Any:
     """A ``dask.dataframe`` of a dataset: one partition for each of the dataset's that `where` does not rule out.
 
     Parameters

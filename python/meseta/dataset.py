@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    Where = str | Iterable[Iterable[Any]] | None
-    Age = int | float | str
+    _Where = str | Iterable[Iterable[Any]] | None
+    _Age = int | float | str
 
 __all__ = ["Change", "Committed", "Dataset", "Partition"]
 
@@ -251,7 +251,7 @@ class Change:
         *,
         delete: object = None,
         metadata: Mapping[str, Any] | None = None,
-        where: Where = None,
+        where: _Where = None,
         set: Mapping[str, Any] | None = None,
     ) -> None:
         """Replaces partitions and metadata, or values of rows; see :meth:`Dataset.update`."""
@@ -271,7 +271,7 @@ class Change:
         if metadata is not None:
             self._native.metadata(_json(metadata, "metadata"))
 
-    def delete(self, where: Where) -> None:
+    def delete(self, where: _Where) -> None:
         """Removes the rows that meet a condition; only files that hold one are rewritten."""
         condition = where_text(where)
         if condition is None:
@@ -284,7 +284,7 @@ class Change:
             frame.schema()
             self._native.upsert(frame, _names(on, "on"))
 
-    def compact(self, where: Where = None, *, target: int | str = "128MiB", sort_by: Sequence[str] = ()) -> None:
+    def compact(self, where: _Where = None, *, target: int | str = "128MiB", sort_by: Sequence[str] = ()) -> None:
         """Joins small files to files of about `target` bytes; rows stay what they are."""
         self._native.compact(where_text(where), size(target, "target"), _names(sort_by, "sort_by"))
 
@@ -344,7 +344,7 @@ def _schema(schema: object) -> _meseta.Schema:
     return _meseta.schema_of(schema.__arrow_c_schema__())
 
 
-def _one_of(where: Where, values: Mapping[str, Any]) -> str:
+def _one_of(where: _Where, values: Mapping[str, Any]) -> str:
     """A condition, and equality with each of some values."""
     import json
 
@@ -570,7 +570,7 @@ class Dataset:
         found: dict[str, Any] = self._native.describe()
         return found
 
-    def partitions(self, where: Where = None) -> list[Partition]:
+    def partitions(self, where: _Where = None) -> list[Partition]:
         """The partitions that a condition does not rule out by metadata, in order."""
         rows = _meseta.stream_rows(self._native.partitions(where_text(where), False))
         kinds = dict(self._native.schema().fields)
@@ -599,7 +599,7 @@ class Dataset:
     def read(
         self,
         columns: Sequence[str] | None = None,
-        where: Where = None,
+        where: _Where = None,
         *,
         categoricals: Sequence[str] | None = None,
         limit: int | None = None,
@@ -631,12 +631,12 @@ class Dataset:
             )
         )
 
-    def count(self, where: Where = None) -> int:
+    def count(self, where: _Where = None) -> int:
         """The number of rows that meet a condition; data are read only where metadata does not suffice."""
         return self._native.count(where_text(where))
 
     def groups(
-        self, by: Sequence[str], where: Where = None, *, columns: Sequence[str] | None = None
+        self, by: Sequence[str], where: _Where = None, *, columns: Sequence[str] | None = None
     ) -> Iterator[tuple[dict[str, Any], Stream]]:
         """The rows of each combination of values of `by`, which are partition keys or indexed columns, in order.
 
@@ -661,7 +661,7 @@ class Dataset:
         *,
         size: int | str | None = None,
         records: int | None = None,
-        where: Where = None,
+        where: _Where = None,
     ) -> list[Slice]:
         """Cuts the table like a file, into slices that any worker reads by itself; see :meth:`meseta.Source.slices`."""
         from .options import size as _size
@@ -687,7 +687,7 @@ class Dataset:
         *,
         delete: object = None,
         metadata: Mapping[str, Any] | None = None,
-        where: Where = None,
+        where: _Where = None,
         set: Mapping[str, Any] | None = None,
     ) -> Committed:
         """Replaces partitions, or values of rows.
@@ -710,7 +710,7 @@ class Dataset:
             change.update(data, delete=delete, metadata=metadata, where=where, set=set)
         return _done(change)
 
-    def delete(self, where: Where) -> Committed:
+    def delete(self, where: _Where) -> Committed:
         """Removes the rows that meet a condition; only files that hold one are rewritten."""
         with self.change() as change:
             change.delete(where)
@@ -722,7 +722,7 @@ class Dataset:
             change.upsert(data, on)
         return _done(change)
 
-    def compact(self, where: Where = None, *, target: int | str = "128MiB", sort_by: Sequence[str] = ()) -> Committed:
+    def compact(self, where: _Where = None, *, target: int | str = "128MiB", sort_by: Sequence[str] = ()) -> Committed:
         """Joins small files to files of about `target` bytes; never collides with disjoint writers."""
         with self.change() as change:
             change.compact(where, target=target, sort_by=sort_by)
@@ -748,7 +748,7 @@ class Dataset:
 
     # ---- housekeeping ------------------------------------------------------------------------------------------------
 
-    def gc(self, older_than: Age = "24h", dry_run: bool = False) -> list[str]:
+    def gc(self, older_than: _Age = "24h", dry_run: bool = False) -> list[str]:
         """Removes files that no kept version names and that are older than this; returns their keys."""
         found: list[str] = self._native.gc(_age(older_than, "older_than"), flag(dry_run, "dry_run"))
         return found
@@ -768,7 +768,7 @@ class Dataset:
             found._native = self._native.at(0, _moment(version))
         return found
 
-    def expire(self, keep: int | None = None, older_than: Age | None = None) -> Dataset:
+    def expire(self, keep: int | None = None, older_than: _Age | None = None) -> Dataset:
         """Forgets versions: all but the newest `keep`, or those superseded longer ago than `older_than`."""
         if (keep is None) == (older_than is None):
             raise ArgumentError("expire takes keep or older_than")

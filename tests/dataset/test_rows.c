@@ -1,5 +1,5 @@
-/* tests/dataset/test_rows.c - deleting, updating, upserting, compacting: rows come out as a plain judgement of each row says, files that
- * hold no such row are left alone, memory is bounded. */
+/* tests/dataset/test_rows.c - deleting, updating, upserting, compacting: rows come out as a plain judgement of each row
+ * says, files that hold no such row are left alone, memory is bounded. */
 #include <unistd.h>
 
 #include "dataset/change.h"
@@ -45,7 +45,8 @@ static void check_indices(table_kit *k) {
     char where[1000];
     kit_condition(&k->seed, 2, where, sizeof where);
     json_t *plain = kit_read(k->d, where, true), *pruned = kit_read(k->d, where, false);
-    if (!json_equal(plain, pruned)) fail_msg("%s: %zu rows pruned, %zu plain", where, json_array_size(pruned), json_array_size(plain));
+    if (!json_equal(plain, pruned))
+      fail_msg("%s: %zu rows pruned, %zu plain", where, json_array_size(pruned), json_array_size(plain));
     json_decref(plain);
     json_decref(pruned);
   }
@@ -94,8 +95,14 @@ static void test_update_sets_what_matches(void **state) {
   (void)state;
   static const struct {
     const char *column, *value, *shown;
-  } sets[] = {{"v", "2.5", "2.5"},          {"v", "7", "7.0"},           {"n", "-3", "-3"},          {"t", "\"new\"", "\"new\""},
-              {"t", "null", "null"},        {"part", "\"a\"", "\"a\""},  {"part", "\"x/y\"", "\"x/y\""}, {"day", "\"2024-03-01\"", "\"2024-03-01\""},
+  } sets[] = {{"v", "2.5", "2.5"},
+              {"v", "7", "7.0"},
+              {"n", "-3", "-3"},
+              {"t", "\"new\"", "\"new\""},
+              {"t", "null", "null"},
+              {"part", "\"a\"", "\"a\""},
+              {"part", "\"x/y\"", "\"x/y\""},
+              {"day", "\"2024-03-01\"", "\"2024-03-01\""},
               {"at", "\"2024-03-01T12:00:00\"", "\"2024-03-01T12:00:00\""}};
   table_kit k;
   kit_open(&k, 0, 2, 201);
@@ -104,17 +111,19 @@ static void test_update_sets_what_matches(void **state) {
     const size_t s = turn % (sizeof sets / sizeof *sets);
     kit_create(&k, "t", 4, 100, keys, turn % 3, indices, turn % 2 == 0 ? 2 : 0);
     kit_condition(&k.seed, 2, where, sizeof where);
-    json_t *all = kit_read(k.d, NULL, false), *matched = json_deep_copy(kit_read(k.d, where, true));
+    json_t *all = kit_read(k.d, NULL, false), *shared = kit_read(k.d, where, true), *matched = json_deep_copy(shared);
     json_t *value = json_loads(sets[s].shown, JSON_DECODE_ANY, NULL);
     set_all(all, matched, sets[s].column, value);
     snprintf(set, sizeof set, "{\"%s\": %s}", sets[s].column, sets[s].value);
     mst_change *c = begin(&k);
-    if (mst_ds_change_update(c, where, set, NULL, &kit_err) != MST_OK) fail_msg("%s %s: %s", where, set, kit_err.message);
+    if (mst_ds_change_update(c, where, set, NULL, &kit_err) != MST_OK)
+      fail_msg("%s %s: %s", where, set, kit_err.message);
     json_decref(commit(&k, c));
     kit_same(json_incref(all), kit_read(k.d, NULL, false), set);
     check_indices(&k);
     json_decref(all);
     json_decref(matched);
+    json_decref(shared);
     json_decref(value);
   }
   mst_change *c = begin(&k);
@@ -137,13 +146,15 @@ static void test_only_touched_files_are_written_anew(void **state) {
   must(mst_ds_change_delete(c, "id between 250 and 260", NULL, &kit_err));
   json_decref(commit(&k, c));
   size_t kept = 0;
-  for (size_t i = 0; i < 8; i++) kept += mst_document_find(k.d->document, mst_document_label(before->document, i)) != MST_DOCUMENT_NONE;
+  for (size_t i = 0; i < 8; i++)
+    kept += mst_document_find(k.d->document, mst_document_label(before->document, i)) != MST_DOCUMENT_NONE;
   assert_int_equal(kept, 7);
   /* Order within the file that was written anew. */
   json_t *rows = kit_read(k.d, "id between 200 and 299", false);
   assert_int_equal(json_array_size(rows), 89);
   for (size_t i = 1; i < 89; i++)
-    assert_true(json_integer_value(json_object_get(json_array_get(rows, i - 1), "id")) < json_integer_value(json_object_get(json_array_get(rows, i), "id")));
+    assert_true(json_integer_value(json_object_get(json_array_get(rows, i - 1), "id")) <
+                json_integer_value(json_object_get(json_array_get(rows, i), "id")));
   json_decref(rows);
   mst_ds_unref(before);
   kit_close(&k);
@@ -192,7 +203,8 @@ static json_t *upserted(const json_t *all, const json_t *rows) {
   for (size_t i = 0; i < json_array_size(all); i++) {
     json_t *row = json_array_get(all, i);
     bool replaced = false;
-    for (size_t n = 0; !replaced && n < json_array_size(rows); n++) replaced = kit_compare(&row, &(json_t *){json_array_get(rows, n)}) == 0;
+    for (size_t n = 0; !replaced && n < json_array_size(rows); n++)
+      replaced = kit_compare(&row, &(json_t *){json_array_get(rows, n)}) == 0;
     if (!replaced) json_array_append(out, row);
   }
   json_array_extend(out, (json_t *)(uintptr_t)rows);
@@ -219,7 +231,8 @@ static void test_upsert_replaces_and_adds(void **state) {
     json_t *report = commit(&k, c);
     json_t *expected = upserted(all, rows);
     assert_int_equal(json_integer_value(json_object_get(report, "rows_added")), 60);
-    assert_int_equal(json_integer_value(json_object_get(report, "rows_removed")), json_array_size(all) + 60 - json_array_size(expected));
+    assert_int_equal(json_integer_value(json_object_get(report, "rows_removed")),
+                     json_array_size(all) + 60 - json_array_size(expected));
     kit_same(expected, kit_read(k.d, NULL, false), "upsert");
     check_indices(&k);
     json_decref(report);
@@ -364,12 +377,14 @@ static void test_sorting_more_than_memory_holds(void **state) {
   json_t *rows = kit_read(k.d, NULL, false);
   assert_int_equal(json_array_size(rows), 60000);
   for (size_t i = 1; i < 60000; i++) {
-    const json_t *a = json_array_get(rows, i - 1), *b = json_array_get(rows, i), *s = json_object_get(a, "t"), *t = json_object_get(b, "t");
+    const json_t *a = json_array_get(rows, i - 1), *b = json_array_get(rows, i), *s = json_object_get(a, "t"),
+                 *t = json_object_get(b, "t");
     if (json_is_null(t)) continue;
     assert_true(json_is_string(s));
     const int order = strcmp(json_string_value(s), json_string_value(t));
     const json_t *v = json_object_get(a, "v"), *w = json_object_get(b, "v");
-    assert_true(order < 0 || (order == 0 && (!json_is_number(w) || (json_is_number(v) && json_number_value(v) <= json_number_value(w)))));
+    assert_true(order < 0 || (order == 0 && (!json_is_number(w) ||
+                                             (json_is_number(v) && json_number_value(v) <= json_number_value(w)))));
   }
   json_decref(rows);
   kit_close(&k);
@@ -400,6 +415,12 @@ static mst_status change_all(mst_store *store) {
   return status;
 }
 
+static json_t *sorted_rows(mst_dataset *d) {
+  json_t *rows = kit_read(d, NULL, false), *sorted = kit_sorted(rows);
+  json_decref(rows);
+  return sorted;
+}
+
 /* Whatever fails, the dataset is what it was or what it should become. */
 static void test_failed_requests_leave_the_old_or_the_new_state(void **state) {
   (void)state;
@@ -410,14 +431,14 @@ static void test_failed_requests_leave_the_old_or_the_new_state(void **state) {
     const mst_dataset_options options = MST_DATASET_OPTIONS_INIT;
     kit_open(&k, 0, 1, 601);
     kit_create(&k, "t", 3, 40, keys, 1, indices, 1);
-    if (before == NULL) before = kit_sorted(kit_read(k.d, NULL, false));
+    if (before == NULL) before = sorted_rows(k.d);
     must(mst_store_fault(k.store, n, n % 2 == 0, MST_E_IO, &faulty, &kit_err));
     const mst_status status = change_all(faulty);
     const bool done = n > 0 && mst_store_fault_seen(faulty) < n;
     mst_store_unref(faulty);
     mst_dataset *now = NULL;
     must(mst_ds_open(k.store, "t", &options, &now, NULL, &kit_err));
-    json_t *rows = kit_sorted(kit_read(now, NULL, false));
+    json_t *rows = sorted_rows(now);
     if (n == 0) {
       assert_int_equal(status, MST_OK);
       after = json_incref(rows);

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import dask
 import dask.dataframe as dd
 import pandas as pd
-from dask.dataframe.io.utils import DataFrameIOFunction
 
 from ...core.common_metadata import empty_dataframe_from_schema
 from ...core.docs import default_docs
@@ -40,12 +39,14 @@ _PLAIN = {"dataframe.convert-string": False}
 _TASKS = {**_PLAIN, "dataframe.shuffle.method": "tasks"}
 
 
-class ReadPlateauPartition(DataFrameIOFunction):
-    """Reads the partitions of one partition of a dask frame; it can be told to read fewer columns."""
+class ReadPlateauPartition:
+    """Reads the partitions of one partition of a dask frame; it can be told to read fewer columns.
+
+    It has what dask's `DataFrameIOFunction` protocol asks for.
+    """
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = columns
-        super().__init__()
 
     @property
     def columns(self) -> Any:
